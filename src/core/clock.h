@@ -1,0 +1,12 @@
+/** The two clocks. Nothing that decides about data reads either: data time comes from records. */
+#ifndef MTF_CLOCK_H
+#define MTF_CLOCK_H
+
+#include <stdint.h>
+
+/** Wall clock, ms since the epoch. */
+int64_t mtf_clock_wall_ms(void);
+/** Monotonic, ns from an arbitrary start: for durations and timeouts. */
+int64_t mtf_clock_mono_ns(void);
+
+#endif

@@ -1,0 +1,123 @@
+#define _XOPEN_SOURCE 700 /* nftw */
+#include "core/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+mtf_status mtf_file_read(const char *path, size_t bytes_max, mtf_buf *buf, mtf_err *err)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        const mtf_status status = errno == ENOENT ? MTF_INVALID : MTF_IO;
+        return mtf_fail(err, status, "open %s: %s", path, strerror(errno));
+    }
+    const size_t start = buf->size;
+    mtf_status status = MTF_OK;
+    uint8_t chunk[1 << 16];
+    for (;;) {
+        const ssize_t got = read(fd, chunk, sizeof chunk);
+        if (got == 0) break;
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) {
+            status = mtf_fail(err, MTF_IO, "read %s: %s", path, strerror(errno));
+            break;
+        }
+        mtf_buf_put(buf, chunk, (size_t)got);
+        if (buf->failed || buf->size - start > bytes_max) {
+            status = mtf_fail(err, MTF_IO, "%s is larger than %zu bytes", path, bytes_max);
+            break;
+        }
+    }
+    close(fd);
+    return status;
+}
+
+static mtf_status write_all(int fd, mtf_span content, const char *path, mtf_err *err)
+{
+    while (content.size > 0) {
+        const ssize_t put = write(fd, content.data, content.size);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return mtf_fail(err, MTF_IO, "write %s: %s", path, strerror(errno));
+        content.data += put;
+        content.size -= (size_t)put;
+    }
+    if (fsync(fd) != 0) return mtf_fail(err, MTF_IO, "fsync %s: %s", path, strerror(errno));
+    return MTF_OK;
+}
+
+static mtf_status sync_folder_of(const char *path, mtf_err *err)
+{
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    const size_t size = slash ? (size_t)(slash - path) : 0;
+    if (size >= sizeof folder) return mtf_fail(err, MTF_INVALID, "path too long: %s", path);
+    memcpy(folder, path, size);
+    folder[size] = '\0';
+    const int fd = open(!slash ? "." : size ? folder : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return mtf_fail(err, MTF_IO, "open the folder of %s: %s", path, strerror(errno));
+    const int failed = fsync(fd);
+    close(fd);
+    return failed ? mtf_fail(err, MTF_IO, "fsync the folder of %s: %s", path, strerror(errno))
+                  : MTF_OK;
+}
+
+mtf_status mtf_file_replace(const char *path, mtf_span content, mtf_err *err)
+{
+    char temporary[4096];
+    if ((size_t)snprintf(temporary, sizeof temporary, "%s.tmp", path) >= sizeof temporary) {
+        return mtf_fail(err, MTF_INVALID, "path too long: %s", path);
+    }
+    const int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) return mtf_fail(err, MTF_IO, "create %s: %s", temporary, strerror(errno));
+    mtf_status status = write_all(fd, content, temporary, err);
+    close(fd);
+    if (status == MTF_OK && rename(temporary, path) != 0) {
+        status = mtf_fail(err, MTF_IO, "rename %s to %s: %s", temporary, path, strerror(errno));
+    }
+    if (status != MTF_OK) {
+        unlink(temporary);
+        return status;
+    }
+    return sync_folder_of(path, err);
+}
+
+mtf_status mtf_folder_make(const char *path, mtf_err *err)
+{
+    char part[4096];
+    const size_t size = strlen(path);
+    if (size == 0 || size >= sizeof part)
+        return mtf_fail(err, MTF_INVALID, "bad folder '%s'", path);
+    for (size_t i = 1; i <= size; i++) {
+        if (path[i] != '/' && path[i] != '\0') continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0755) != 0 && errno != EEXIST) {
+            return mtf_fail(err, MTF_IO, "make folder %s: %s", part, strerror(errno));
+        }
+        struct stat info;
+        if (stat(part, &info) != 0 || !S_ISDIR(info.st_mode)) {
+            return mtf_fail(err, MTF_IO, "make folder %s: a file of that name is in the way", part);
+        }
+    }
+    return MTF_OK;
+}
+
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk)
+{
+    (void)info, (void)kind, (void)walk;
+    return remove(path);
+}
+
+mtf_status mtf_folder_remove(const char *path, mtf_err *err)
+{
+    struct stat info;
+    if (lstat(path, &info) != 0 && errno == ENOENT) return MTF_OK;
+    if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0) {
+        return mtf_fail(err, MTF_IO, "remove %s: %s", path, strerror(errno));
+    }
+    return MTF_OK;
+}

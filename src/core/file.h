@@ -1,0 +1,20 @@
+/** Whole files: read, and replace so that a crash leaves the old one or the new one. */
+#ifndef MTF_FILE_H
+#define MTF_FILE_H
+
+#include "core/bytes.h"
+
+/** Appends the file's bytes to buf. MTF_INVALID: no such file; MTF_IO: unreadable or longer than
+ *  bytes_max. */
+mtf_status mtf_file_read(const char *path, size_t bytes_max, mtf_buf *buf,
+                         mtf_err *err) MTF_NODISCARD;
+
+/** Writes path.tmp, fsyncs, renames over path, fsyncs the folder. */
+mtf_status mtf_file_replace(const char *path, mtf_span content, mtf_err *err) MTF_NODISCARD;
+
+/** mkdir -p. */
+mtf_status mtf_folder_make(const char *path, mtf_err *err) MTF_NODISCARD;
+/** rm -r of a folder this program made; missing is fine. */
+mtf_status mtf_folder_remove(const char *path, mtf_err *err) MTF_NODISCARD;
+
+#endif

@@ -1,0 +1,133 @@
+/** Every setting of the program, once: X(section, name, type, default, min, max, unit, help).
+ *  The YAML file, MTF_SECTION_NAME environment variables, --set section.name=value, `mtf config
+ *  check|print|docs` and the docs page all come from this table. Types: I int64, F double, B bool,
+ *  S text. min/max bound I and F; for S, max is the longest text. */
+#ifndef MTF_SETTINGS_H
+#define MTF_SETTINGS_H
+
+#include "core/bytes.h"
+
+// clang-format off
+#define MTF_SETTINGS_MAP(X) \
+    X(kafka, bootstrap_servers, S, "", 0, 1000, "", "brokers, host:port[,host:port...]; also spelled kafka.bootstrap.servers") \
+    X(topics, exploration, S, "mtf.exploration", 1, 249, "", "exploration events, keyed by user id") \
+    X(topics, sessions, S, "mtf.sessions", 1, 249, "", "closed sessions, keyed by user id") \
+    X(topics, late, S, "mtf.late", 1, 249, "", "events that came after their session closed") \
+    X(topics, dead_letter, S, "mtf.dead-letter", 1, 249, "", "records that cannot be used, bytes unchanged, reason in headers") \
+    X(topics, policy, S, "mtf.policy", 1, 249, "", "servable policy records, compacted") \
+    X(topics, policy_history, S, "mtf.policy-history", 1, 249, "", "every policy record, kept for ever") \
+    X(topics, leader, S, "mtf.leader", 1, 249, "", "one partition; its owner trains") \
+    X(schema, directory, S, "", 0, 1000, "path", "folder of *.avsc writers' schemas besides the built-in ones") \
+    X(schema, framing, S, "single-object", 1, 32, "", "framing of exploration events: single-object | confluent | raw") \
+    X(schema, pinned, S, "", 0, 1000, "path", "the one writer's schema when framing is raw") \
+    X(sessionize, group, S, "mtf-sessionize", 1, 249, "", "consumer group") \
+    X(sessionize, instance, S, "", 0, 200, "", "static member name; empty = the host's name") \
+    X(sessionize, gap_ms, I, 1800000, 1000, 86400000, "ms", "inactivity that ends a session") \
+    X(sessionize, grace_ms, I, 60000, 0, 86400000, "ms", "wait for late events after the gap") \
+    X(sessionize, out_of_orderness_ms, I, 5000, 0, 3600000, "ms", "how far the watermark stays behind the newest event") \
+    X(sessionize, max_future_ms, I, 300000, 0, 86400000, "ms", "an event further ahead of its append time is a dead letter") \
+    X(sessionize, max_duration_ms, I, 21600000, 60000, 604800000, "ms", "aligned cap: no session spans two such buckets") \
+    X(sessionize, max_events, I, 2000, 1, 1000000, "events", "content kept of one session; the rest is counted") \
+    X(sessionize, idle_timeout_ms, I, 60000, 0, 86400000, "ms", "a caught-up, silent partition moves its watermark by wall time after this; 0 = never") \
+    X(sessionize, commit_interval_ms, I, 1000, 10, 60000, "ms", "output and positions are committed this often") \
+    X(sessionize, aggregators, S, "watch=max valid=max finish=max positive=sum negative=sum", 0, 4000, "", "signal=sum|max|last|first ...; a signal not named here: last") \
+    X(sessionize, allow_create_time, B, 0, 0, 1, "", "accept topics stamped by producers (mock brokers) instead of LogAppendTime") \
+    X(sessionize, delivery, S, "at-least-once", 1, 20, "", "at-least-once") \
+    X(errors, max_consecutive, I, 1000, 0, 1000000000, "records", "stop after so many bad records in a row; 0 = never") \
+    X(reward, weights, S, "valid=1 watch=0.02 finish=0.5 positive=2 negative=-2", 1, 4000, "", "formula 2: signal=weight ...; watch is seconds") \
+    X(reward, clip, S, "watch=300", 0, 4000, "", "winsorise a signal of one item: signal=max ...") \
+    X(policy, name, S, "default", 1, 100, "", "policy name: the key of its records") \
+    X(policy, state_dim, I, 64, 1, 4096, "floats", "state length") \
+    X(policy, actions, S, "valid.pow=0..2 watch.pow=0..2 finish.pow=0..2 positive.pow=0..2 negative.pow=-2..0 valid.bias=0.01..0.51 watch.bias=0.01..0.51 finish.bias=0.01..0.51 positive.bias=0.01..0.51 negative.bias=0.01..0.51", 1, 8000, "", "action table: prediction.pow|bias=low..high ...; prediction order is first appearance") \
+    X(policy, box, F, 0.15, 0, 1, "", "half-width of the exploration box of the next round; 0 stops exploration") \
+    X(store, path, S, "mtf-store", 1, 1000, "path", "RocksDB folder of the learner") \
+    X(store, retention_days, I, 30, 1, 3650, "days", "rows older than this are deleted") \
+    X(store, commit_rows, I, 4096, 1, 1000000, "rows", "rows per synced write batch at most") \
+    X(store, commit_interval_ms, I, 1000, 10, 60000, "ms", "and at least this often") \
+    X(round, min_sessions, I, 80000, 1, 1000000000, "sessions", "a round trains when so many sessions came under the champion") \
+    X(round, max_rounds, I, 0, 0, 1000000, "rounds", "leave after so many; 0 = never") \
+    X(round, holdout_percent, I, 10, 1, 50, "%", "share of users, by hash, held out for the gate") \
+    X(learner, algorithm, S, "integrated", 1, 40, "", "integrated") \
+    X(learner, threads, I, 2, 1, 64, "threads", "training threads; the result does not depend on it") \
+    X(learner, seed, I, 1, 0, 9223372036854775807, "", "seed of initial weights and sampling") \
+    X(learner, hidden, I, 128, 8, 1024, "units", "width of both hidden layers of actor and critics") \
+    X(learner, critics, I, 24, 1, 256, "", "m of arXiv:2404.17589") \
+    X(learner, steps, I, 300000, 1, 100000000, "steps", "gradient steps a round") \
+    X(learner, batch, I, 256, 1, 65536, "rows", "rows a gradient step") \
+    X(learner, gamma, F, 0.9, 0, 0.9999, "", "discount") \
+    X(learner, eta, F, 1.2, 0, 1000, "", "weight of the box penalty, formula 4") \
+    X(learner, beta, F, 0.3, 0.001, 100, "", "scale of the box penalty, formula 5") \
+    X(learner, lambda, F, 0.2, 0, 100, "", "weight of the critics' disagreement, formula 4") \
+    X(learner, delta, F, 1, 0, 1000, "", "penalty weight of target forms literal and additive") \
+    X(learner, penalty, S, "expm1", 1, 20, "", "expm1 | printed | none") \
+    X(learner, target, S, "discount", 1, 20, "", "discount | literal | additive | clip") \
+    X(learner, soft_update, F, 0.08, 0, 1, "", "w: share of the online weights that targets take") \
+    X(learner, target_every, I, 15, 1, 1000000, "steps", "L: steps between target updates") \
+    X(learner, actor_lr, F, 0.0003, 0, 1, "", "Adam rate of the actor") \
+    X(learner, critic_lr, F, 0.001, 0, 1, "", "Adam rate of the critics") \
+    X(learner, lr_final, F, 0.05, 0, 1, "", "cosine decay within a round to this share") \
+    X(learner, actor_clip, F, 10, 0, 1e9, "", "gradient norm limit of the actor") \
+    X(learner, critic_clip, F, 100, 0, 1e9, "", "gradient norm limit of each critic") \
+    X(learner, warm_start, S, "all", 1, 20, "", "all | actor | none: what continues from the champion's checkpoint") \
+    X(learner, reset_optimizer, B, 1, 0, 1, "", "Adam moments start anew each round") \
+    X(learner, train_window, S, "champion", 1, 20, "", "champion | all: whose exploration rows a round trains on") \
+    X(learner, feed_mb, I, 1024, 16, 1048576, "MiB", "memory for the training feed") \
+    X(gate, z, F, 1.0, -10, 10, "", "one-sided z that the value check must reach") \
+    X(gate, min_transitions, I, 2000, 1, 1000000000, "rows", "held-out rows below which a round is held") \
+    X(gate, outside_max, F, 0.05, 0, 1, "", "share of held-out action dimensions outside the box, margin 0.05") \
+    X(gate, phi_min, F, 0.5, 0, 1, "", "mean phi below this holds") \
+    X(gate, skill_z, F, 2.0, -10, 10, "", "z of the correlation of critics and held-out returns that must be reached") \
+    X(gate, bootstrap, I, 200, 10, 100000, "", "user-level bootstrap draws") \
+    X(log, level, S, "info", 1, 10, "", "error | warn | info | debug") \
+    X(log, json, B, 0, 0, 1, "", "JSON lines instead of key=value")
+// clang-format on
+
+typedef struct mtf_settings mtf_settings;
+
+/** A pass-through `kafka.*`, `kafka.consumer.*` or `kafka.producer.*` property for librdkafka. */
+typedef enum mtf_kafka_scope {
+    MTF_KAFKA_BOTH,
+    MTF_KAFKA_CONSUMER,
+    MTF_KAFKA_PRODUCER
+} mtf_kafka_scope;
+
+typedef struct mtf_kafka_property {
+    mtf_kafka_scope scope;
+    char *name, *value;
+} mtf_kafka_property;
+
+#define MTF_TYPE_I int64_t
+#define MTF_TYPE_F double
+#define MTF_TYPE_B bool
+#define MTF_TYPE_S char *
+/** Field names are section_name: settings->sessionize_gap_ms. Text is owned by the struct. */
+struct mtf_settings {
+#define X(section, name, type, value, min, max, unit, help) MTF_TYPE_##type section##_##name;
+    MTF_SETTINGS_MAP(X)
+#undef X
+    mtf_kafka_property *kafka;
+    size_t kafka_count;
+};
+
+/** All defaults. fini releases; both take zeroed memory. */
+mtf_status mtf_settings_init(mtf_settings *settings, mtf_err *err) MTF_NODISCARD;
+void mtf_settings_fini(mtf_settings *settings);
+/** key is "section.name" or "kafka.<librdkafka property>"; where ("mtf.yaml:12", "--set",
+ *  "MTF_GATE_Z") opens the error text. MTF_INVALID: unknown key, wrong type, out of range. */
+mtf_status mtf_settings_set(mtf_settings *settings, const char *key, const char *value,
+                            const char *where, mtf_err *err) MTF_NODISCARD;
+/** A YAML file of sections; names file and line in errors. */
+mtf_status mtf_settings_load(mtf_settings *settings, const char *path, mtf_err *err) MTF_NODISCARD;
+/** Every MTF_SECTION_NAME of the environment; an unknown MTF_ name is an error. */
+mtf_status mtf_settings_environment(mtf_settings *settings, char *const *environ,
+                                    mtf_err *err) MTF_NODISCARD;
+/** The settings as YAML; secrets (password, secret, token, key) shown as "***". */
+void mtf_settings_print(const mtf_settings *settings, mtf_buf *out);
+/** The table as a Markdown page. */
+void mtf_settings_docs(mtf_buf *out);
+
+/** Parses "name=text name=text ..." (spaces or commas between) one pair at a time: advances *at;
+ *  false at the end or on a malformed pair (then *at does not point at its NUL). */
+bool mtf_settings_pair(const char **at, mtf_str *name, mtf_str *value);
+
+#endif
