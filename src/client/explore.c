@@ -1,0 +1,52 @@
+/* Formula 3 of arXiv:2404.17589. The paper samples baseline + U(-0.15, 0.15); here the box is first
+ * clipped to [-1,1] and then sampled, so that no probability piles up on the edge and the density
+ * of a logged action is exactly one over the box's volume. */
+#include "client/explore.h"
+
+#include <math.h>
+
+#include "core/hash.h"
+#include "core/rng.h"
+
+void mtf_box_clip(uint32_t count, const float *baseline, float half_width, float *lower,
+                  float *upper)
+{
+    for (uint32_t d = 0; d < count; d++) {
+        const double room_below = -1.0 - baseline[d], room_above = 1.0 - baseline[d];
+        lower[d] = (float)fmax(0.0 - half_width, room_below);
+        upper[d] = (float)fmin(half_width, room_above);
+        /* rounding an offset to float must not carry the box over its edge */
+        if (lower[d] < room_below) lower[d] = nextafterf(lower[d], INFINITY);
+        if (upper[d] > room_above) upper[d] = nextafterf(upper[d], -INFINITY);
+    }
+}
+
+double mtf_explore_box(uint64_t seed, mtf_str request_id, uint32_t count, const float *baseline,
+                       const float *lower, const float *upper, float *action)
+{
+    mtf_rng rng = mtf_rng_of(seed, mtf_hash64(request_id.data, request_id.size));
+    double log_density = 0;
+    for (uint32_t d = 0; d < count; d++) {
+        const double low = (double)baseline[d] + lower[d], high = (double)baseline[d] + upper[d];
+        const double width = (double)upper[d] - lower[d], u = mtf_rng_uniform(&rng);
+        if (!(width > 0)) {
+            action[d] = baseline[d] + lower[d];
+            continue;
+        }
+        log_density -= log(width);
+        action[d] = (float)(low + u * width);
+        if (action[d] < low) action[d] = nextafterf(action[d], INFINITY);
+        if (action[d] > high) action[d] = nextafterf(action[d], -INFINITY);
+    }
+    return log_density;
+}
+
+void mtf_explore_gaussian(uint64_t seed, mtf_str request_id, uint32_t count, const float *baseline,
+                          float sigma, float *action)
+{
+    mtf_rng rng = mtf_rng_of(seed, mtf_hash64(request_id.data, request_id.size));
+    for (uint32_t d = 0; d < count; d++) {
+        const double drawn = baseline[d] + sigma * mtf_rng_normal(&rng);
+        action[d] = (float)fmax(-1, fmin(1, drawn));
+    }
+}

@@ -1,0 +1,27 @@
+/** Formula 3 of arXiv:2404.17589: exploration round the served policy, and formula 1: fusion. */
+#ifndef MTF_CLIENT_EXPLORE_H
+#define MTF_CLIENT_EXPLORE_H
+
+#include "client/policy.h"
+
+/** The box round baseline (A), clipped to [-1,1]: lower, upper (A) out, offsets from baseline. */
+void mtf_box_clip(uint32_t count, const float *baseline, float half_width, float *lower,
+                  float *upper);
+/** action (A) = baseline + U(lower, upper), keyed by (seed, request id): the same request gets the
+ *  same action anywhere. Returns the log-density, -sum log(upper - lower) over dimensions of
+ *  non-zero width. */
+double mtf_explore_box(uint64_t seed, mtf_str request_id, uint32_t count, const float *baseline,
+                       const float *lower, const float *upper, float *action);
+/** The rival: baseline + N(0, sigma), clipped to [-1,1]. */
+void mtf_explore_gaussian(uint64_t seed, mtf_str request_id, uint32_t count, const float *baseline,
+                          float sigma, float *action);
+
+/** Formula 1 in logs: scores (N) = sum_i pow_i log(prediction_i + bias_i) for N items of
+ *  predictions (N,P) row-major. A prediction + bias <= 0 counts as 1e-9. */
+void mtf_fuse(const mtf_action_table *table, const float *action, const float *predictions,
+              uint32_t items, float *scores);
+/** The indices of the k best of N scores, best first, lower index first on ties; NaN last. k <= N.
+ */
+void mtf_top_k(const float *scores, uint32_t count, uint32_t k, uint32_t *indices);
+
+#endif

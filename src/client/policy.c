@@ -1,0 +1,144 @@
+/* A policy in memory: one block of floats that the normaliser and the layers point into, and the
+ * plain forward pass over it. The record it travels in is record.c, its payload payload.c. */
+#include "client/policy.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Points mean, deviation and the layers into `block`; returns how many floats they take. */
+static size_t bind(mtf_policy *policy, const uint32_t *widths, uint32_t layer_count, float *block)
+{
+    const size_t S = widths[0];
+    size_t used = 2 * S;
+    for (uint32_t i = 0; i < layer_count; i++) {
+        used += (size_t)widths[i + 1] * (widths[i] + (size_t)1);
+    }
+    if (!block) return used;
+    policy->mean = block, block += S;
+    policy->deviation = block, block += S;
+    for (uint32_t i = 0; i < layer_count; i++) {
+        mtf_policy_layer *layer = &policy->layers[i];
+        layer->inputs = widths[i];
+        layer->outputs = widths[i + 1];
+        layer->weight = block, block += (size_t)layer->inputs * layer->outputs;
+        layer->bias = block, block += layer->outputs;
+    }
+    return used;
+}
+
+mtf_policy *mtf_policy_new(const uint32_t *widths, uint32_t layer_count,
+                           const mtf_action_table *table)
+{
+    MTF_ASSERT(layer_count >= 1 && layer_count <= MTF_POLICY_LAYERS_MAX);
+    for (uint32_t i = 0; i <= layer_count; i++) {
+        MTF_ASSERT(widths[i] >= 1 && widths[i] <= MTF_POLICY_WIDTH_MAX);
+    }
+    MTF_ASSERT(table->count == widths[layer_count]);
+    mtf_policy *policy = calloc(1, sizeof *policy);
+    if (!policy) return NULL;
+    policy->block_count = bind(policy, widths, layer_count, NULL);
+    policy->block = calloc(policy->block_count, sizeof(float));
+    if (!policy->block) {
+        free(policy);
+        return NULL;
+    }
+    bind(policy, widths, layer_count, policy->block);
+    policy->table = *table;
+    policy->state_dim = widths[0];
+    policy->action_dim = widths[layer_count];
+    policy->layer_count = layer_count;
+    memcpy(policy->info.stage, "live", sizeof "live");
+    memcpy(policy->info.verdict, "hold", sizeof "hold");
+    for (uint32_t i = 0; i < policy->state_dim; i++) policy->deviation[i] = 1;
+    return policy;
+}
+
+mtf_policy *mtf_policy_clone(const mtf_policy *policy)
+{
+    uint32_t widths[MTF_POLICY_LAYERS_MAX + 1] = {policy->state_dim};
+    for (uint32_t i = 0; i < policy->layer_count; i++) widths[i + 1] = policy->layers[i].outputs;
+    mtf_policy *copy = mtf_policy_new(widths, policy->layer_count, &policy->table);
+    if (!copy) return NULL;
+    copy->info = policy->info;
+    memcpy(copy->block, policy->block, policy->block_count * sizeof(float));
+    memcpy(copy->sha256, policy->sha256, sizeof copy->sha256);
+    return copy;
+}
+
+void mtf_policy_free(mtf_policy *policy)
+{
+    if (!policy) return;
+    free(policy->block);
+    free(policy);
+}
+
+#define ROWS_AT_ONCE 8u /* independent sums hide the latency of each addition */
+
+/* y (outputs) = W x + b; every sum runs over the inputs in order, starting from the bias. */
+static void dense(const mtf_policy_layer *layer, const float *x, float *y)
+{
+    const size_t inputs = layer->inputs;
+    uint32_t row = 0;
+    for (; row + ROWS_AT_ONCE <= layer->outputs; row += ROWS_AT_ONCE) {
+        const float *w = layer->weight + row * inputs;
+        float sum[ROWS_AT_ONCE];
+        for (uint32_t r = 0; r < ROWS_AT_ONCE; r++) sum[r] = layer->bias[row + r];
+        for (size_t i = 0; i < inputs; i++) {
+            for (uint32_t r = 0; r < ROWS_AT_ONCE; r++) sum[r] += w[r * inputs + i] * x[i];
+        }
+        for (uint32_t r = 0; r < ROWS_AT_ONCE; r++) y[row + r] = sum[r];
+    }
+    for (; row < layer->outputs; row++) {
+        const float *w = layer->weight + row * inputs;
+        float sum = layer->bias[row];
+        for (size_t i = 0; i < inputs; i++) sum += w[i] * x[i];
+        y[row] = sum;
+    }
+}
+
+void mtf_policy_act(const mtf_policy *policy, const float *state, float *action)
+{
+    float x[MTF_POLICY_WIDTH_MAX], y[MTF_POLICY_WIDTH_MAX];
+    for (uint32_t i = 0; i < policy->state_dim; i++) {
+        const float normalised = (state[i] - policy->mean[i]) / policy->deviation[i];
+        x[i] = isfinite(normalised) ? normalised : 0;
+    }
+    const uint32_t last = policy->layer_count - 1;
+    for (uint32_t i = 0; i < last; i++) {
+        dense(&policy->layers[i], x, y);
+        for (uint32_t j = 0; j < policy->layers[i].outputs; j++) x[j] = y[j] > 0 ? y[j] : 0;
+    }
+    dense(&policy->layers[last], x, y);
+    /* Finite inputs near the end of float's range can still meet as infinity minus infinity: the
+     * middle of the range is then the action, never NaN. */
+    for (uint32_t i = 0; i < policy->action_dim; i++) action[i] = isnan(y[i]) ? 0 : tanhf(y[i]);
+}
+
+static mtf_policy_number *find_number(mtf_policy_info *info, const char *name)
+{
+    for (uint32_t i = 0; i < info->number_count; i++) {
+        if (strcmp(info->numbers[i].name, name) == 0) return &info->numbers[i];
+    }
+    return NULL;
+}
+
+void mtf_policy_set_number(mtf_policy_info *info, const char *name, double value)
+{
+    mtf_policy_number *number = find_number(info, name);
+    if (!number) {
+        MTF_ASSERT(info->number_count < MTF_POLICY_NUMBERS_MAX);
+        MTF_ASSERT(strlen(name) < sizeof number->name);
+        number = &info->numbers[info->number_count++];
+        *number = (mtf_policy_number){0};
+        memcpy(number->name, name, strlen(name) + 1);
+    }
+    number->value = value;
+}
+
+double mtf_policy_get_number(const mtf_policy_info *info, const char *name)
+{
+    for (uint32_t i = 0; i < info->number_count; i++) {
+        if (strcmp(info->numbers[i].name, name) == 0) return info->numbers[i].value;
+    }
+    return NAN;
+}

@@ -1,0 +1,111 @@
+/** A policy as serving code holds it: actor network, normaliser, action table and box, plus the
+ *  record (schemas/policy.avsc) it travels in. No Kafka, RocksDB or BLAS here; libcrypto for
+ * sha256. A policy is immutable once made: any number of threads may act on it. */
+#ifndef MTF_CLIENT_POLICY_H
+#define MTF_CLIENT_POLICY_H
+
+#include "core/bytes.h"
+
+#define MTF_POLICY_LAYERS_MAX       4
+#define MTF_POLICY_ACTIONS_MAX      64
+#define MTF_POLICY_WIDTH_MAX        4096
+#define MTF_POLICY_TEST_VECTORS     16
+#define MTF_POLICY_RECORD_BYTES_MAX 900000
+
+/** One action dimension: normalised a in [-1,1] -> low + (a+1)/2 (high-low), the pow or the bias of
+ *  one prediction in formula 1 of arXiv:2404.17589. */
+typedef struct mtf_action_dim {
+    char prediction[48];       /* its name */
+    bool bias;                 /* else pow */
+    uint32_t prediction_index; /* into item.predictions */
+    float low, high;
+} mtf_action_dim;
+
+typedef struct mtf_action_table {
+    uint32_t count, prediction_count;
+    mtf_action_dim dims[MTF_POLICY_ACTIONS_MAX];
+} mtf_action_table;
+
+/** Parses the setting policy.actions ("watch.pow=0..2 watch.bias=0.01..0.5 ..."). Prediction
+ * indices follow first appearance. MTF_INVALID names the pair. */
+mtf_status mtf_action_table_parse(mtf_action_table *table, const char *text,
+                                  mtf_err *err) MTF_NODISCARD;
+
+/** A dense layer: out = W in + b, W (outputs, inputs) row-major. ReLU between, tanh after the last.
+ */
+typedef struct mtf_policy_layer {
+    uint32_t inputs, outputs;
+    float *weight, *bias;
+} mtf_policy_layer;
+
+/** A named number of the record: a metric or a gate figure. */
+typedef struct mtf_policy_number {
+    char name[56];
+    double value;
+} mtf_policy_number;
+
+typedef struct mtf_policy_offset {
+    int32_t partition;
+    int64_t offset;
+} mtf_policy_offset;
+
+#define MTF_POLICY_NUMBERS_MAX 96
+#define MTF_POLICY_OFFSETS_MAX 256
+
+/** What the record says beside the network. Text is NUL-terminated. */
+typedef struct mtf_policy_info {
+    char name[104];
+    int64_t version, parent; /* parent 0: none */
+    char stage[16];          /* live | canary | shadow */
+    int64_t round;
+    char algorithm[40];
+    int64_t created_ms;
+    float box;                     /* half-width of the next exploration; 0: do not explore */
+    char verdict[16], reason[200]; /* promote | hold | reject, and why */
+    char parent_checkpoint[65];    /* sha256 hex of the checkpoint the round started from, or "" */
+    mtf_policy_number numbers[MTF_POLICY_NUMBERS_MAX];
+    uint32_t number_count;
+    mtf_policy_offset offsets[MTF_POLICY_OFFSETS_MAX]; /* the round's cut of mtf.sessions */
+    uint32_t offset_count;
+} mtf_policy_info;
+
+typedef struct mtf_policy {
+    mtf_policy_info info;
+    mtf_action_table table;
+    uint32_t state_dim, action_dim, layer_count;
+    float *mean, *deviation; /* (S,) normaliser: x = (state - mean) / deviation; deviation > 0 */
+    mtf_policy_layer layers[MTF_POLICY_LAYERS_MAX];
+    float *block; /* owns every float above */
+    size_t block_count;
+    uint8_t sha256[32]; /* of the payload it was decoded from; zeros if it was not */
+} mtf_policy;
+
+/** An owned policy of zero weights (mean 0, deviation 1): action 0 everywhere; stage live, verdict
+ *  hold. widths: state, hidden..., action; layer_count + 1 of them. NULL when out of memory. */
+mtf_policy *mtf_policy_new(const uint32_t *widths, uint32_t layer_count,
+                           const mtf_action_table *table);
+mtf_policy *mtf_policy_clone(const mtf_policy *policy);
+void mtf_policy_free(mtf_policy *policy);
+
+/** action (A) out in [-1,1] from raw state (S). No allocation, thread-safe. The plain forward pass:
+ *  also the slow clear reference of the learner's kernels. Features that are not finite once
+ *  normalised count as the mean (missing = NaN). */
+void mtf_policy_act(const mtf_policy *policy, const float *state, float *action);
+
+/** Appends the single-object encoded policy record, payload and test vectors included.
+ * Byte-identical for equal policies. MTF_INVALID when it would exceed MTF_POLICY_RECORD_BYTES_MAX
+ * or is not finite. */
+mtf_status mtf_policy_encode(const mtf_policy *policy, mtf_buf *record, mtf_err *err) MTF_NODISCARD;
+/** Decodes and verifies: frame, lengths, sha256, finite weights, test vectors within 1e-5.
+ *  MTF_CORRUPT says what is wrong. *policy is the caller's. */
+mtf_status mtf_policy_decode(mtf_span record, mtf_policy **policy, mtf_err *err) MTF_NODISCARD;
+/** The payload alone: a safetensors file. */
+mtf_status mtf_policy_safetensors(const mtf_policy *policy, mtf_buf *payload,
+                                  mtf_err *err) MTF_NODISCARD;
+
+/** Sets (adds or replaces) a number of the record. */
+void mtf_policy_set_number(mtf_policy_info *info, const char *name, double value);
+/** NaN when absent. */
+double mtf_policy_get_number(const mtf_policy_info *info, const char *name);
+
+#endif

@@ -1,0 +1,29 @@
+/** The gate between training and serving: every check must pass, else the old policy stays. Adding
+ * a check is adding a row to the table in gate.c. */
+#ifndef MTF_PUBLISH_GATE_H
+#define MTF_PUBLISH_GATE_H
+
+#include "client/policy.h"
+#include "core/evidence.h"
+#include "core/settings.h"
+
+/** Section `gate` of the settings. */
+typedef struct mtf_gate_config {
+    double z, skill_z, phi_min, outside_max;
+    int64_t min_transitions;
+} mtf_gate_config;
+
+mtf_gate_config mtf_gate_config_of(const mtf_settings *settings);
+
+/** Promote, or hold or reject with the first failing check, its number and its limit as the reason.
+ * A number that could not be measured (NaN) fails its check; only the critics' spread may be
+ * missing, since a single critic has none. */
+void mtf_gate_decide(const mtf_gate_config *config, const mtf_evidence *evidence,
+                     mtf_verdict *verdict);
+
+/** Writes every figure of the evidence into the record's numbers, as "gate.<name>". */
+void mtf_gate_record(const mtf_evidence *evidence, mtf_policy_info *info);
+/** Writes the verdict into the record. */
+void mtf_gate_record_verdict(const mtf_verdict *verdict, mtf_policy_info *info);
+
+#endif

@@ -1,0 +1,175 @@
+/** Goal: a servable policy reaches both topics in one commit, any other the history only, and no
+ *  promotion overtakes another.
+ *  Method: a sink that notes every call and fails at the one it is told to. */
+#include "support/mtf_test.h"
+
+#include "client/sample_policy.h"
+#include "publish/publish.h"
+
+typedef struct notes {
+    char calls[400];
+    int count, fail_at; /* the call that fails, from 1; 0: none */
+    mtf_buf values[2];
+    int puts;
+} notes;
+
+static mtf_status note(notes *to, const char *call, mtf_err *err)
+{
+    const size_t used = strlen(to->calls);
+    snprintf(to->calls + used, sizeof to->calls - used, "%s ", call);
+    return ++to->count == to->fail_at ? mtf_fail(err, MTF_BROKER, "told to fail") : MTF_OK;
+}
+
+static mtf_status begin(void *self, mtf_err *err)
+{
+    return note(self, "begin", err);
+}
+
+static mtf_status put(void *self, const char *topic, mtf_span key, mtf_span value,
+                      const mtf_header *headers, size_t header_count, int64_t timestamp_ms,
+                      mtf_err *err)
+{
+    notes *to = self;
+    char call[160];
+    assert_true(headers == NULL && header_count == 0 && timestamp_ms == 0);
+    snprintf(call, sizeof call, "%s/%.*s", topic, (int)key.size, (const char *)key.data);
+    const mtf_status status = note(to, call, err);
+    if (!status) mtf_buf_put(&to->values[to->puts++], value.data, value.size);
+    return status;
+}
+
+static mtf_status commit(void *self, const mtf_position *positions, size_t count, mtf_err *err)
+{
+    assert_true(positions == NULL && count == 0);
+    return note(self, "commit", err);
+}
+
+static mtf_status give_up(void *self, mtf_err *err)
+{
+    (void)err;
+    notes *to = self;
+    const size_t used = strlen(to->calls);
+    snprintf(to->calls + used, sizeof to->calls - used, "abort ");
+    return MTF_OK;
+}
+
+static const mtf_policy_topics TOPICS = {"live", "history"};
+
+static mtf_sink sink_to(notes *to)
+{
+    return (mtf_sink){.self = to, .begin = begin, .put = put, .commit = commit, .abort = give_up};
+}
+
+static void verdict_and_stage_decide_topic_and_key(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *verdict, *stage, *calls;
+    } cases[] = {
+        {"promote", "live", "begin history/sample live/sample commit "},
+        {"canary", "canary", "begin history/sample live/sample#canary commit "},
+        {"promote", "shadow", "begin history/sample live/sample#shadow commit "},
+        {"hold", "live", "begin history/sample commit "},
+        {"reject", "live", "begin history/sample commit "},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        notes to = {0};
+        mtf_sink sink = sink_to(&to);
+        mtf_err err = {0};
+        mtf_policy *policy = sample_policy(i, 3, 4), *back;
+        memset(policy->info.verdict, 0,
+               sizeof policy->info.verdict); /* all of it is compared below */
+        snprintf(policy->info.verdict, sizeof policy->info.verdict, "%s", cases[i].verdict);
+        snprintf(policy->info.stage, sizeof policy->info.stage, "%s", cases[i].stage);
+        mtf_assert_ok(mtf_policy_publish(policy, &TOPICS, &sink, &err), &err);
+        assert_string_equal(to.calls, cases[i].calls);
+        for (int v = 0; v < to.puts; v++) {
+            mtf_assert_ok(mtf_policy_decode(mtf_buf_span(&to.values[v]), &back, &err), &err);
+            assert_memory_equal(&back->info, &policy->info, sizeof policy->info);
+            mtf_policy_free(back);
+            mtf_buf_fini(&to.values[v]);
+        }
+        mtf_policy_free(policy);
+    }
+}
+
+static void any_failure_aborts_and_is_reported(void **state)
+{
+    (void)state;
+    for (int fail_at = 1; fail_at <= 4; fail_at++) {
+        notes to = {.fail_at = fail_at};
+        mtf_sink sink = sink_to(&to);
+        mtf_err err = {0};
+        mtf_policy *policy = sample_policy(1, 3, 4);
+        assert_int_equal(mtf_policy_publish(policy, &TOPICS, &sink, &err), MTF_BROKER);
+        assert_string_equal(err.msg, "told to fail");
+        assert_int_equal(to.count, fail_at);
+        assert_true((strstr(to.calls, "abort") != NULL) ==
+                    (fail_at > 1)); /* nothing begun: nothing to abort */
+        for (int v = 0; v < 2; v++) mtf_buf_fini(&to.values[v]);
+        mtf_policy_free(policy);
+    }
+}
+
+static void a_policy_that_no_record_can_hold_touches_no_topic(void **state)
+{
+    (void)state;
+    notes to = {0};
+    mtf_sink sink = sink_to(&to);
+    mtf_policy *policy = sample_policy(1, 3, 4);
+    policy->mean[0] = NAN;
+    assert_int_equal(mtf_policy_publish(policy, &TOPICS, &sink, NULL), MTF_INVALID);
+    assert_string_equal(to.calls, "");
+    mtf_policy_free(policy);
+}
+
+static void a_promotion_needs_its_parent_as_the_head(void **state)
+{
+    (void)state;
+    mtf_policy *head = sample_policy(1, 3, 4), *candidate = sample_policy(2, 3, 4);
+    head->info.version = 2, head->info.parent = 1;
+    candidate->info.version = 3, candidate->info.parent = 2;
+    mtf_verdict verdict = {MTF_VERDICT_PROMOTE, "value"};
+
+    mtf_policy_compare(head, candidate, &verdict);
+    assert_int_equal(verdict.kind, MTF_VERDICT_PROMOTE);
+
+    mtf_policy_compare(candidate, candidate,
+                       &verdict); /* published before a crash: the same again */
+    assert_int_equal(verdict.kind, MTF_VERDICT_PROMOTE);
+    assert_string_equal(verdict.reason, "value");
+
+    head->info.version = 3, head->info.parent = 2; /* the same number, another network */
+    mtf_policy_compare(head, candidate, &verdict);
+    assert_int_equal(verdict.kind, MTF_VERDICT_HOLD);
+    assert_string_equal(verdict.reason,
+                        "parent_changed: the head is version 3, this round started from version 2");
+
+    verdict = (mtf_verdict){MTF_VERDICT_PROMOTE, ""};
+    mtf_policy_compare(NULL, candidate, &verdict);
+    assert_int_equal(verdict.kind, MTF_VERDICT_HOLD);
+
+    candidate->info.parent = 0; /* the first of its name */
+    verdict = (mtf_verdict){MTF_VERDICT_PROMOTE, ""};
+    mtf_policy_compare(NULL, candidate, &verdict);
+    assert_int_equal(verdict.kind, MTF_VERDICT_PROMOTE);
+
+    verdict =
+        (mtf_verdict){MTF_VERDICT_REJECT, "health"}; /* what is not promoted keeps its reason */
+    mtf_policy_compare(head, candidate, &verdict);
+    assert_int_equal(verdict.kind, MTF_VERDICT_REJECT);
+    assert_string_equal(verdict.reason, "health");
+    mtf_policy_free(head);
+    mtf_policy_free(candidate);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(verdict_and_stage_decide_topic_and_key),
+        cmocka_unit_test(any_failure_aborts_and_is_reported),
+        cmocka_unit_test(a_policy_that_no_record_can_hold_touches_no_topic),
+        cmocka_unit_test(a_promotion_needs_its_parent_as_the_head),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
