@@ -13,16 +13,16 @@ typedef struct mtf_evidence {
     bool finite;          /* every loss and weight of the round stayed finite */
     bool test_vectors_ok; /* the encoded record decodes and acts as the trained actor does */
     /* health of the critics */
-    double q_abs_max;     /* largest |Q(s, mu(s))| of the round */
-    double q_limit;       /* what |Q| may not exceed: 1.2 r_max / (1 - gamma) */
-    double spread;        /* mean over states of the critics' standard deviation at mu(s) */
-    double reward_scale;  /* standard deviation of r over the training rows: spread's unit */
-    double phi_mean;      /* mean phi of formula 6 at the end of training */
+    double q_abs_max;    /* largest |Q(s, mu(s))| of the round */
+    double q_limit;      /* what |Q| may not exceed: 1.2 r_max / (1 - gamma) */
+    double spread;       /* mean over states of the critics' standard deviation at mu(s) */
+    double reward_scale; /* standard deviation of r over the training rows: spread's unit */
+    double phi_mean;     /* mean phi of formula 6 at the end of training */
     /* support */
     double outside_share; /* of held-out action dimensions: mu outside the row's box by > 0.05 */
     /* data */
     int64_t heldout_rows, heldout_users;
-    bool exploring;       /* the rows carry boxes of non-zero width */
+    bool exploring; /* the rows carry boxes of non-zero width */
     /* value: the first-order box estimator (spec: mean((G - b) sum 12 (a - mid)(mu - bp)/width^2)),
      * the gain of the candidate over the policy that logged, discounted return to go per row */
     double value, value_se, value_z; /* se: bootstrap by user */
@@ -31,7 +31,11 @@ typedef struct mtf_evidence {
     char alarm[160]; /* a training alarm in words, "" when none */
 } mtf_evidence;
 
-typedef enum mtf_verdict_kind { MTF_VERDICT_PROMOTE, MTF_VERDICT_HOLD, MTF_VERDICT_REJECT } mtf_verdict_kind;
+typedef enum mtf_verdict_kind {
+    MTF_VERDICT_PROMOTE,
+    MTF_VERDICT_HOLD,
+    MTF_VERDICT_REJECT
+} mtf_verdict_kind;
 
 typedef struct mtf_verdict {
     mtf_verdict_kind kind;

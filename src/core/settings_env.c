@@ -13,10 +13,12 @@ void mtf_settings_environment_name(const char *key, char *name)
     }
 }
 
-/** Names that begin with MTF_ and are no settings: test hooks. */
+/** Names that begin with MTF_ and are no settings: test hooks, and the learner's mark that it chose
+ *  the BLAS core. */
 static bool is_reserved(const char *name)
 {
-    return strcmp(name, "MTF_FAULT_POINT") == 0 || strncmp(name, "MTF_TEST_", 9) == 0;
+    return strcmp(name, "MTF_FAULT_POINT") == 0 || strcmp(name, "MTF_BLAS_CORE") == 0 ||
+           strncmp(name, "MTF_TEST_", 9) == 0;
 }
 
 /** KAFKA_SSL_CA_LOCATION -> kafka.ssl.ca.location, KAFKA_SASL_PASSWORD_FILE ->

@@ -189,6 +189,7 @@ static void the_environment_sets_what_it_names(void **state)
                                  "MTF_KAFKA_PRODUCER_LINGER_MS=5",
                                  "MTF_KAFKA_SSL__CA=pem",
                                  "MTF_FAULT_POINT=anything",
+                                 "MTF_BLAS_CORE=Haswell",
                                  "MTF_TEST_SEED=3",
                                  "MTFX=1",
                                  NULL};
@@ -305,6 +306,21 @@ static void docs_show_every_setting(void **state)
     mtf_buf_fini(&out);
 }
 
+static void the_docs_page_is_up_to_date(void **state)
+{
+    (void)state;
+    const char path[] = MTF_SOURCE_DIR "/docs/settings.md"; /* mtf config docs > docs/settings.md */
+    mtf_buf page = {0}, committed = {0};
+    mtf_err err = {0};
+    mtf_settings_docs(&page);
+    mtf_assert_ok(mtf_file_read(path, 1 << 20, &committed, &err), &err);
+    mtf_buf_put_u8(&page, '\0');
+    mtf_buf_put_u8(&committed, '\0');
+    assert_string_equal((const char *)page.data, (const char *)committed.data);
+    mtf_buf_fini(&page);
+    mtf_buf_fini(&committed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -322,6 +338,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(print_masks_secrets, init, fini),
         cmocka_unit_test_setup_teardown(what_is_printed_reads_back_the_same, init, fini),
         cmocka_unit_test(docs_show_every_setting),
+        cmocka_unit_test(the_docs_page_is_up_to_date),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
