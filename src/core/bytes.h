@@ -80,7 +80,7 @@ typedef struct mtf_reader {
 
 static inline mtf_reader mtf_reader_of(mtf_span span)
 {
-    return (mtf_reader){span.data, span.data + span.size, false};
+    return (mtf_reader){span.data, span.data ? span.data + span.size : NULL, false};
 }
 static inline size_t mtf_reader_left(const mtf_reader *reader)
 {

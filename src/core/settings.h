@@ -47,6 +47,7 @@
     X(round, min_sessions, I, 80000, 1, 1000000000, "sessions", "a round trains when so many sessions came under the champion") \
     X(round, max_rounds, I, 0, 0, 1000000, "rounds", "leave after so many; 0 = never") \
     X(round, holdout_percent, I, 10, 1, 50, "%", "share of users, by hash, held out for the gate") \
+    X(learner, group, S, "mtf-learn", 1, 249, "", "consumer group of the learner's name; its positions live in the store") \
     X(learner, algorithm, S, "integrated", 1, 40, "", "integrated") \
     X(learner, threads, I, 2, 1, 64, "threads", "training threads; the result does not depend on it") \
     X(learner, seed, I, 1, 0, 9223372036854775807, "", "seed of initial weights and sampling") \

@@ -1,0 +1,217 @@
+#include "ingest/kafka_client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "ingest/kafka_common.h"
+
+enum {
+    START_MS_MAX = 10000, /* fail-fast gives up then */
+    LOG_EVERY_MS = 5000,
+    CALL_MS = 10000, /* one question to the brokers */
+};
+
+struct mtf_kafka_client {
+    mtf_kafka_handle handle;
+    char cluster[64];
+};
+
+static mtf_status no_broker(const mtf_settings *settings, const mtf_kafka_client *client,
+                            mtf_err *err)
+{
+    return mtf_fail(err, MTF_BROKER, "no broker answers at %s%s%s; check kafka.bootstrap_servers",
+                    settings->kafka_bootstrap_servers, client->handle.reason[0] ? ": " : "",
+                    client->handle.reason);
+}
+
+/** Asks for metadata until a broker answers. */
+static mtf_status wait_for_broker(mtf_kafka_client *client, const mtf_settings *settings,
+                                  bool fail_fast, const atomic_bool *stop, mtf_err *err)
+{
+    const int64_t started_ns = mtf_clock_mono_ns();
+    int64_t logged_ms = 0;
+    for (;;) {
+        const struct rd_kafka_metadata *metadata = NULL;
+        const rd_kafka_resp_err_t code =
+            rd_kafka_metadata(client->handle.rk, 0, NULL, &metadata, 500);
+        rd_kafka_poll(client->handle.rk, 0);
+        if (!code) {
+            rd_kafka_metadata_destroy(metadata);
+            return MTF_OK;
+        }
+        const int64_t waited_ms = (mtf_clock_mono_ns() - started_ns) / 1000000;
+        if (stop && atomic_load(stop))
+            return mtf_fail(err, MTF_CLOSED, "stopped while waiting for a broker");
+        if (fail_fast && (client->handle.all_down || waited_ms >= START_MS_MAX)) {
+            return no_broker(settings, client, err);
+        }
+        if (waited_ms - logged_ms >= LOG_EVERY_MS) {
+            logged_ms = waited_ms;
+            mtf_log_line(client->handle.log, MTF_LOG_WARN, "kafka.wait",
+                         "brokers=%s waited_ms=%lld reason=\"%s\"",
+                         settings->kafka_bootstrap_servers, (long long)waited_ms,
+                         client->handle.reason);
+        }
+    }
+}
+
+mtf_status mtf_kafka_client_open(const mtf_settings *settings, const mtf_log *log,
+                                 const char *group, bool fail_fast, const atomic_bool *stop,
+                                 mtf_kafka_client **client, mtf_err *err)
+{
+    rd_kafka_conf_t *conf = NULL;
+    *client = NULL;
+    mtf_kafka_client *made = calloc(1, sizeof *made);
+    if (!made) return mtf_fail(err, MTF_NOMEM, "kafka client: out of memory");
+    made->handle.log = log;
+    made->handle.role = "client";
+    mtf_status status = mtf_kafka_conf(settings, MTF_KAFKA_CONSUMER, &made->handle, &conf, err);
+    if (!status && group) status = mtf_kafka_conf_set(conf, "group.id", group, err);
+    if (!status) status = mtf_kafka_handle_open(&made->handle, RD_KAFKA_CONSUMER, &conf, err);
+    if (!status) status = wait_for_broker(made, settings, fail_fast, stop, err);
+    if (status) {
+        if (conf) rd_kafka_conf_destroy(conf);
+        mtf_kafka_client_close(made);
+        return status;
+    }
+    char *cluster = rd_kafka_clusterid(made->handle.rk, 1000);
+    if (cluster) {
+        snprintf(made->cluster, sizeof made->cluster, "%s", cluster);
+        rd_kafka_mem_free(made->handle.rk, cluster);
+    }
+    *client = made;
+    return MTF_OK;
+}
+
+void mtf_kafka_client_close(mtf_kafka_client *client)
+{
+    if (!client) return;
+    if (client->handle.rk) rd_kafka_destroy(client->handle.rk);
+    free(client);
+}
+
+const char *mtf_kafka_client_cluster(const mtf_kafka_client *client)
+{
+    return client->cluster;
+}
+
+mtf_status mtf_kafka_client_partitions(mtf_kafka_client *client, const char *topic, int32_t *count,
+                                       mtf_err *err)
+{
+    return mtf_kafka_partition_count(&client->handle, topic, CALL_MS, count, err);
+}
+
+/** message.timestamp.type out of a DescribeConfigs answer, "" when it is not there. */
+static void stamp_type(rd_kafka_event_t *event, char *text, size_t size)
+{
+    size_t resource_count = 0, entry_count = 0;
+    text[0] = '\0';
+    const rd_kafka_DescribeConfigs_result_t *result = rd_kafka_event_DescribeConfigs_result(event);
+    if (!result) return;
+    const rd_kafka_ConfigResource_t **resources =
+        rd_kafka_DescribeConfigs_result_resources(result, &resource_count);
+    if (resource_count != 1 || rd_kafka_ConfigResource_error(resources[0])) return;
+    const rd_kafka_ConfigEntry_t **entries =
+        rd_kafka_ConfigResource_configs(resources[0], &entry_count);
+    for (size_t i = 0; i < entry_count; i++) {
+        if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), "message.timestamp.type") != 0) continue;
+        const char *value = rd_kafka_ConfigEntry_value(entries[i]);
+        snprintf(text, size, "%s", value ? value : "");
+    }
+}
+
+/** Asks the brokers; text stays "" when they do not tell. */
+static void ask_stamp_type(mtf_kafka_client *client, const char *topic, char *text, size_t size)
+{
+    char words[128];
+    text[0] = '\0';
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->handle.rk);
+    rd_kafka_ConfigResource_t *resource =
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    rd_kafka_AdminOptions_t *options =
+        rd_kafka_AdminOptions_new(client->handle.rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+    if (queue && resource && options &&
+        !rd_kafka_AdminOptions_set_request_timeout(options, CALL_MS, words, sizeof words)) {
+        rd_kafka_DescribeConfigs(client->handle.rk, &resource, 1, options, queue);
+        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, CALL_MS + 1000);
+        if (event) {
+            stamp_type(event, text, size);
+            rd_kafka_event_destroy(event);
+        }
+    }
+    if (options) rd_kafka_AdminOptions_destroy(options);
+    if (resource) rd_kafka_ConfigResource_destroy(resource);
+    if (queue) rd_kafka_queue_destroy(queue);
+}
+
+mtf_status mtf_kafka_client_check_stamps(mtf_kafka_client *client, const char *topic,
+                                         bool allow_create_time, mtf_err *err)
+{
+    char type[32] = "";
+    if (!allow_create_time) ask_stamp_type(client, topic, type, sizeof type);
+    if (strcmp(type, "LogAppendTime") == 0) return MTF_OK;
+    if (type[0]) {
+        return mtf_fail(err, MTF_INVALID,
+                        "topic %s: message.timestamp.type is %s; set it to LogAppendTime "
+                        "(kafka-configs.sh --alter "
+                        "--entity-type topics --entity-name %s --add-config "
+                        "message.timestamp.type=LogAppendTime) "
+                        "or accept the producers' clocks with sessionize.allow_create_time",
+                        topic, type, topic);
+    }
+    mtf_log_line(client->handle.log, MTF_LOG_WARN, "kafka.stamps",
+                 "topic=%s checked=false reason=\"%s\"", topic,
+                 allow_create_time ? "sessionize.allow_create_time"
+                                   : "the brokers do not tell the topic's settings");
+    return MTF_OK;
+}
+
+mtf_status mtf_kafka_client_committed(mtf_kafka_client *client, const char *topic, int32_t count,
+                                      int64_t *offsets, mtf_err *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
+    for (int32_t i = 0; i < count; i++) rd_kafka_topic_partition_list_add(list, topic, i);
+    rd_kafka_resp_err_t code = rd_kafka_committed(client->handle.rk, list, CALL_MS);
+    for (int i = 0; i < list->cnt && !code; i++) {
+        code = list->elems[i].err;
+        const int64_t offset = list->elems[i].offset;
+        offsets[list->elems[i].partition] = offset < 0 ? -1 : offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code) return mtf_kafka_fail(&client->handle, code, err, "committed offsets of %s", topic);
+    return MTF_OK;
+}
+
+mtf_status mtf_kafka_client_lag(mtf_kafka_client *client, const char *topic, int64_t *records,
+                                mtf_err *err)
+{
+    int32_t count = 0;
+    *records = 0;
+    mtf_status status = mtf_kafka_client_partitions(client, topic, &count, err);
+    if (status) return status;
+    int64_t *offsets = calloc((size_t)count, sizeof *offsets);
+    if (!offsets) return mtf_fail(err, MTF_NOMEM, "kafka client: out of memory");
+    status = mtf_kafka_client_committed(client, topic, count, offsets, err);
+    for (int32_t i = 0; i < count && !status; i++) {
+        int64_t first = 0, end = 0;
+        const rd_kafka_resp_err_t code =
+            rd_kafka_query_watermark_offsets(client->handle.rk, topic, i, &first, &end, CALL_MS);
+        if (code)
+            status = mtf_kafka_fail(&client->handle, code, err, "offsets of %s/%d", topic, i);
+        else
+            *records += end - (offsets[i] < first ? first : offsets[i]);
+    }
+    free(offsets);
+    return status;
+}
+
+const char *mtf_kafka_version(void)
+{
+    return rd_kafka_version_str();
+}
+
+int32_t mtf_kafka_partition_of(mtf_str key, int32_t partitions)
+{
+    return rd_kafka_msg_partitioner_murmur2(NULL, key.data, key.size, partitions, NULL, NULL);
+}

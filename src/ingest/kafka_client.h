@@ -1,0 +1,50 @@
+/** A Kafka client that neither reads nor writes records: are the brokers there, are the topics as
+ * the stages need them, how far is a group. One thread. */
+#ifndef MTF_INGEST_KAFKA_CLIENT_H
+#define MTF_INGEST_KAFKA_CLIENT_H
+
+#include <stdatomic.h>
+
+#include "core/log.h"
+#include "core/settings.h"
+
+typedef struct mtf_kafka_client mtf_kafka_client;
+
+/** Connects, and waits for a broker to answer: with fail_fast 10 s at most (less when every broker
+ *  refuses), else until one does, with a log line every 5 s. group: whose offsets to ask for later,
+ *  or NULL. stop (may be NULL) ends the wait.
+ *  MTF_BROKER: none answered; MTF_CLOSED: stopped; MTF_INVALID: a kafka setting is refused. */
+mtf_status mtf_kafka_client_open(const mtf_settings *settings, const mtf_log *log,
+                                 const char *group, bool fail_fast, const atomic_bool *stop,
+                                 mtf_kafka_client **client, mtf_err *err) MTF_NODISCARD;
+void mtf_kafka_client_close(mtf_kafka_client *client);
+
+/** The cluster's id, "" when the brokers do not tell; valid until close. */
+const char *mtf_kafka_client_cluster(const mtf_kafka_client *client);
+
+/** Partition count, > 0. MTF_INVALID: no such topic, with the command that makes it. */
+mtf_status mtf_kafka_client_partitions(mtf_kafka_client *client, const char *topic, int32_t *count,
+                                       mtf_err *err) MTF_NODISCARD;
+
+/** Checks message.timestamp.type=LogAppendTime. MTF_INVALID: it is not, with the remedy. Brokers
+ * that do not tell (no admin API, no permission) pass with a warning, and so does any topic with
+ *  allow_create_time. */
+mtf_status mtf_kafka_client_check_stamps(mtf_kafka_client *client, const char *topic,
+                                         bool allow_create_time, mtf_err *err) MTF_NODISCARD;
+
+/** The group's committed offsets of partitions 0..count-1, -1 for none.
+ *  MTF_AGAIN: a transaction is pending or the coordinator is away. */
+mtf_status mtf_kafka_client_committed(mtf_kafka_client *client, const char *topic, int32_t count,
+                                      int64_t *offsets, mtf_err *err) MTF_NODISCARD;
+
+/** Records of the topic that the group has not committed: sum of end - committed (or - first, where
+ *  nothing is committed). */
+mtf_status mtf_kafka_client_lag(mtf_kafka_client *client, const char *topic, int64_t *records,
+                                mtf_err *err) MTF_NODISCARD;
+
+/** librdkafka's version, as text. */
+const char *mtf_kafka_version(void);
+/** The partition our sinks put a key into, of so many (murmur2, as Java's clients do). */
+int32_t mtf_kafka_partition_of(mtf_str key, int32_t partitions);
+
+#endif

@@ -1,0 +1,107 @@
+#include "ingest/kafka_common.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+mtf_status mtf_kafka_status(rd_kafka_resp_err_t code)
+{
+    switch (code) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+        return MTF_OK;
+    /* Another process took the role: never retried. */
+    case RD_KAFKA_RESP_ERR__FENCED:
+    case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
+    case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
+    case RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
+        return MTF_FENCED;
+    /* The group moved on without us, or the brokers are busy: the unit is given up, not the
+     * process. */
+    case RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID:
+    case RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS:
+    case RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST:
+    case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
+    case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+    case RD_KAFKA_RESP_ERR__RESOLVE:
+    case RD_KAFKA_RESP_ERR__WAIT_COORD:
+    case RD_KAFKA_RESP_ERR__RETRY:
+    case RD_KAFKA_RESP_ERR__QUEUE_FULL:
+    case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
+    case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
+    case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+    case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS:
+    case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
+    case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+    case RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT:
+        return MTF_AGAIN;
+    /* Someone must change a setting, a topic or a permission. */
+    case RD_KAFKA_RESP_ERR__INVALID_ARG:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_INVALID_CONFIG:
+        return MTF_INVALID;
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE:
+        return MTF_NOMEM;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+    case RD_KAFKA_RESP_ERR__BAD_MSG:
+    case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+        return MTF_CORRUPT;
+    default:
+        return MTF_BROKER;
+    }
+}
+
+mtf_status mtf_kafka_fail(const mtf_kafka_handle *handle, rd_kafka_resp_err_t code, mtf_err *err,
+                          const char *fmt, ...)
+{
+    char what[160], fatal[160];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(what, sizeof what, fmt, args);
+    va_end(args);
+    const rd_kafka_resp_err_t cause = rd_kafka_fatal_error(handle->rk, fatal, sizeof fatal);
+    mtf_status status = mtf_kafka_status(cause ? cause : code);
+    if (cause && status == MTF_AGAIN) status = MTF_BROKER; /* a fatal error never passes */
+    const char *remedy =
+        status == MTF_FENCED
+            ? "; another process runs under the same name: give each its own instance"
+            : "";
+    return mtf_fail(err, status, "%s: %s%s", what, cause ? fatal : rd_kafka_err2str(code), remedy);
+}
+
+/** Lists all topics: asking for one by name would create it on brokers that auto-create. */
+mtf_status mtf_kafka_partition_count(mtf_kafka_handle *handle, const char *topic, int timeout_ms,
+                                     int32_t *count, mtf_err *err)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    *count = 0;
+    const rd_kafka_resp_err_t code = rd_kafka_metadata(handle->rk, 1, NULL, &metadata, timeout_ms);
+    if (code) return mtf_kafka_fail(handle, code, err, "list of topics");
+    for (int i = 0; i < metadata->topic_cnt; i++) {
+        if (strcmp(metadata->topics[i].topic, topic) == 0)
+            *count = metadata->topics[i].partition_cnt;
+    }
+    rd_kafka_metadata_destroy(metadata);
+    if (*count > 0) return MTF_OK;
+    return mtf_fail(
+        err, MTF_INVALID,
+        "topic %s does not exist; create it: kafka-topics.sh --bootstrap-server HOST:PORT "
+        "--create --topic %s --partitions N",
+        topic, topic);
+}

@@ -1,0 +1,49 @@
+/** What the Kafka adapters share: a librdkafka handle with its log lines and errors routed to us,
+ * its configuration from the settings, and the meaning of its error codes. Private to kafka_*.c:
+ * nobody else includes librdkafka. */
+#ifndef MTF_INGEST_KAFKA_COMMON_H
+#define MTF_INGEST_KAFKA_COMMON_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "core/log.h"
+#include "core/settings.h"
+
+/** A librdkafka handle and what its callbacks told us. At a stable address: it is the callbacks'
+ *  opaque. The log callback comes from librdkafka's threads and reads `log` only; the others run
+ *  inside poll calls, on the owner's thread. */
+typedef struct mtf_kafka_handle {
+    rd_kafka_t *rk;
+    const mtf_log *log;
+    const char *role; /* consumer | producer | client, for log lines */
+    void *owner;      /* for the owner's own callbacks */
+    bool all_down;    /* no broker answers, as far as the last error event said */
+    char reason[200]; /* text of the last error event */
+} mtf_kafka_handle;
+
+/** A configuration with our defaults, the settings' brokers and pass-through properties, and the
+ *  callbacks that fill `handle`. MTF_INVALID names the setting that librdkafka refused. */
+mtf_status mtf_kafka_conf(const mtf_settings *settings, mtf_kafka_scope scope,
+                          mtf_kafka_handle *handle, rd_kafka_conf_t **conf,
+                          mtf_err *err) MTF_NODISCARD;
+/** Sets one property of ours. */
+mtf_status mtf_kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value,
+                              mtf_err *err) MTF_NODISCARD;
+/** Makes the handle; takes *conf and leaves NULL, whatever comes of it. */
+mtf_status mtf_kafka_handle_open(mtf_kafka_handle *handle, rd_kafka_type_t type,
+                                 rd_kafka_conf_t **conf, mtf_err *err) MTF_NODISCARD;
+
+/** What a librdkafka code asks of us: OK; AGAIN (wait, or give the unit up and go on); FENCED;
+ * INVALID (authorization, unknown topic, unsupported); NOMEM (too large); CORRUPT (out of range,
+ * bad bytes); BROKER for the rest. */
+mtf_status mtf_kafka_status(rd_kafka_resp_err_t code);
+/** Fills err with "<what>: <librdkafka's words>"; a fatal error of the handle goes first. */
+mtf_status mtf_kafka_fail(const mtf_kafka_handle *handle, rd_kafka_resp_err_t code, mtf_err *err,
+                          const char *fmt, ...) MTF_PRINTF(4, 5);
+
+/** Partition count of a topic (> 0). MTF_INVALID: no such topic, and the command that makes it.
+ *  MTF_AGAIN: the brokers did not say within timeout_ms. */
+mtf_status mtf_kafka_partition_count(mtf_kafka_handle *handle, const char *topic, int timeout_ms,
+                                     int32_t *count, mtf_err *err) MTF_NODISCARD;
+
+#endif

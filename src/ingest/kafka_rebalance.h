@@ -1,0 +1,75 @@
+/** Inside of the Kafka source: its struct, and the steps of a rebalance. Private to kafka_*.c. */
+#ifndef MTF_INGEST_KAFKA_REBALANCE_H
+#define MTF_INGEST_KAFKA_REBALANCE_H
+
+#include "core/pipe.h"
+#include "ingest/kafka_common.h"
+#include "ingest/kafka_source.h"
+
+/** One partition of the topic, at its id in source->parts. */
+typedef struct mtf_kafka_part {
+    bool ours;    /* announced by ASSIGN, not yet revoked */
+    bool started; /* the stage let it flow */
+    int64_t next; /* offset of the next message to hand out */
+} mtf_kafka_part;
+
+/** What has to be done about `change` before records flow again:
+ *
+ *    callback ASSIGN -> POSITIONS -> ASSIGN --(all told)--> NONE, assignment applied
+ *    callback REVOKE -> REVOKE or LOST -----(all told)----> NONE, unassigned
+ */
+typedef enum mtf_kafka_step {
+    MTF_KAFKA_NONE,
+    MTF_KAFKA_POSITIONS, /* committed offsets are to be fetched */
+    MTF_KAFKA_ASSIGN,    /* ASSIGN inputs are being handed out */
+    MTF_KAFKA_REVOKE,
+    MTF_KAFKA_LOST,
+} mtf_kafka_step;
+
+/** The callback only notes what happened; everything is done in poll, on the stage's thread.
+ *
+ *  librdkafka is always told the whole truth in one way: rd_kafka_assign of every started partition
+ *  at its next offset, or of none while paused. Starting, seeking, pausing and resuming only mark
+ *  `stale`; the next poll applies it. So none of 2.0.2's seek and resume paths (#4208, #4230,
+ * #4636, #4686) is ever taken. */
+struct mtf_kafka_source {
+    mtf_kafka_handle handle;
+    char topic[250];
+    bool grouped, count_gaps;
+    bool held;  /* we hold an assignment: rd_kafka_assign may be called */
+    bool stale; /* librdkafka's assignment is not what parts and paused say */
+    bool paused;
+    bool closing; /* the callback must unassign by itself */
+    mtf_kafka_part *parts;
+    int32_t part_count;
+    mtf_kafka_step step;
+    rd_kafka_topic_partition_list_t *change; /* the partitions of the step, NULL at NONE */
+    int told;                                /* how many of them the stage was told */
+    int64_t widened_ns;                      /* when the topic was last asked for new partitions */
+    rd_kafka_message_t *lent; /* message of the last input, the stage's until the next poll */
+    mtf_kafka_source_counts counts;
+};
+
+/** librdkafka's rebalance callback; opaque is the handle. */
+void mtf_kafka_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+                            rd_kafka_topic_partition_list_t *list, void *opaque);
+/** Does what is due before records may flow. MTF_OK with *input; MTF_CLOSED: nothing is due (any
+ * more); MTF_AGAIN: committed positions are not to be had yet. */
+mtf_status mtf_kafka_rebalance(mtf_kafka_source *source, int timeout_ms, mtf_input *input,
+                               mtf_err *err);
+/** Announces partitions first..count-1 of a source without a group. */
+mtf_status mtf_kafka_take(mtf_kafka_source *source, int32_t count, mtf_err *err);
+/** Makes librdkafka's assignment what parts and paused say. */
+mtf_status mtf_kafka_apply(mtf_kafka_source *source, mtf_err *err);
+
+/** The positions as librdkafka wants them, checked (ours, ASCII, <= 4096 bytes); the caller
+ * destroys the list. A transactional sink sends it with its transaction. */
+mtf_status mtf_kafka_positions(mtf_kafka_source *source, const mtf_position *positions,
+                               size_t count, rd_kafka_topic_partition_list_t **list, mtf_err *err);
+/** Commits to the group, synchronously. MTF_AGAIN: not committed, the group moved on or the
+ * coordinator is away: give up what was read since the last commit. MTF_FENCED, MTF_INVALID,
+ * MTF_BROKER: stop. */
+mtf_status mtf_kafka_commit(mtf_kafka_source *source, const mtf_position *positions, size_t count,
+                            mtf_err *err);
+
+#endif

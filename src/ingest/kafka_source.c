@@ -1,0 +1,254 @@
+#include "ingest/kafka_source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "ingest/kafka_rebalance.h"
+
+enum {
+    CALL_MS = 10000,  /* one question to the brokers */
+    WIDEN_MS = 60000, /* a source without a group looks for new partitions this often */
+};
+
+/** Mid-stream "out of range": a real loss unless the log still has the position (librdkafka also
+ *  reports failed offset queries so); then reading just starts again from it. */
+static mtf_status lost_position(mtf_kafka_source *source, const rd_kafka_message_t *message,
+                                mtf_err *err)
+{
+    int64_t first = 0, end = 0;
+    mtf_kafka_part *part = &source->parts[message->partition];
+    const rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
+        source->handle.rk, source->topic, message->partition, &first, &end, CALL_MS);
+    if (code)
+        return mtf_kafka_fail(&source->handle, code, err, "offsets of %s/%d", source->topic,
+                              message->partition);
+    if (first <= part->next && part->next <= end) {
+        source->stale = true;
+        return MTF_AGAIN;
+    }
+    if (part->next < first && source->count_gaps)
+        mtf_counter_add(&source->counts.gaps, first - part->next);
+    return mtf_fail(
+        err, MTF_CORRUPT, "%s/%d: offset %lld is not in the log, which holds %lld to %lld: %s",
+        source->topic, message->partition, (long long)part->next, (long long)first, (long long)end,
+        part->next < first ? "retention removed it before it was read"
+                           : "the log was cut short or made anew");
+}
+
+/** Errors that come in the place of a message. */
+static mtf_status on_error(mtf_kafka_source *source, const rd_kafka_message_t *message,
+                           mtf_err *err)
+{
+    const bool known = message->partition >= 0 && message->partition < source->part_count;
+    if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && known) {
+        return source->parts[message->partition].started ? lost_position(source, message, err)
+                                                         : MTF_AGAIN;
+    }
+    const mtf_status status = mtf_kafka_fail(&source->handle, message->err, err, "read %s/%d",
+                                             source->topic, message->partition);
+    if (status == MTF_AGAIN) {
+        mtf_log_line(source->handle.log, MTF_LOG_WARN, "kafka.read",
+                     "topic=%s partition=%d reason=\"%s\"", source->topic, message->partition,
+                     rd_kafka_message_errstr(message));
+    }
+    return status;
+}
+
+/** A message or an end of partition as an input; MTF_AGAIN when it is not for the stage. */
+static mtf_status hand_out(mtf_kafka_source *source, const rd_kafka_message_t *message,
+                           mtf_input *input)
+{
+    mtf_kafka_part *part = &source->parts[message->partition];
+    if (!part->started || message->offset < part->next)
+        return MTF_AGAIN; /* fetched before a start or revoke */
+    input->partition = message->partition;
+    input->message = (mtf_message){.topic = mtf_str_of(source->topic),
+                                   .partition = message->partition,
+                                   .offset = message->offset};
+    if (message->err) {
+        input->kind = MTF_INPUT_END;
+        return MTF_OK;
+    }
+    input->kind = MTF_INPUT_MESSAGE;
+    input->message.timestamp_ms = rd_kafka_message_timestamp(message, NULL);
+    input->message.key = (mtf_span){message->key, message->key_len};
+    input->message.value = (mtf_span){message->payload, message->len};
+    if (source->count_gaps) mtf_counter_add(&source->counts.gaps, message->offset - part->next);
+    mtf_counter_add(&source->counts.messages, 1);
+    mtf_counter_add(&source->counts.bytes, (int64_t)(message->key_len + message->len));
+    part->next = message->offset + 1;
+    return MTF_OK;
+}
+
+/** Partitions added to the topic since the last look. */
+static mtf_status widen(mtf_kafka_source *source, mtf_err *err)
+{
+    int32_t count = 0;
+    const int64_t now_ns = mtf_clock_mono_ns();
+    if (source->grouped || now_ns - source->widened_ns < (int64_t)WIDEN_MS * 1000000) return MTF_OK;
+    source->widened_ns = now_ns;
+    /* Brokers that do not answer now will at the next look. */
+    if (mtf_kafka_partition_count(&source->handle, source->topic, CALL_MS, &count, NULL))
+        return MTF_OK;
+    return mtf_kafka_take(source, count, err);
+}
+
+static mtf_status poll_source(void *self, int timeout_ms, mtf_input *input, mtf_err *err)
+{
+    mtf_kafka_source *source = self;
+    if (source->lent) rd_kafka_message_destroy(source->lent);
+    source->lent = NULL;
+    mtf_status status = mtf_kafka_rebalance(source, timeout_ms, input, err);
+    if (status != MTF_CLOSED) return status;
+    status = source->stale && source->held ? mtf_kafka_apply(source, err) : MTF_OK;
+    if (status) return status;
+
+    rd_kafka_message_t *message = rd_kafka_consumer_poll(source->handle.rk, timeout_ms);
+    if (!message) {
+        if (rd_kafka_fatal_error(source->handle.rk, NULL, 0)) {
+            return mtf_kafka_fail(&source->handle, RD_KAFKA_RESP_ERR__FATAL, err, "read %s",
+                                  source->topic);
+        }
+        status = source->step == MTF_KAFKA_NONE ? widen(source, err) : MTF_OK;
+        return status ? status : MTF_AGAIN;
+    }
+    /* Whatever comes after a revoke's callback is no longer ours; what was started meanwhile will
+     * be read again from its position. */
+    if (source->step != MTF_KAFKA_NONE)
+        status = MTF_AGAIN;
+    else if (message->err && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
+        status = on_error(source, message, err);
+    else
+        status = hand_out(source, message, input);
+    if (status == MTF_OK)
+        source->lent = message;
+    else
+        rd_kafka_message_destroy(message);
+    return status;
+}
+
+static mtf_status start_partition(void *self, int32_t partition, int64_t offset, mtf_err *err)
+{
+    mtf_kafka_source *source = self;
+    MTF_ASSERT(offset >= 0);
+    if (partition < 0 || partition >= source->part_count || !source->parts[partition].ours) {
+        return mtf_fail(err, MTF_INVALID, "start %s/%d: the partition is not assigned to us",
+                        source->topic, partition);
+    }
+    source->parts[partition].started = true;
+    source->parts[partition].next = offset;
+    source->stale = true;
+    return MTF_OK;
+}
+
+static mtf_status range(void *self, int32_t partition, int64_t *first, int64_t *end, mtf_err *err)
+{
+    mtf_kafka_source *source = self;
+    const rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
+        source->handle.rk, source->topic, partition, first, end, CALL_MS);
+    if (code)
+        return mtf_kafka_fail(&source->handle, code, err, "offsets of %s/%d", source->topic,
+                              partition);
+    return MTF_OK;
+}
+
+static mtf_status pause_all(void *self, bool paused, mtf_err *err)
+{
+    mtf_kafka_source *source = self;
+    (void)err;
+    if (source->paused != paused) source->stale = true;
+    source->paused = paused;
+    return MTF_OK;
+}
+
+static void close_source(void *self)
+{
+    mtf_kafka_source *source = self;
+    if (!source) return;
+    if (source->lent) rd_kafka_message_destroy(source->lent);
+    if (source->handle.rk) {
+        /* A rebalance under way waits for our answer, or close would wait for ever. */
+        source->closing = true;
+        rd_kafka_assign(source->handle.rk, NULL);
+        rd_kafka_consumer_close(source->handle.rk);
+        if (source->change) rd_kafka_topic_partition_list_destroy(source->change);
+        rd_kafka_destroy(source->handle.rk);
+    }
+    free(source->parts);
+    free(source);
+}
+
+mtf_source mtf_kafka_source_pipe(mtf_kafka_source *source)
+{
+    return (mtf_source){source, poll_source, start_partition, range, pause_all, close_source};
+}
+
+const mtf_kafka_source_counts *mtf_kafka_source_counters(const mtf_kafka_source *source)
+{
+    return &source->counts;
+}
+
+/** Group, static member name and the callback. */
+static mtf_status set_membership(rd_kafka_conf_t *conf, const mtf_kafka_source_config *config,
+                                 mtf_err *err)
+{
+    char host[256];
+    mtf_status status = mtf_kafka_conf_set(conf, "group.id", config->group, err);
+    if (status || !config->instance) return status;
+    const char *instance = config->instance;
+    if (instance[0] == '\0') {
+        if (gethostname(host, sizeof host)) {
+            return mtf_fail(err, MTF_INVALID,
+                            "sessionize.instance is empty and the host has no name: set it");
+        }
+        host[sizeof host - 1] = '\0';
+        instance = host;
+    }
+    rd_kafka_conf_set_rebalance_cb(conf, mtf_kafka_on_rebalance);
+    return mtf_kafka_conf_set(conf, "group.instance.id", instance, err);
+}
+
+/** Joins the group, or takes all partitions. */
+static mtf_status enter(mtf_kafka_source *source, mtf_err *err)
+{
+    int32_t count = 0;
+    mtf_status status =
+        mtf_kafka_partition_count(&source->handle, source->topic, CALL_MS, &count, err);
+    if (status) return status;
+    rd_kafka_poll_set_consumer(source->handle.rk);
+    if (!source->grouped) return mtf_kafka_take(source, count, err);
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(topics, source->topic, RD_KAFKA_PARTITION_UA);
+    const rd_kafka_resp_err_t code = rd_kafka_subscribe(source->handle.rk, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    return code ? mtf_kafka_fail(&source->handle, code, err, "subscribe to %s", source->topic)
+                : MTF_OK;
+}
+
+mtf_status mtf_kafka_source_open(const mtf_settings *settings, const mtf_log *log,
+                                 const mtf_kafka_source_config *config, mtf_kafka_source **source,
+                                 mtf_err *err)
+{
+    rd_kafka_conf_t *conf = NULL;
+    *source = NULL;
+    mtf_kafka_source *made = calloc(1, sizeof *made);
+    if (!made) return mtf_fail(err, MTF_NOMEM, "kafka source: out of memory");
+    made->handle = (mtf_kafka_handle){.log = log, .role = "consumer", .owner = made};
+    made->grouped = config->instance != NULL;
+    made->count_gaps = config->count_gaps;
+    made->widened_ns = mtf_clock_mono_ns();
+    snprintf(made->topic, sizeof made->topic, "%s", config->topic);
+    mtf_status status = mtf_kafka_conf(settings, MTF_KAFKA_CONSUMER, &made->handle, &conf, err);
+    if (!status) status = set_membership(conf, config, err);
+    if (!status) status = mtf_kafka_handle_open(&made->handle, RD_KAFKA_CONSUMER, &conf, err);
+    if (!status) status = enter(made, err);
+    if (status) {
+        if (conf) rd_kafka_conf_destroy(conf);
+        close_source(made);
+        return status;
+    }
+    *source = made;
+    return MTF_OK;
+}

@@ -1,0 +1,119 @@
+/** Goal: a group's partitions and positions move between members with nothing lost: positions and
+ * their metadata come back, a revoke is told before it happens, every record is read by someone.
+ *  Method: mock brokers and real members with 3 s sessions (the mock waits so long at each join).
+ */
+#include "ingest/kafka_member.h"
+
+#include "ingest/kafka_client.h"
+
+#define TOPIC "numbers"
+
+static void commit_at(const mtf_sink *sink, int32_t partition, int64_t offset, const char *metadata)
+{
+    mtf_err err;
+    const mtf_position position = {partition, offset, metadata};
+    mtf_assert_ok(sink->begin(sink->self, &err), &err);
+    mtf_assert_ok(sink->commit(sink->self, &position, 1, &err), &err);
+}
+
+static void positions_and_metadata_come_back(void **state)
+{
+    (void)state;
+    kafka_fixture fixture;
+    mtf_kafka_source *handle;
+    mtf_kafka_client *client;
+    mtf_sink sink;
+    mtf_input input;
+    mtf_err err;
+    int64_t lag, offsets[2];
+    char longest[4098];
+    fixture_open(&fixture, TOPIC, 2);
+    memset(longest, 'm', sizeof longest);
+    longest[sizeof longest - 1] = '\0';
+    mtf_source source = fixture_source(&fixture.settings, TOPIC, "one", true, &handle);
+    mtf_assert_ok(mtf_kafka_sink_open(&fixture.settings, NULL, handle, &sink, &err), &err);
+    put_numbers(&sink, TOPIC, 0, 40);
+    start_all(&source, 2);
+
+    const mtf_position too_long = {0, 7, longest}, not_ascii = {0, 7, "caf\xc3\xa9"};
+    assert_int_equal(sink.commit(sink.self, &too_long, 1, &err), MTF_INVALID);
+    assert_non_null(strstr(err.msg, "4097"));
+    assert_int_equal(sink.commit(sink.self, &not_ascii, 1, &err), MTF_INVALID);
+    longest[4096] = '\0';
+    commit_at(&sink, 0, 7, longest);
+    commit_at(&sink, 1, 3, NULL);
+    sink.close(sink.self);
+    source.close(source.self);
+
+    mtf_assert_ok(mtf_kafka_client_open(&fixture.settings, NULL, TOPIC, true, NULL, &client, &err),
+                  &err);
+    mtf_assert_ok(mtf_kafka_client_committed(client, TOPIC, 2, offsets, &err), &err);
+    assert_int_equal(offsets[0], 7);
+    assert_int_equal(offsets[1], 3);
+    mtf_assert_ok(mtf_kafka_client_lag(client, TOPIC, &lag, &err), &err);
+    assert_int_equal(lag, 40 - 7 - 3);
+    mtf_kafka_client_close(client);
+
+    source = fixture_source(&fixture.settings, TOPIC, "one", true, &handle);
+    for (int i = 0; i < 2; i++) {
+        next_input(&source, &input);
+        assert_int_equal(input.kind, MTF_INPUT_ASSIGN);
+        assert_int_equal(input.committed_offset, input.partition == 0 ? 7 : 3);
+        assert_string_equal(input.metadata, input.partition == 0 ? longest : "");
+        start_at(&source, input.partition, input.committed_offset);
+    }
+    for (int i = 0; i < 30; i++) {
+        next_event(&source, &input);
+        assert_int_equal(input.kind, MTF_INPUT_MESSAGE);
+    }
+    assert_int_equal(mtf_counter_get(&mtf_kafka_source_counters(handle)->gaps), 0);
+    source.close(source.self);
+    fixture_close(&fixture);
+}
+
+static void a_second_member_takes_half_and_nothing_is_lost(void **state)
+{
+    (void)state;
+    enum { RECORDS = 400 };
+    kafka_fixture fixture;
+    member one, two;
+    int seen[RECORDS] = {0};
+    fixture_open(&fixture, TOPIC, 4);
+    member_open(&one, &fixture.settings, TOPIC, "one");
+    put_numbers(&one.sink, TOPIC, 0, RECORDS / 2);
+    while (one.owned < 4) member_step(&one, seen);
+    for (int i = 0; i < 60; i++) member_step(&one, seen); /* some, not all */
+    member_open(&two, &fixture.settings, TOPIC, "two");
+    const int64_t deadline_ns = mtf_clock_mono_ns() + (int64_t)WAIT_MS * 1000000;
+    while ((one.owned != 2 || two.owned != 2) && mtf_clock_mono_ns() < deadline_ns) {
+        member_step(&one, seen);
+        member_step(&two, seen);
+    }
+    assert_int_equal(one.owned, 2);
+    assert_int_equal(two.owned, 2);
+    assert_true(one.revokes + one.lost >= 4);
+    put_numbers(&two.sink, TOPIC, RECORDS / 2, RECORDS);
+    int total = 0;
+    while (total < RECORDS && mtf_clock_mono_ns() < deadline_ns) {
+        member_step(&one, seen);
+        member_step(&two, seen);
+        total = 0;
+        for (int i = 0; i < RECORDS; i++) total += seen[i] > 0;
+    }
+    const int again = one.refused + one.lost + two.refused + two.lost;
+    for (int i = 0; i < RECORDS; i++) assert_in_range(seen[i], 1, 1 + again);
+    assert_int_equal(mtf_counter_get(&mtf_kafka_source_counters(one.handle)->gaps), 0);
+    assert_int_equal(mtf_counter_get(&mtf_kafka_source_counters(two.handle)->partitions), 2);
+    member_close(&two);
+    member_close(&one);
+    fixture_close(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(positions_and_metadata_come_back),
+        cmocka_unit_test(a_second_member_takes_half_and_nothing_is_lost),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
