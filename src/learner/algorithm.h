@@ -1,0 +1,66 @@
+/** The one interface of all learning algorithms. An instance is used by one thread; inside, it may
+ *  split its work over its own threads, with results that do not depend on their number. */
+#ifndef MTF_LEARNER_ALGORITHM_H
+#define MTF_LEARNER_ALGORITHM_H
+
+#include "core/bytes.h"
+#include "learner/batch.h"
+
+/** Hyper-parameters: section `learner` of the settings, plus the dimensions. */
+typedef struct mtf_algorithm_config {
+    uint32_t state_dim, action_dim, hidden, critics, batch, threads, target_every;
+    uint64_t seed, steps; /* steps of a round: the cosine schedule's length */
+    double gamma, eta, beta, lambda, delta, soft_update;
+    double actor_lr, critic_lr, lr_final, actor_clip, critic_clip;
+    enum { MTF_PENALTY_EXPM1, MTF_PENALTY_PRINTED, MTF_PENALTY_NONE } penalty;
+    enum { MTF_TARGET_DISCOUNT, MTF_TARGET_LITERAL, MTF_TARGET_ADDITIVE, MTF_TARGET_CLIP } target;
+} mtf_algorithm_config;
+
+/** Of the last step. Values are in reward units (the reward scale is undone). */
+typedef struct mtf_step_metrics {
+    double critic_loss;       /* summed over critics, mean over the batch */
+    double actor_loss;        /* formula 4 */
+    double q_mean, q_abs_max; /* of Q_i(s, mu(s)) */
+    double critic_spread;     /* mean over the batch of the critics' standard deviation at mu(s) */
+    double penalty;           /* mean d, formula 5 */
+    double phi_mean;          /* mean over the batch of phi at s' (1 where done) */
+    double outside;           /* share of action dimensions of mu(s) outside the row's box */
+    double actor_grad_norm, critic_grad_norm; /* before clipping; the largest critic's */
+    bool finite; /* false: a loss or weight is NaN or infinite; stop the round */
+} mtf_step_metrics;
+
+typedef struct mtf_algorithm mtf_algorithm;
+
+typedef struct mtf_algorithm_ops {
+    const char *name;
+    mtf_status (*open)(const mtf_algorithm_config *config, mtf_algorithm **algorithm, mtf_err *err);
+    void (*close)(mtf_algorithm *algorithm);
+    /** Starts a round: reward_scale divides rewards (critics' output layers are rescaled by old/new
+     *  on a warm start), step counter and schedule at 0; resets Adam if told to. */
+    mtf_status (*begin_round)(mtf_algorithm *algorithm, double reward_scale, bool reset_optimizer,
+                              mtf_err *err);
+    /** One gradient step. batch->rows == config.batch. */
+    mtf_status (*step)(mtf_algorithm *algorithm, const mtf_batch *batch, mtf_step_metrics *metrics,
+                       mtf_err *err);
+    /** a (B,A) out from normalised s (B,S). */
+    void (*act)(mtf_algorithm *algorithm, size_t rows, const float *s, float *a);
+    /** q (B,) out: mean over critics of Q_i(s,a), in reward units. */
+    void (*value)(mtf_algorithm *algorithm, size_t rows, const float *s, const float *a, float *q);
+    /** Everything a bit-for-bit resume needs: nets, targets, moments, counters, reward scale. */
+    void (*save)(const mtf_algorithm *algorithm, mtf_buf *out);
+    /** The same back. MTF_CORRUPT or MTF_INVALID (other dimensions) leaves the instance unusable.
+     */
+    mtf_status (*load)(mtf_algorithm *algorithm, mtf_span saved, mtf_err *err);
+    /** The actor's layers for export: widths (layer_count + 1) and, in turn, each layer's weight
+     *  (outputs, inputs) and bias, borrowed until the next step. At most 4 layers. */
+    uint32_t (*actor)(const mtf_algorithm *algorithm, uint32_t widths[5], const float *weights[4],
+                      const float *biases[4]);
+    /** Starts the actor anew from the given seed (warm_start none), or the critics (warm_start
+     * actor). */
+    void (*reinit)(mtf_algorithm *algorithm, uint64_t seed, bool actor, bool critics);
+} mtf_algorithm_ops;
+
+/** By name ("integrated"); NULL when there is none. */
+const mtf_algorithm_ops *mtf_algorithm_find(const char *name);
+
+#endif

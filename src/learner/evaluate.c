@@ -1,0 +1,279 @@
+#include "learner/evaluate.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/rng.h"
+
+#define RIDGE          1e-3 /* of the rows' number: features are of deviation 1 */
+#define OUTSIDE_MARGIN 0.05f
+#define WIDTH_MIN      1e-6f /* a narrower dimension is frozen: no density */
+#define SUMS           6
+
+static mtf_status no_memory(mtf_err *err)
+{
+    return mtf_fail(err, MTF_NOMEM, "no memory to evaluate the candidate");
+}
+
+/* -- the baseline b(s) ------------------------------------------- */
+
+/** Solves A x = b of a positive definite A (n,n) by Cholesky, in place; x ends in b. */
+static void solve(double *A, double *b, size_t n)
+{
+    for (size_t j = 0; j < n; j++) {
+        for (size_t k = 0; k < j; k++) A[j * n + j] -= A[j * n + k] * A[j * n + k];
+        A[j * n + j] = sqrt(A[j * n + j]);
+        for (size_t i = j + 1; i < n; i++) {
+            for (size_t k = 0; k < j; k++) A[i * n + j] -= A[i * n + k] * A[j * n + k];
+            A[i * n + j] /= A[j * n + j];
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < i; k++) b[i] -= A[i * n + k] * b[k];
+        b[i] /= A[i * n + i];
+    }
+    for (size_t i = n; i-- > 0;) {
+        for (size_t k = i + 1; k < n; k++) b[i] -= A[k * n + i] * b[k];
+        b[i] /= A[i * n + i];
+    }
+}
+
+/** x (S + 2,) = [1, s, q] of row i. */
+static void regressors(const mtf_cohort *cohort, const float *q, size_t i, double *x)
+{
+    const uint32_t S = cohort->state_dim;
+    x[0] = 1;
+    for (uint32_t k = 0; k < S; k++) x[1 + k] = cohort->s[i * S + k];
+    x[1 + S] = q[i];
+}
+
+mtf_status mtf_baseline_fit(const mtf_cohort *cohort, const float *q, mtf_baseline *baseline,
+                            mtf_err *err)
+{
+    const size_t n = (size_t)cohort->state_dim + 2;
+    double *A = calloc(n * n + n, sizeof *A), *x = A ? A + n * n : NULL;
+    baseline->state_dim = cohort->state_dim;
+    baseline->beta = calloc(n, sizeof *baseline->beta);
+    if (!A || !baseline->beta) {
+        free(A);
+        mtf_baseline_fini(baseline);
+        return no_memory(err);
+    }
+    double rows = 0;
+    for (size_t i = 0; i < cohort->rows; i++) {
+        if (!cohort->eligible[i]) continue;
+        regressors(cohort, q, i, x);
+        for (size_t j = 0; j < n; j++) {
+            for (size_t k = 0; k <= j; k++) A[j * n + k] += x[j] * x[k];
+            baseline->beta[j] += x[j] * cohort->g[i];
+        }
+        rows++;
+    }
+    if (rows > 0) {
+        for (size_t j = 1; j < n; j++) A[j * n + j] += RIDGE * rows; /* the constant is free */
+        solve(A, baseline->beta, n);
+    }
+    free(A);
+    return MTF_OK;
+}
+
+void mtf_baseline_fini(mtf_baseline *baseline)
+{
+    free(baseline->beta);
+    *baseline = (mtf_baseline){0};
+}
+
+void mtf_baseline_at(const mtf_baseline *baseline, const mtf_cohort *cohort, const float *q,
+                     double *b)
+{
+    const uint32_t S = cohort->state_dim;
+    const double *beta = baseline->beta;
+    for (size_t i = 0; i < cohort->rows; i++) {
+        b[i] = beta[0] + beta[1 + S] * (double)q[i];
+        for (uint32_t k = 0; k < S; k++) b[i] += beta[1 + k] * (double)cohort->s[i * S + k];
+    }
+}
+
+/* -- sums by user, and figures of them --------------------------- */
+
+typedef double (*figure)(const double sums[SUMS]);
+
+/** Standard error of a figure of sums over users: the deviation over draws of as many users with
+ *  replacement. sums (users, SUMS). */
+static double bootstrap(const double (*sums)[SUMS], size_t users, int64_t draws, uint64_t seed,
+                        figure of)
+{
+    double mean = 0, square = 0, count = 0;
+    for (int64_t draw = 0; draw < draws; draw++) {
+        mtf_rng rng = mtf_rng_of(seed, (uint64_t)draw);
+        double total[SUMS] = {0};
+        for (size_t u = 0; u < users; u++) {
+            const double *one = sums[mtf_rng_below(&rng, users)];
+            for (int k = 0; k < SUMS; k++) total[k] += one[k];
+        }
+        const double value = of(total);
+        if (!isfinite(value)) continue;
+        count++;
+        const double delta = value - mean;
+        mean += delta / count;
+        square += delta * (value - mean);
+    }
+    return count > 1 ? sqrt(square / (count - 1)) : (double)NAN;
+}
+
+static void finish(mtf_estimate *estimate)
+{
+    estimate->z = estimate->se > 0 ? estimate->value / estimate->se : 0;
+}
+
+/* -- the first-order box estimator ------------------------------- */
+
+/** Row i's term sum_d 12 (a - mid)(mu - bp) / width^2; adds drifts, effects and what is outside. */
+static double row_slope(const mtf_cohort *cohort, const float *mu, size_t i, double surprise,
+                        mtf_first_order *out)
+{
+    const size_t A = cohort->action_dim;
+    const double weight = cohort->weight[i];
+    double slope = 0;
+    for (size_t d = 0; d < A; d++) {
+        const size_t at = i * A + d;
+        const float bp = cohort->bp[at], low = cohort->lower[at], high = cohort->upper[at];
+        const float move = mu[at] - bp, width = high - low;
+        out->drift[d] += weight * (double)move;
+        out->outside_share += move > high + OUTSIDE_MARGIN || move < low - OUTSIDE_MARGIN;
+        if (width < WIDTH_MIN) continue;
+        const double noise =
+            (double)cohort->a[at] - (double)bp - 0.5 * ((double)low + (double)high);
+        const double clipped = fmin(fmax((double)move, (double)low), (double)high);
+        const double term = 12 * noise * clipped / ((double)width * (double)width);
+        out->effect[d] += weight * surprise * term;
+        slope += term;
+    }
+    return slope;
+}
+
+static double weighted_mean(const double sums[SUMS])
+{
+    return sums[0] / sums[1];
+}
+
+mtf_status mtf_first_order_make(const mtf_cohort *cohort, const float *mu, const double *b,
+                                int64_t draws, uint64_t seed, mtf_first_order *out, mtf_err *err)
+{
+    double(*sums)[SUMS] = calloc(cohort->users + 1, sizeof *sums);
+    if (!sums) return no_memory(err);
+    *out = (mtf_first_order){0};
+    double total[SUMS] = {0};
+    for (size_t i = 0; i < cohort->rows; i++) {
+        if (!cohort->eligible[i]) continue;
+        const double surprise = cohort->g[i] - b[i], weight = cohort->weight[i];
+        const double term = surprise * row_slope(cohort, mu, i, surprise, out);
+        double *user = sums[cohort->user[i]];
+        out->users += user[1] == 0;
+        out->rows++;
+        user[0] += weight * term, total[0] += weight * term;
+        user[1] += weight, total[1] += weight;
+    }
+    mtf_estimate *gain = &out->gain;
+    gain->value = weighted_mean(total); /* 0/0: NaN */
+    gain->se = bootstrap((const double(*)[SUMS])sums, cohort->users, draws, seed, weighted_mean);
+    double square = 0;
+    for (size_t u = 0; u < cohort->users; u++) {
+        const double residual = sums[u][0] - gain->value * sums[u][1];
+        square += residual * residual;
+    }
+    gain->se_cluster = sqrt(square) / total[1];
+    finish(gain);
+    for (size_t d = 0; d < cohort->action_dim; d++) {
+        out->drift[d] /= total[1];
+        out->effect[d] /= total[1];
+    }
+    out->outside_share /= (double)out->rows * cohort->action_dim;
+    free(sums);
+    return MTF_OK;
+}
+
+/* -- skill of the critics ---------------------------------------- */
+
+/** Pearson's correlation from sums of w, wq, wg, wqq, wgg, wqg; 0 where either is constant. */
+static double correlation(const double sums[SUMS])
+{
+    const double n = sums[0], q = sums[1] / n, g = sums[2] / n;
+    const double qq = sums[3] / n - q * q, gg = sums[4] / n - g * g;
+    return qq > 0 && gg > 0 ? (sums[5] / n - q * g) / sqrt(qq * gg) : 0;
+}
+
+mtf_status mtf_skill_make(const mtf_cohort *cohort, const float *q, int64_t draws, uint64_t seed,
+                          mtf_estimate *out, mtf_err *err)
+{
+    double(*sums)[SUMS] = calloc(cohort->users + 1, sizeof *sums);
+    if (!sums) return no_memory(err);
+    double total[SUMS] = {0};
+    for (size_t i = 0; i < cohort->rows; i++) {
+        if (!cohort->eligible[i]) continue;
+        const double w = cohort->weight[i], x = q[i], g = cohort->g[i];
+        const double terms[SUMS] = {w, w * x, w * g, w * x * x, w * g * g, w * x * g};
+        for (int k = 0; k < SUMS; k++) {
+            sums[cohort->user[i]][k] += terms[k];
+            total[k] += terms[k];
+        }
+    }
+    *out = (mtf_estimate){.value = total[0] > 0 ? correlation(total) : (double)NAN,
+                          .se_cluster = (double)NAN};
+    out->se = bootstrap((const double(*)[SUMS])sums, cohort->users, draws, seed, correlation);
+    finish(out);
+    free(sums);
+    return MTF_OK;
+}
+
+/* -- all of it --------------------------------------------------- */
+
+static mtf_status gaucs(const mtf_evaluation_config *config, const float *mu, mtf_evaluation *out,
+                        mtf_err *err)
+{
+    const mtf_cohort *cohort = config->heldout;
+    const struct {
+        const float *action;
+        mtf_gauc_group group;
+        double *gauc;
+    } rows[] = {{cohort->bp, MTF_GAUC_USER, &out->gauc_baseline},
+                {mu, MTF_GAUC_USER, &out->gauc_policy},
+                {cohort->bp, MTF_GAUC_REQUEST, &out->gauc_baseline_request},
+                {mu, MTF_GAUC_REQUEST, &out->gauc_policy_request}};
+    mtf_status status = MTF_OK;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && status == MTF_OK; i++)
+        status = mtf_gauc(cohort, config->table, rows[i].action, rows[i].group, rows[i].gauc, err);
+    return status;
+}
+
+mtf_status mtf_evaluate(const mtf_evaluation_config *config, mtf_evaluation *out, mtf_err *err)
+{
+    const mtf_cohort *heldout = config->heldout, *training = config->training;
+    const mtf_algorithm_ops *ops = config->ops;
+    const size_t rows = heldout->rows > training->rows ? heldout->rows : training->rows;
+    mtf_baseline baseline = {0};
+    float *mu = malloc((heldout->rows + 1) * heldout->action_dim * sizeof *mu);
+    float *q = malloc((rows + 1) * sizeof *q);
+    double *b = malloc((heldout->rows + 1) * sizeof *b);
+    mtf_status status = mu && q && b ? MTF_OK : no_memory(err);
+    if (status) goto done;
+
+    ops->value(config->algorithm, training->rows, training->s, training->bp, q);
+    status = mtf_baseline_fit(training, q, &baseline, err);
+    if (status) goto done;
+    ops->act(config->algorithm, heldout->rows, heldout->s, mu);
+    ops->value(config->algorithm, heldout->rows, heldout->s, heldout->bp, q);
+    mtf_baseline_at(&baseline, heldout, q, b);
+    status =
+        mtf_first_order_make(heldout, mu, b, config->draws, config->seed, &out->first_order, err);
+    if (status) goto done;
+    ops->value(config->algorithm, heldout->rows, heldout->s, heldout->a, q);
+    status = mtf_skill_make(heldout, q, config->draws, config->seed, &out->skill, err);
+    if (status == MTF_OK) status = gaucs(config, mu, out, err);
+done:
+    mtf_baseline_fini(&baseline);
+    free(mu);
+    free(q);
+    free(b);
+    return status;
+}

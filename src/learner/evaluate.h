@@ -1,0 +1,75 @@
+/** Is the candidate better than the policy that logged? Estimates on held-out users, with errors by
+ *  user: rows of a user, and of a session above all, are not independent. */
+#ifndef MTF_EVALUATE_H
+#define MTF_EVALUATE_H
+
+#include "core/evidence.h"
+#include "learner/algorithm.h"
+#include "learner/cohort.h"
+#include "learner/gauc.h"
+
+/** b(s): ridge regression of the return to go on [1, s, q], fitted on training users. Any function
+ *  of the state keeps the estimator unbiased; a good one lowers its variance. */
+typedef struct mtf_baseline {
+    uint32_t state_dim;
+    double *beta; /* (S + 2,) */
+} mtf_baseline;
+
+/** q (N,): Q(s, bp(s)) of the cohort's rows. Zero without eligible rows. */
+mtf_status mtf_baseline_fit(const mtf_cohort *cohort, const float *q, mtf_baseline *baseline,
+                            mtf_err *err) MTF_NODISCARD;
+void mtf_baseline_fini(mtf_baseline *baseline);
+/** b (N,) out. */
+void mtf_baseline_at(const mtf_baseline *baseline, const mtf_cohort *cohort, const float *q,
+                     double *b);
+
+/** A mean over rows with its errors over users. */
+typedef struct mtf_estimate {
+    double value, se, z; /* se: bootstrap by user; z = value / se, 0 where se is 0 */
+    double se_cluster;   /* the same by the sandwich formula */
+} mtf_estimate;
+
+/** The first-order box estimator (spec 5, [D]): the weighted mean over eligible rows of
+ *  (G - b) sum_d 12 (a_d - mid_d)(mu_d - bp_d) / width_d^2, mid and width of the row's own box, mu
+ *  clipped to it, dimensions of zero width left out. Uniform exploration has E[a - mid] = 0 and
+ *  E[(a - mid)^2] = width^2 / 12, so that its expectation is the gain in G, to first order in mu -
+ * bp, of taking mu instead of bp at one step. */
+typedef struct mtf_first_order {
+    mtf_estimate gain;
+    int64_t rows, users;  /* eligible */
+    double outside_share; /* of their action dimensions: mu outside the box by > 0.05 */
+    double drift[MTF_POLICY_ACTIONS_MAX];  /* mean mu_d - bp_d, not clipped */
+    double effect[MTF_POLICY_ACTIONS_MAX]; /* dimension d's share of the gain */
+} mtf_first_order;
+
+/** mu (N,A), b (N,). draws: of the bootstrap. NaN estimates without eligible rows. */
+mtf_status mtf_first_order_make(const mtf_cohort *cohort, const float *mu, const double *b,
+                                int64_t draws, uint64_t seed, mtf_first_order *out,
+                                mtf_err *err) MTF_NODISCARD;
+
+/** The correlation of q (N,) with G over eligible rows; se and z by bootstrap (no se_cluster: NaN).
+ */
+mtf_status mtf_skill_make(const mtf_cohort *cohort, const float *q, int64_t draws, uint64_t seed,
+                          mtf_estimate *out, mtf_err *err) MTF_NODISCARD;
+
+typedef struct mtf_evaluation {
+    mtf_first_order first_order;
+    mtf_estimate skill;
+    double gauc_baseline, gauc_policy;                 /* by user */
+    double gauc_baseline_request, gauc_policy_request; /* by request */
+} mtf_evaluation;
+
+typedef struct mtf_evaluation_config {
+    const mtf_cohort *heldout, *training;
+    const mtf_action_table *table;
+    const mtf_algorithm_ops *ops;
+    mtf_algorithm *algorithm;
+    int64_t draws;
+    uint64_t seed;
+} mtf_evaluation_config;
+
+/** All of it for the algorithm's actor. */
+mtf_status mtf_evaluate(const mtf_evaluation_config *config, mtf_evaluation *out,
+                        mtf_err *err) MTF_NODISCARD;
+
+#endif

@@ -1,0 +1,79 @@
+/** From stored rows to training batches: which rows a round may use, what they look like on the
+ *  whole, and batches drawn from them. Rows are read by hash-ordered scans into memory, never by
+ *  random gets. */
+#ifndef MTF_FEED_H
+#define MTF_FEED_H
+
+#include "learner/batch.h"
+#include "learner/store.h"
+
+/** The rows of a round. A row is training data if it was explored, has a next state or a true end,
+ *  lies below the cut and is no held-out user's. */
+typedef struct mtf_selection {
+    int64_t version;   /* the champion's */
+    bool all_versions; /* train on every version's rows, not only the champion's */
+    int64_t holdout_percent;
+    const mtf_store_position *cut; /* borrowed: rows of offset < next of their partition */
+    size_t cut_count;
+    uint32_t day_first, day_last;
+} mtf_selection;
+
+/** A row the round may see at all: below the cut, and of the champion's version. */
+bool mtf_selection_has(const mtf_selection *selection, const mtf_row_header *header);
+bool mtf_selection_trains(const mtf_selection *selection, const mtf_row_header *header);
+/** A fixed share of users, by hash, whom training never sees. */
+bool mtf_held_out(const mtf_selection *selection, uint64_t user);
+/** The days of the store that hold the selection's rows; false: there are none. */
+bool mtf_selection_days(mtf_selection *selection, const mtf_store *store);
+
+/** x = (state - mean) / deviation. Frozen from the first round on: it is part of the policy. */
+typedef struct mtf_normaliser {
+    uint32_t state_dim;
+    float *mean, *deviation; /* (S,); one block, mean first */
+} mtf_normaliser;
+
+mtf_status mtf_normaliser_init(mtf_normaliser *normaliser, uint32_t state_dim,
+                               mtf_err *err) MTF_NODISCARD;
+void mtf_normaliser_fini(mtf_normaliser *normaliser);
+/** x (S,) out; a non-finite feature counts as the mean. x may be state. */
+void mtf_normalise(const mtf_normaliser *normaliser, const float *state, float *x);
+
+/** One pass over a round's rows. */
+typedef struct mtf_survey {
+    int64_t rows;                                /* training rows */
+    int64_t heldout_rows, unexplored, truncated; /* not trained on, and why */
+    double reward_mean, reward_deviation; /* of training rows; the deviation is the reward scale */
+    uint32_t items_max;                   /* of a row: bounds |r| */
+    bool exploring;                       /* some training row has a box of non-zero width */
+} mtf_survey;
+
+/** normaliser, unless NULL: filled from the training rows; a feature that does not vary gets
+ *  deviation 1. */
+mtf_status mtf_survey_make(const mtf_store *store, const mtf_selection *selection,
+                           const mtf_reward *reward, mtf_survey *survey, mtf_normaliser *normaliser,
+                           mtf_err *err) MTF_NODISCARD;
+
+typedef struct mtf_feed_config {
+    mtf_selection selection;          /* its cut is borrowed for the feed's life */
+    const mtf_reward *reward;         /* borrowed */
+    const mtf_normaliser *normaliser; /* borrowed */
+    int64_t rows;                     /* of the survey */
+    size_t bytes_max;
+    uint64_t seed, round;
+    size_t batch;
+} mtf_feed_config;
+
+typedef struct mtf_feed mtf_feed;
+
+/** Rows that fit bytes_max are loaded once. Otherwise the key hash is cut into slices that fit,
+ * each a random part of every day; a slice serves until it was drawn once over, then the next is
+ * loaded. */
+mtf_status mtf_feed_open(const mtf_store *store, const mtf_feed_config *config, mtf_feed **feed,
+                         mtf_err *err) MTF_NODISCARD;
+void mtf_feed_close(mtf_feed *feed);
+/** The batch of gradient step `step`: a function of (rows, seed, round, step) alone, so that a
+ *  resumed round draws what the killed one would have. Borrowed until the next call. */
+mtf_status mtf_feed_batch(mtf_feed *feed, uint64_t step, const mtf_batch **batch,
+                          mtf_err *err) MTF_NODISCARD;
+
+#endif

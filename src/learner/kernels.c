@@ -1,0 +1,220 @@
+#include "learner/kernels.h"
+
+#include "learner/clones.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <string.h>
+#if defined(__SSE__)
+#include <xmmintrin.h>
+#endif
+
+/* Sums run in this many lanes, whatever the CPU's vector width, and the lanes are added in order.
+ */
+#define LANES 16
+
+void mtf_matmul_one_thread(void)
+{
+    openblas_set_num_threads(1);
+}
+
+void mtf_matmul_nt(float *y, size_t ldy, const float *x, size_t ldx, const float *w, size_t ldw,
+                   size_t m, size_t n, size_t k)
+{
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)m, (blasint)n, (blasint)k, 1.0f,
+                x, (blasint)ldx, w, (blasint)ldw, 0.0f, y, (blasint)ldy);
+}
+
+void mtf_matmul_nn(float *y, size_t ldy, const float *x, size_t ldx, const float *w, size_t ldw,
+                   size_t m, size_t n, size_t k)
+{
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)m, (blasint)n, (blasint)k, 1.0f,
+                x, (blasint)ldx, w, (blasint)ldw, 0.0f, y, (blasint)ldy);
+}
+
+void mtf_matmul_tn(float *y, size_t ldy, const float *x, size_t ldx, const float *w, size_t ldw,
+                   size_t m, size_t n, size_t k)
+{
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)m, (blasint)n, (blasint)k, 1.0f,
+                x, (blasint)ldx, w, (blasint)ldw, 0.0f, y, (blasint)ldy);
+}
+
+MTF_CLONES void mtf_bias_relu(float *restrict y, const float *restrict bias, size_t rows,
+                              size_t cols)
+{
+    for (size_t b = 0; b < rows; b++) {
+        float *row = y + b * cols;
+        for (size_t j = 0; j < cols; j++) {
+            const float sum = row[j] + bias[j];
+            row[j] = sum < 0.0f ? 0.0f : sum;
+        }
+    }
+}
+
+MTF_CLONES void mtf_bias_relu_head(float *restrict q, float *restrict y, const float *restrict bias,
+                                   const float *restrict w, float c, size_t rows, size_t cols)
+{
+    const size_t whole = cols - cols % LANES;
+    for (size_t b = 0; b < rows; b++) {
+        float *row = y + b * cols;
+        float lanes[LANES] = {0};
+        for (size_t j = 0; j < whole; j += LANES) {
+            for (size_t l = 0; l < LANES; l++) {
+                const float sum = row[j + l] + bias[j + l];
+                const float unit = sum < 0.0f ? 0.0f : sum;
+                row[j + l] = unit;
+                lanes[l] += unit * w[j + l];
+            }
+        }
+        for (size_t j = whole; j < cols; j++) {
+            const float sum = row[j] + bias[j];
+            row[j] = sum < 0.0f ? 0.0f : sum;
+            lanes[j - whole] += row[j] * w[j];
+        }
+        float total = c;
+        for (size_t l = 0; l < LANES; l++) total += lanes[l];
+        q[b] = total;
+    }
+}
+
+MTF_CLONES float mtf_head_backward(float *restrict dy, float *restrict dw, float *restrict dbias,
+                                   const float *restrict dq, const float *restrict y,
+                                   const float *restrict w, size_t rows, size_t cols)
+{
+    float dc = 0.0f;
+    memset(dw, 0, cols * sizeof *dw);
+    memset(dbias, 0, cols * sizeof *dbias);
+    for (size_t b = 0; b < rows; b++) {
+        const float *unit = y + b * cols;
+        float *row = dy + b * cols;
+        const float slope = dq[b];
+        for (size_t j = 0; j < cols; j++) {
+            const float through = unit[j] > 0.0f ? slope * w[j] : 0.0f;
+            row[j] = through;
+            dbias[j] += through;
+            dw[j] += slope * unit[j];
+        }
+        dc += slope;
+    }
+    return dc;
+}
+
+MTF_CLONES void mtf_head_slope(float *restrict dy, const float *restrict y, const float *restrict w,
+                               size_t rows, size_t cols)
+{
+    for (size_t b = 0; b < rows; b++) {
+        const float *unit = y + b * cols;
+        float *row = dy + b * cols;
+        for (size_t j = 0; j < cols; j++) row[j] = unit[j] > 0.0f ? w[j] : 0.0f;
+    }
+}
+
+MTF_CLONES void mtf_relu_backward(float *restrict dy, float *restrict dbias,
+                                  const float *restrict y, size_t rows, size_t cols)
+{
+    memset(dbias, 0, cols * sizeof *dbias);
+    for (size_t b = 0; b < rows; b++) {
+        const float *unit = y + b * cols;
+        float *row = dy + b * cols;
+        for (size_t j = 0; j < cols; j++) {
+            row[j] = unit[j] > 0.0f ? row[j] : 0.0f;
+            dbias[j] += row[j];
+        }
+    }
+}
+
+MTF_CLONES void mtf_relu_mask(float *restrict dy, const float *restrict y, size_t rows, size_t cols)
+{
+    for (size_t i = 0; i < rows * cols; i++) dy[i] = y[i] > 0.0f ? dy[i] : 0.0f;
+}
+
+MTF_CLONES void mtf_column_sums(float *restrict sums, const float *restrict y, size_t rows,
+                                size_t cols)
+{
+    memset(sums, 0, cols * sizeof *sums);
+    for (size_t b = 0; b < rows; b++) {
+        for (size_t j = 0; j < cols; j++) sums[j] += y[b * cols + j];
+    }
+}
+
+void mtf_tanh(float *y, size_t ldy, size_t rows, size_t cols)
+{
+    for (size_t b = 0; b < rows; b++) {
+        for (size_t j = 0; j < cols; j++) y[b * ldy + j] = tanhf(y[b * ldy + j]);
+    }
+}
+
+void mtf_bias_add(float *y, size_t ldy, const float *bias, size_t rows, size_t cols)
+{
+    for (size_t b = 0; b < rows; b++) {
+        for (size_t j = 0; j < cols; j++) y[b * ldy + j] += bias[j];
+    }
+}
+
+MTF_CLONES double mtf_sum_squares(const float *x, size_t count)
+{
+    const size_t whole = count - count % LANES;
+    float lanes[LANES] = {0};
+    for (size_t i = 0; i < whole; i += LANES) {
+        for (size_t l = 0; l < LANES; l++) lanes[l] += x[i + l] * x[i + l];
+    }
+    for (size_t i = whole; i < count; i++) lanes[i - whole] += x[i] * x[i];
+    double total = 0.0;
+    for (size_t l = 0; l < LANES; l++) total += (double)lanes[l];
+    return total;
+}
+
+MTF_CLONES void mtf_add_rows(float *restrict y, const float *restrict factor,
+                             const float *restrict x, size_t rows, size_t cols)
+{
+    for (size_t b = 0; b < rows; b++) {
+        for (size_t j = 0; j < cols; j++) y[b * cols + j] += factor[b] * x[b * cols + j];
+    }
+}
+
+MTF_CLONES void mtf_add(float *restrict y, const float *restrict x, size_t count)
+{
+    for (size_t i = 0; i < count; i++) y[i] += x[i];
+}
+
+MTF_CLONES void mtf_scale(float *y, float factor, size_t count)
+{
+    for (size_t i = 0; i < count; i++) y[i] *= factor;
+}
+
+MTF_CLONES void mtf_approach(float *restrict y, const float *restrict x, float share, size_t count)
+{
+    for (size_t i = 0; i < count; i++) y[i] += share * (x[i] - y[i]);
+}
+
+bool mtf_all_finite(const float *x, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!isfinite(x[i])) return false;
+    }
+    return true;
+}
+
+#if defined(__SSE__)
+unsigned mtf_flush_denormals_begin(void)
+{
+    const unsigned before = _mm_getcsr();
+    _mm_setcsr(before | 0x8040u); /* FTZ: results; DAZ: operands */
+    return before;
+}
+
+void mtf_flush_denormals_end(unsigned before)
+{
+    _mm_setcsr(before);
+}
+#else
+unsigned mtf_flush_denormals_begin(void)
+{
+    return 0;
+}
+
+void mtf_flush_denormals_end(unsigned before)
+{
+    (void)before;
+}
+#endif

@@ -1,0 +1,88 @@
+#include "learner/mlp.h"
+
+#include "learner/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+#define ALIGN_FLOATS 16 /* a cache line */
+
+void mtf_mlp_layout(mtf_mlp *mlp, uint32_t inputs, uint32_t hidden, uint32_t outputs)
+{
+    *mlp = (mtf_mlp){.inputs = inputs, .hidden = hidden, .outputs = outputs};
+    size_t at = 0;
+#define X(label, row_count, col_count)                                                             \
+    mlp->tensors[MTF_MLP_##label] = (mtf_tensor){#label, row_count, col_count, at};                \
+    at += ((size_t)(row_count) * (col_count) + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+    MTF_MLP_TENSORS(X)
+#undef X
+    mlp->size = at;
+}
+
+void mtf_mlp_init(const mtf_mlp *mlp, float *block, mtf_rng *rng, double last_scale)
+{
+    memset(block, 0, mlp->size * sizeof *block);
+    for (size_t t = 0; t < MTF_MLP_COUNT; t++) {
+        const mtf_tensor *tensor = &mlp->tensors[t];
+        const size_t fan_in = t < MTF_MLP_w2 ? mlp->inputs : mlp->hidden;
+        double bound = 1.0 / sqrt((double)fan_in);
+        if (t >= MTF_MLP_w3) bound *= last_scale;
+        for (size_t i = 0; i < tensor->rows * tensor->cols; i++) {
+            block[tensor->offset + i] = (float)(bound * (2.0 * mtf_rng_uniform(rng) - 1.0));
+        }
+    }
+}
+
+void mtf_mlp_forward(const mtf_mlp *mlp, const float *block, size_t rows, const float *x,
+                     size_t ldx, const mtf_mlp_space *space, float *y, size_t ldy)
+{
+    const size_t h = mlp->hidden;
+    const float *w3 = mtf_mlp_in(mlp, block, MTF_MLP_w3), *b2 = mtf_mlp_in(mlp, block, MTF_MLP_b2);
+    const float *b3 = mtf_mlp_in(mlp, block, MTF_MLP_b3);
+    mtf_matmul_nt(space->h1, h, x, ldx, mtf_mlp_in(mlp, block, MTF_MLP_w1), mlp->inputs, rows, h,
+                  mlp->inputs);
+    mtf_bias_relu(space->h1, mtf_mlp_in(mlp, block, MTF_MLP_b1), rows, h);
+    mtf_matmul_nt(space->h2, h, space->h1, h, mtf_mlp_in(mlp, block, MTF_MLP_w2), h, rows, h, h);
+    if (mlp->outputs == 1 && ldy == 1) {
+        mtf_bias_relu_head(y, space->h2, b2, w3, b3[0], rows, h);
+        return;
+    }
+    mtf_bias_relu(space->h2, b2, rows, h);
+    mtf_matmul_nt(y, ldy, space->h2, h, w3, h, rows, mlp->outputs, h);
+    mtf_bias_add(y, ldy, b3, rows, mlp->outputs);
+}
+
+void mtf_mlp_backward(const mtf_mlp *mlp, const float *block, size_t rows, const float *x,
+                      size_t ldx, const mtf_mlp_space *space, const float *dy, float *gradient)
+{
+    const size_t h = mlp->hidden, outputs = mlp->outputs;
+    const float *w3 = mtf_mlp_in(mlp, block, MTF_MLP_w3);
+    float *dw3 = mtf_mlp_at(mlp, gradient, MTF_MLP_w3),
+          *db3 = mtf_mlp_at(mlp, gradient, MTF_MLP_b3);
+    float *db2 = mtf_mlp_at(mlp, gradient, MTF_MLP_b2);
+    if (outputs == 1) {
+        *db3 = mtf_head_backward(space->d2, dw3, db2, dy, space->h2, w3, rows, h);
+    } else {
+        mtf_column_sums(db3, dy, rows, outputs);
+        mtf_matmul_tn(dw3, h, dy, outputs, space->h2, h, outputs, h, rows);
+        mtf_matmul_nn(space->d2, h, dy, outputs, w3, h, rows, h, outputs);
+        mtf_relu_backward(space->d2, db2, space->h2, rows, h);
+    }
+    mtf_matmul_tn(mtf_mlp_at(mlp, gradient, MTF_MLP_w2), h, space->d2, h, space->h1, h, h, h, rows);
+    mtf_matmul_nn(space->d1, h, space->d2, h, mtf_mlp_in(mlp, block, MTF_MLP_w2), h, rows, h, h);
+    mtf_relu_backward(space->d1, mtf_mlp_at(mlp, gradient, MTF_MLP_b1), space->h1, rows, h);
+    mtf_matmul_tn(mtf_mlp_at(mlp, gradient, MTF_MLP_w1), mlp->inputs, space->d1, h, x, ldx, h,
+                  mlp->inputs, rows);
+}
+
+void mtf_mlp_slope(const mtf_mlp *mlp, const float *block, size_t rows, const mtf_mlp_space *space,
+                   size_t first, size_t count, float *slope)
+{
+    const size_t h = mlp->hidden;
+    MTF_ASSERT(mlp->outputs == 1 && first + count <= mlp->inputs);
+    mtf_head_slope(space->d2, space->h2, mtf_mlp_in(mlp, block, MTF_MLP_w3), rows, h);
+    mtf_matmul_nn(space->d1, h, space->d2, h, mtf_mlp_in(mlp, block, MTF_MLP_w2), h, rows, h, h);
+    mtf_relu_mask(space->d1, space->h1, rows, h);
+    mtf_matmul_nn(slope, count, space->d1, h, mtf_mlp_in(mlp, block, MTF_MLP_w1) + first,
+                  mlp->inputs, rows, count, h);
+}

@@ -1,0 +1,206 @@
+#include "learner/rounds_inside.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/clock.h"
+
+#define TRAINING_ROWS_MAX 50000 /* the baseline's regression needs no more */
+#define VECTOR_ROWS       16    /* held-out states on which record and actor must agree */
+#define VECTOR_ERROR      1e-4f
+
+/** The trained actor as a policy; the record's words without verdict and numbers. */
+static mtf_status make_candidate(const mtf_rounds *rounds, mtf_policy **out, mtf_err *err)
+{
+    uint32_t widths[MTF_POLICY_LAYERS_MAX + 1];
+    const float *weights[MTF_POLICY_LAYERS_MAX], *biases[MTF_POLICY_LAYERS_MAX];
+    const uint32_t layers = rounds->ops->actor(rounds->algorithm, widths, weights, biases);
+    mtf_policy *policy = mtf_policy_new(widths, layers, rounds->config.table);
+    if (!policy) return mtf_fail(err, MTF_NOMEM, "no memory for the candidate's policy");
+    const mtf_normaliser *normaliser = &rounds->checkpoint.normaliser;
+    memcpy(policy->mean, normaliser->mean, normaliser->state_dim * sizeof(float));
+    memcpy(policy->deviation, normaliser->deviation, normaliser->state_dim * sizeof(float));
+    for (uint32_t i = 0; i < layers; i++) {
+        mtf_policy_layer *layer = &policy->layers[i];
+        memcpy(layer->weight, weights[i], (size_t)layer->inputs * layer->outputs * sizeof(float));
+        memcpy(layer->bias, biases[i], layer->outputs * sizeof(float));
+    }
+    const mtf_settings *settings = rounds->config.settings;
+    mtf_policy_info *info = &policy->info;
+    snprintf(info->name, sizeof info->name, "%s", settings->policy_name);
+    snprintf(info->stage, sizeof info->stage, "live");
+    snprintf(info->algorithm, sizeof info->algorithm, "%s", rounds->ops->name);
+    snprintf(info->parent_checkpoint, sizeof info->parent_checkpoint, "%s",
+             rounds->state.parent_checkpoint);
+    info->version = rounds->state.parent + 1;
+    info->parent = rounds->state.parent;
+    info->round = rounds->state.round;
+    info->created_ms = mtf_clock_wall_ms();
+    info->box = (float)settings->policy_box;
+    for (uint32_t i = 0; i < rounds->state.cut_count && i < MTF_POLICY_OFFSETS_MAX; i++)
+        info->offsets[info->offset_count++] =
+            (mtf_policy_offset){rounds->state.cut[i].partition, rounds->state.cut[i].next};
+    *out = policy;
+    return MTF_OK;
+}
+
+/** Does the encoded record decode, and act on normalised states s (N,S) as the trained actor does?
+ */
+static bool record_holds(const mtf_rounds *rounds, const mtf_policy *candidate,
+                         const mtf_cohort *heldout)
+{
+    const mtf_normaliser *normaliser = &rounds->checkpoint.normaliser;
+    const size_t S = candidate->state_dim, A = candidate->action_dim;
+    const size_t rows = heldout->rows < VECTOR_ROWS ? heldout->rows : VECTOR_ROWS;
+    mtf_buf record = {0};
+    mtf_policy *served = NULL;
+    float *state = malloc(S * sizeof *state), *mine = malloc((rows + 1) * A * sizeof *mine);
+    float *theirs = malloc(A * sizeof *theirs);
+    bool holds = state && mine && theirs && mtf_policy_encode(candidate, &record, NULL) == MTF_OK &&
+                 mtf_policy_decode(mtf_buf_span(&record), &served, NULL) == MTF_OK;
+    if (holds) rounds->ops->act(rounds->algorithm, rows, heldout->s, mine);
+    for (size_t i = 0; holds && i < rows; i++) {
+        for (size_t k = 0; k < S; k++) /* back to raw */
+            state[k] = heldout->s[i * S + k] * normaliser->deviation[k] + normaliser->mean[k];
+        mtf_policy_act(served, state, theirs);
+        for (size_t d = 0; d < A; d++) holds &= fabsf(theirs[d] - mine[i * A + d]) < VECTOR_ERROR;
+    }
+    mtf_policy_free(served);
+    mtf_buf_fini(&record);
+    free(state);
+    free(mine);
+    free(theirs);
+    return holds;
+}
+
+static void make_evidence(mtf_rounds *rounds, bool record_ok)
+{
+    mtf_round_report *report = &rounds->report;
+    const mtf_health *health = &rounds->checkpoint.health;
+    const mtf_evaluation *evaluation = &report->evaluation;
+    report->evidence = (mtf_evidence){
+        .finite = health->finite,
+        .test_vectors_ok = record_ok,
+        .q_abs_max = health->q_abs_max,
+        .q_limit = mtf_round_q_limit(rounds),
+        .spread = rounds->algorithm_config.critics > 1 ? health->spread : (double)NAN,
+        .reward_scale = rounds->checkpoint.reward_scale,
+        .phi_mean = health->phi,
+        .outside_share = evaluation->first_order.outside_share,
+        .heldout_rows = evaluation->first_order.rows,
+        .heldout_users = evaluation->first_order.users,
+        .exploring = rounds->survey.exploring,
+        .value = evaluation->first_order.gain.value,
+        .value_se = evaluation->first_order.gain.se,
+        .value_z = evaluation->first_order.gain.z,
+        .skill = evaluation->skill.value,
+        .skill_z = evaluation->skill.z,
+    };
+    report->heldout_rows = evaluation->first_order.rows;
+    report->heldout_users = evaluation->first_order.users;
+    report->outside_box = evaluation->first_order.outside_share;
+    report->critic_spread = health->spread;
+    report->phi = health->phi;
+    report->reward_scale = rounds->checkpoint.reward_scale;
+}
+
+/** Numbers of the record beside the gate's own. */
+static void set_numbers(const mtf_rounds *rounds, mtf_policy_info *info)
+{
+    const mtf_round_report *report = &rounds->report;
+    const mtf_evaluation *evaluation = &report->evaluation;
+    const mtf_health *health = &rounds->checkpoint.health;
+    const struct {
+        const char *name;
+        double value;
+    } numbers[] = {
+        {"round.sessions", (double)report->sessions},
+        {"round.transitions", (double)report->transitions},
+        {"round.truncated", (double)report->truncated},
+        {"round.cold", report->cold},
+        {"train.seconds", report->train_seconds},
+        {"train.critic_loss", health->critic_loss},
+        {"train.actor_loss", health->actor_loss},
+        {"train.q_mean", health->q_mean},
+        {"train.reward_scale", rounds->checkpoint.reward_scale},
+        {"gauc.baseline", evaluation->gauc_baseline},
+        {"gauc.policy", evaluation->gauc_policy},
+        {"gauc.request.baseline", evaluation->gauc_baseline_request},
+        {"gauc.request.policy", evaluation->gauc_policy_request},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        mtf_policy_set_number(info, numbers[i].name, numbers[i].value);
+    for (uint32_t d = 0; d < report->action_dim && d < 20; d++) { /* room for the gate's numbers */
+        char name[32];
+        snprintf(name, sizeof name, "drift.%u", d);
+        mtf_policy_set_number(info, name, evaluation->first_order.drift[d]);
+        snprintf(name, sizeof name, "effect.%u", d);
+        mtf_policy_set_number(info, name, evaluation->first_order.effect[d]);
+    }
+}
+
+static mtf_status load_cohorts(mtf_rounds *rounds, mtf_cohort *heldout, mtf_cohort *training,
+                               mtf_err *err)
+{
+    const mtf_row_shape shape = mtf_store_shape(rounds->config.store);
+    const int64_t row_bytes = 4 * (shape.state_dim + 4 * (int64_t)shape.action_dim) + 512;
+    mtf_cohort_config config = {
+        .selection = &rounds->selection,
+        .reward = rounds->config.reward,
+        .normaliser = &rounds->checkpoint.normaliser,
+        .gamma = rounds->algorithm_config.gamma,
+        .heldout = true,
+        .rows_max = (rounds->config.settings->learner_feed_mb << 20) / 2 / row_bytes,
+        .rows = rounds->survey.heldout_rows,
+    };
+    mtf_status status = mtf_cohort_load(rounds->config.store, &config, heldout, err);
+    if (status) return status;
+    config.heldout = false;
+    config.rows_max = TRAINING_ROWS_MAX;
+    config.rows = rounds->survey.rows + rounds->survey.truncated + rounds->survey.unexplored;
+    return mtf_cohort_load(rounds->config.store, &config, training, err);
+}
+
+mtf_status mtf_round_judge(mtf_rounds *rounds, mtf_err *err)
+{
+    const int64_t started_ns = mtf_clock_mono_ns();
+    const mtf_settings *settings = rounds->config.settings;
+    const mtf_round_hooks *hooks = &rounds->config.hooks;
+    mtf_round_report *report = &rounds->report;
+    mtf_cohort heldout = {0}, training = {0};
+    mtf_policy *candidate = NULL;
+    mtf_status status = load_cohorts(rounds, &heldout, &training, err);
+    if (status) goto done;
+    const mtf_evaluation_config config = {
+        .heldout = &heldout,
+        .training = &training,
+        .table = rounds->config.table,
+        .ops = rounds->ops,
+        .algorithm = rounds->algorithm,
+        .draws = settings->gate_bootstrap,
+        .seed = (uint64_t)settings->learner_seed + (uint64_t)rounds->state.round,
+    };
+    status = mtf_evaluate(&config, &report->evaluation, err);
+    if (status == MTF_OK) status = make_candidate(rounds, &candidate, err);
+    if (status) goto done;
+    make_evidence(rounds, record_holds(rounds, candidate, &heldout));
+    set_numbers(rounds, &candidate->info);
+    status = hooks->gate(hooks->arg, &report->evidence, candidate, &report->verdict, err);
+    if (status) goto done;
+    if (!report->evidence.test_vectors_ok) /* whatever the gate says: there is nothing to serve */
+        report->verdict = (mtf_verdict){MTF_VERDICT_REJECT, "integrity: the record does not hold"};
+    rounds->state.servable = report->verdict.kind == MTF_VERDICT_PROMOTE;
+    snprintf(candidate->info.verdict, sizeof candidate->info.verdict, "%s",
+             mtf_verdict_text(report->verdict.kind));
+    snprintf(candidate->info.reason, sizeof candidate->info.reason, "%s", report->verdict.reason);
+    mtf_buf_clear(&rounds->state.record);
+    if (report->evidence.test_vectors_ok)
+        status = mtf_policy_encode(candidate, &rounds->state.record, err);
+done:
+    report->evaluate_seconds = (double)(mtf_clock_mono_ns() - started_ns) * 1e-9;
+    mtf_policy_free(candidate);
+    mtf_cohort_fini(&heldout);
+    mtf_cohort_fini(&training);
+    return status;
+}

@@ -1,0 +1,223 @@
+#include "learner/rounds_inside.h"
+
+#include <inttypes.h>
+
+#include "core/clock.h"
+
+#define CHECKPOINT_EVERY 5000 /* steps */
+#define Q_MARGIN         1.2  /* |Q| may stand this far above r_max / (1 - gamma) */
+
+mtf_status mtf_rounds_path(const mtf_rounds *rounds, int64_t version, mtf_buf *path, mtf_err *err)
+{
+    const char *folder = mtf_store_path(rounds->config.store);
+    if (version > 0)
+        mtf_buf_printf(path, "%s/checkpoints/v%" PRId64, folder, version);
+    else
+        mtf_buf_printf(path, "%s/checkpoints/candidate", folder);
+    return path->failed ? mtf_fail(err, MTF_NOMEM, "no memory for a path") : MTF_OK;
+}
+
+double mtf_round_q_limit(const mtf_rounds *rounds)
+{
+    const double r_max = mtf_reward_bound(rounds->config.reward, rounds->survey.items_max);
+    return Q_MARGIN * r_max / (1 - rounds->algorithm_config.gamma);
+}
+
+void mtf_round_forget(mtf_rounds *rounds)
+{
+    if (rounds->algorithm) rounds->ops->close(rounds->algorithm);
+    rounds->algorithm = NULL;
+    mtf_checkpoint_fini(&rounds->checkpoint);
+    rounds->prepared = false;
+}
+
+static mtf_status load_file(const mtf_rounds *rounds, int64_t version, mtf_checkpoint *checkpoint,
+                            mtf_err *err)
+{
+    mtf_buf path = {0};
+    mtf_status status = mtf_rounds_path(rounds, version, &path, err);
+    if (status == MTF_OK) status = mtf_checkpoint_load(checkpoint, (const char *)path.data, err);
+    mtf_buf_fini(&path);
+    return status;
+}
+
+/** The algorithm anew, with the saved weights if any fit. */
+static mtf_status open_algorithm(mtf_rounds *rounds, const mtf_checkpoint *saved, mtf_err *err)
+{
+    if (rounds->algorithm) rounds->ops->close(rounds->algorithm);
+    rounds->algorithm = NULL;
+    mtf_status status = rounds->ops->open(&rounds->algorithm_config, &rounds->algorithm, err);
+    if (status || !saved) return status;
+    return rounds->ops->load(rounds->algorithm, mtf_buf_span(&saved->algorithm), err);
+}
+
+/** Goes on with this round's own checkpoint. MTF_SKIP: there is none that fits. */
+static mtf_status resume(mtf_rounds *rounds, mtf_err *err)
+{
+    mtf_checkpoint *checkpoint = &rounds->checkpoint;
+    mtf_status status = load_file(rounds, 0, checkpoint, err);
+    if (status == MTF_CORRUPT) {
+        mtf_log_line(rounds->config.log, MTF_LOG_WARN, "round.resume", "dropped=\"%s\"",
+                     err ? err->msg : "");
+        status = MTF_SKIP;
+    }
+    if (status) return status;
+    if (checkpoint->round != rounds->state.round || checkpoint->parent != rounds->state.parent ||
+        checkpoint->settings != rounds->settings_hash) {
+        mtf_checkpoint_fini(checkpoint);
+        return mtf_fail(err, MTF_SKIP,
+                        "the candidate's checkpoint is of another round or settings");
+    }
+    return open_algorithm(rounds, checkpoint, err);
+}
+
+static bool setting_is(const char *setting, const char *word)
+{
+    return strcmp(setting, word) == 0;
+}
+
+/** What the champion's checkpoint gives the round: weights (warm_start) and the frozen normaliser.
+ *  MTF_SKIP: there is none that fits. */
+static mtf_status warm(mtf_rounds *rounds, mtf_checkpoint *parent, mtf_err *err)
+{
+    const mtf_settings *settings = rounds->config.settings;
+    mtf_status status = load_file(rounds, rounds->state.parent, parent, err);
+    if (status == MTF_CORRUPT)
+        return mtf_fail(err, MTF_SKIP, "the champion's checkpoint is damaged");
+    if (status) return status;
+    if (parent->normaliser.state_dim != rounds->algorithm_config.state_dim)
+        return mtf_fail(err, MTF_SKIP, "the champion's checkpoint has another state_dim");
+    if (setting_is(settings->learner_warm_start, "none")) return open_algorithm(rounds, NULL, err);
+    status = open_algorithm(rounds, parent, err);
+    if (status == MTF_CORRUPT || status == MTF_INVALID)
+        return mtf_fail(err, MTF_SKIP, "the champion's checkpoint is of another network");
+    if (status == MTF_OK && setting_is(settings->learner_warm_start, "actor"))
+        rounds->ops->reinit(rounds->algorithm, (uint64_t)settings->learner_seed, false, true);
+    return status;
+}
+
+/** Starts the round's training at step 0. */
+static mtf_status start(mtf_rounds *rounds, mtf_normaliser *surveyed, mtf_err *err)
+{
+    mtf_checkpoint parent = {0}, *checkpoint = &rounds->checkpoint;
+    mtf_err why = {0};
+    mtf_status status = warm(rounds, &parent, &why);
+    rounds->state.cold = status == MTF_SKIP;
+    if (rounds->state.cold) {
+        mtf_log_line(rounds->config.log, MTF_LOG_INFO, "round.cold",
+                     "parent=%" PRId64 " why=\"%s\"", rounds->state.parent, why.msg);
+        status = open_algorithm(rounds, NULL, err);
+    } else if (status) {
+        mtf_fail(err, status, "%s", why.msg);
+    }
+    if (status) goto done;
+    *checkpoint = (mtf_checkpoint){
+        .settings = rounds->settings_hash,
+        .round = rounds->state.round,
+        .parent = rounds->state.parent,
+        .steps = rounds->algorithm_config.steps,
+        .reward_scale = rounds->survey.reward_deviation,
+    };
+    mtf_normaliser *from = rounds->state.cold ? surveyed : &parent.normaliser;
+    checkpoint->normaliser = *from;
+    *from = (mtf_normaliser){0};
+    memcpy(rounds->state.parent_checkpoint, parent.id, sizeof parent.id);
+    status = rounds->ops->begin_round(rounds->algorithm, checkpoint->reward_scale,
+                                      rounds->config.settings->learner_reset_optimizer, err);
+    if (status == MTF_OK) status = mtf_round_state_save(&rounds->state, rounds->config.store, err);
+done:
+    mtf_checkpoint_fini(&parent);
+    return status;
+}
+
+static mtf_status survey(mtf_rounds *rounds, mtf_normaliser *normaliser, mtf_err *err)
+{
+    const mtf_settings *settings = rounds->config.settings;
+    mtf_survey *found = &rounds->survey;
+    rounds->selection = (mtf_selection){
+        .version = rounds->state.parent,
+        .all_versions = setting_is(settings->learner_train_window, "all"),
+        .holdout_percent = settings->round_holdout_percent,
+        .cut = rounds->state.cut,
+        .cut_count = rounds->state.cut_count,
+    };
+    *found = (mtf_survey){0};
+    if (!mtf_selection_days(&rounds->selection, rounds->config.store))
+        return mtf_fail(err, MTF_SKIP, "data: no row of version %" PRId64, rounds->state.parent);
+    const mtf_status status = mtf_survey_make(rounds->config.store, &rounds->selection,
+                                              rounds->config.reward, found, normaliser, err);
+    if (status) return status;
+    if (found->rows == 0 && found->unexplored == 0)
+        return mtf_fail(err, MTF_SKIP, "data: no row to train on, %" PRId64 " truncated",
+                        found->truncated);
+    if (!found->exploring)
+        return mtf_fail(err, MTF_SKIP,
+                        "no_exploration: %" PRId64 " explored rows of version %" PRId64
+                        ", none with a box of non-zero width",
+                        found->rows, rounds->state.parent);
+    return MTF_OK;
+}
+
+mtf_status mtf_round_prepare(mtf_rounds *rounds, mtf_err *err)
+{
+    if (rounds->prepared) return MTF_OK;
+    mtf_normaliser normaliser = {0};
+    mtf_status status = mtf_normaliser_init(&normaliser, rounds->algorithm_config.state_dim, err);
+    if (status == MTF_OK) status = survey(rounds, &normaliser, err);
+    if (status) goto done;
+    status = resume(rounds, err);
+    if (status == MTF_SKIP) status = start(rounds, &normaliser, err);
+    MTF_ASSERT(status != MTF_SKIP); /* SKIP is the survey's word */
+    rounds->prepared = status == MTF_OK;
+done:
+    mtf_normaliser_fini(&normaliser);
+    if (status) mtf_round_forget(rounds);
+    return status;
+}
+
+static void progress(void *arg, int64_t done, int64_t total)
+{
+    const mtf_rounds *rounds = arg;
+    if (rounds->config.hooks.progress)
+        rounds->config.hooks.progress(rounds->config.hooks.arg, "train", done, total);
+}
+
+mtf_status mtf_round_train(mtf_rounds *rounds, char alarm[160], mtf_err *err)
+{
+    const mtf_settings *settings = rounds->config.settings;
+    const int64_t started_ns = mtf_clock_mono_ns();
+    mtf_buf path = {0};
+    mtf_feed *feed = NULL;
+    mtf_status status = mtf_rounds_path(rounds, 0, &path, err);
+    if (status) goto done;
+    const mtf_feed_config feed_config = {
+        .selection = rounds->selection,
+        .reward = rounds->config.reward,
+        .normaliser = &rounds->checkpoint.normaliser,
+        .rows = rounds->survey.rows,
+        .bytes_max = (size_t)settings->learner_feed_mb << 20,
+        .seed = (uint64_t)settings->learner_seed,
+        .round = (uint64_t)rounds->state.round,
+        .batch = rounds->algorithm_config.batch,
+    };
+    status = mtf_feed_open(rounds->config.store, &feed_config, &feed, err);
+    if (status) goto done;
+    const uint64_t every = rounds->config.checkpoint_every;
+    const mtf_train_config config = {
+        .ops = rounds->ops,
+        .algorithm = rounds->algorithm,
+        .feed = feed,
+        .path = (const char *)path.data,
+        .checkpoint_every = every ? every : CHECKPOINT_EVERY,
+        .q_limit = mtf_round_q_limit(rounds),
+        .stop = rounds->config.stop,
+        .progress = progress,
+        .progress_arg = rounds,
+    };
+    status = mtf_train(&config, &rounds->checkpoint, alarm, err);
+done:
+    rounds->report.train_seconds += (double)(mtf_clock_mono_ns() - started_ns) * 1e-9;
+    mtf_feed_close(feed);
+    mtf_buf_fini(&path);
+    return status;
+}

@@ -1,0 +1,397 @@
+#include "learner/rounds_inside.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+
+#define CHECKPOINTS_KEPT 3 /* of champions, for rollbacks */
+
+static mtf_status check_settings(const mtf_settings *settings, mtf_err *err)
+{
+    const char *warm = settings->learner_warm_start, *window = settings->learner_train_window;
+    if (strcmp(warm, "all") != 0 && strcmp(warm, "actor") != 0 && strcmp(warm, "none") != 0)
+        return mtf_fail(err, MTF_INVALID, "learner.warm_start: \"%s\" is not all, actor or none",
+                        warm);
+    if (strcmp(window, "champion") != 0 && strcmp(window, "all") != 0)
+        return mtf_fail(err, MTF_INVALID, "learner.train_window: \"%s\" is not champion or all",
+                        window);
+    return MTF_OK;
+}
+
+mtf_status mtf_rounds_open(const mtf_rounds_config *config, mtf_rounds **out, mtf_err *err)
+{
+    const mtf_settings *settings = config->settings;
+    mtf_rounds *rounds = calloc(1, sizeof *rounds);
+    if (!rounds) return mtf_fail(err, MTF_NOMEM, "no memory for the rounds");
+    rounds->config = *config;
+    rounds->settings_hash = mtf_train_settings_hash(settings);
+    rounds->ops = mtf_algorithm_find(settings->learner_algorithm);
+    mtf_status status = check_settings(settings, err);
+    if (status == MTF_OK && !rounds->ops)
+        status = mtf_fail(err, MTF_INVALID, "learner.algorithm: there is no \"%s\"",
+                          settings->learner_algorithm);
+    if (status == MTF_OK)
+        status = mtf_train_algorithm_config(settings, config->table->count,
+                                            &rounds->algorithm_config, err);
+    if (status == MTF_OK) status = mtf_round_state_load(&rounds->state, config->store, err);
+    if (status) {
+        mtf_rounds_close(rounds);
+        rounds = NULL;
+    }
+    *out = rounds;
+    return status;
+}
+
+void mtf_rounds_close(mtf_rounds *rounds)
+{
+    if (!rounds) return;
+    mtf_round_forget(rounds);
+    mtf_round_state_fini(&rounds->state);
+    mtf_policy_free(rounds->champion);
+    free(rounds);
+}
+
+int64_t mtf_rounds_ended(const mtf_rounds *rounds)
+{
+    return rounds->ended;
+}
+
+int64_t mtf_rounds_champion(const mtf_rounds *rounds)
+{
+    return rounds->champion ? rounds->champion->info.version : 0;
+}
+
+/* -- the champion ------------------------------------------------ */
+
+/** Version 1: a network of zeros, so that every action is the middle of its range. */
+static mtf_status publish_first(mtf_rounds *rounds, mtf_err *err)
+{
+    const mtf_settings *settings = rounds->config.settings;
+    const mtf_algorithm_config *config = &rounds->algorithm_config;
+    const uint32_t widths[] = {config->state_dim, config->hidden, config->hidden,
+                               config->action_dim};
+    mtf_policy *policy = mtf_policy_new(widths, 3, rounds->config.table);
+    if (!policy) return mtf_fail(err, MTF_NOMEM, "no memory for the first policy");
+    mtf_policy_info *info = &policy->info;
+    info->version = 1;
+    info->created_ms = mtf_clock_wall_ms();
+    info->box = (float)settings->policy_box;
+    snprintf(info->name, sizeof info->name, "%s", settings->policy_name);
+    snprintf(info->stage, sizeof info->stage, "live");
+    snprintf(info->algorithm, sizeof info->algorithm, "initial");
+    snprintf(info->verdict, sizeof info->verdict, "promote");
+    snprintf(info->reason, sizeof info->reason, "initial: there was no policy");
+    const mtf_round_hooks *hooks = &rounds->config.hooks;
+    const mtf_status status = hooks->publish(hooks->arg, policy, true, err);
+    if (status == MTF_OK) {
+        rounds->champion = policy;
+        policy = NULL;
+        mtf_log_line(rounds->config.log, MTF_LOG_INFO, "policy.initial", "version=1");
+    }
+    mtf_policy_free(policy);
+    return status;
+}
+
+/** Reads the head again; makes the first policy when there is none. */
+static mtf_status refresh_champion(mtf_rounds *rounds, mtf_err *err)
+{
+    const mtf_round_hooks *hooks = &rounds->config.hooks;
+    mtf_policy *head = NULL;
+    const mtf_status status = hooks->head(hooks->arg, &head, err);
+    if (status) return status;
+    mtf_policy_free(rounds->champion);
+    rounds->champion = head;
+    return head ? MTF_OK : publish_first(rounds, err);
+}
+
+/* -- COLLECT ----------------------------------------------------- */
+
+/** Sessions under the champion: explored ones, or all if none was. newer: rows of a later version
+ *  are there, so that the champion in memory is old. */
+static int64_t sessions_of(const mtf_rounds *rounds, bool *newer)
+{
+    const int64_t version = rounds->champion->info.version;
+    int64_t explored = 0, all = 0;
+    size_t count;
+    const mtf_store_count *counts = mtf_store_counts(rounds->config.store, &count);
+    *newer = false;
+    for (size_t i = 0; i < count; i++) {
+        *newer |= counts[i].version > version;
+        if (counts[i].version != version) continue;
+        all += counts[i].sessions;
+        if (counts[i].bucket == MTF_BUCKET_EXPLORE) explored += counts[i].sessions;
+    }
+    return explored ? explored : all;
+}
+
+static bool is_due(const mtf_rounds *rounds, int64_t sessions)
+{
+    const mtf_round_state *state = &rounds->state;
+    const bool held = state->round > 0 && state->parent == rounds->champion->info.version;
+    const mtf_round_hooks *hooks = &rounds->config.hooks;
+    const int64_t fresh = sessions - (held ? state->sessions : 0);
+    if (hooks->due) return hooks->due(hooks->arg, fresh);
+    return fresh >= rounds->config.settings->round_min_sessions;
+}
+
+/** Cuts the data of a new round if one is due. */
+static mtf_status collect(mtf_rounds *rounds, bool *due, mtf_err *err)
+{
+    bool newer;
+    mtf_status status = MTF_OK;
+    *due = false;
+    if (!rounds->champion) status = refresh_champion(rounds, err);
+    if (status) return status;
+    int64_t sessions = sessions_of(rounds, &newer);
+    if (!newer && !is_due(rounds, sessions)) return MTF_OK;
+    status = refresh_champion(rounds, err);
+    if (status) return status;
+    sessions = sessions_of(rounds, &newer);
+    if (!is_due(rounds, sessions)) return MTF_OK;
+
+    mtf_round_state *state = &rounds->state;
+    status = mtf_round_state_cut(state, rounds->config.store, err);
+    if (status) return status;
+    state->phase = MTF_ROUND_TRAINING;
+    state->round++;
+    state->parent = rounds->champion->info.version;
+    state->sessions = sessions;
+    state->cold = false;
+    state->servable = false;
+    state->parent_checkpoint[0] = 0;
+    mtf_buf_clear(&state->record);
+    *due = true;
+    mtf_log_line(rounds->config.log, MTF_LOG_INFO, "round.begin",
+                 "round=%" PRId64 " parent=%" PRId64 " sessions=%" PRId64, state->round,
+                 state->parent, sessions);
+    return mtf_round_state_save(state, rounds->config.store, err);
+}
+
+/* -- TRAINING, TRAINED ------------------------------------------- */
+
+static void begin_report(mtf_rounds *rounds)
+{
+    const double nan = (double)NAN;
+    const mtf_round_state *state = &rounds->state;
+    const mtf_estimate unknown = {nan, nan, nan, nan};
+    rounds->report = (mtf_round_report){
+        .round = state->round,
+        .parent = state->parent,
+        .version = state->parent + 1,
+        .sessions = state->sessions,
+        .action_dim = rounds->algorithm_config.action_dim,
+        .evidence = {.q_abs_max = nan,
+                     .q_limit = nan,
+                     .spread = nan,
+                     .reward_scale = nan,
+                     .phi_mean = nan,
+                     .outside_share = nan,
+                     .value = nan,
+                     .value_se = nan,
+                     .value_z = nan,
+                     .skill = nan,
+                     .skill_z = nan},
+        .evaluation = {.first_order = {.gain = unknown, .outside_share = nan},
+                       .skill = unknown,
+                       .gauc_baseline = nan,
+                       .gauc_policy = nan,
+                       .gauc_baseline_request = nan,
+                       .gauc_policy_request = nan},
+        .outside_box = nan,
+        .critic_spread = nan,
+        .phi = nan,
+        .reward_scale = nan,
+    };
+}
+
+static mtf_status move_to(mtf_rounds *rounds, mtf_round_phase phase, mtf_err *err)
+{
+    rounds->state.phase = phase;
+    return mtf_round_state_save(&rounds->state, rounds->config.store, err);
+}
+
+/** Ends the round with nothing to publish. */
+static mtf_status end_unpublished(mtf_rounds *rounds, mtf_verdict_kind kind, const char *reason,
+                                  mtf_err *err)
+{
+    rounds->report.verdict.kind = kind;
+    snprintf(rounds->report.verdict.reason, sizeof rounds->report.verdict.reason, "%.199s", reason);
+    rounds->state.servable = false;
+    mtf_buf_clear(&rounds->state.record);
+    return move_to(rounds, MTF_ROUND_PUBLISHED, err);
+}
+
+/** MTF_OK with the round still in TRAINING or TRAINED: it can go on. */
+static mtf_status prepare(mtf_rounds *rounds, mtf_err *err)
+{
+    mtf_err why = {0};
+    if (rounds->report.round != rounds->state.round) begin_report(rounds);
+    const mtf_status status = mtf_round_prepare(rounds, &why);
+    rounds->report.transitions = rounds->survey.rows;
+    rounds->report.truncated = rounds->survey.truncated;
+    rounds->report.heldout_rows = rounds->survey.heldout_rows;
+    rounds->report.evidence.exploring = rounds->survey.exploring;
+    rounds->report.cold = rounds->state.cold;
+    if (status == MTF_SKIP) return end_unpublished(rounds, MTF_VERDICT_HOLD, why.msg, err);
+    return status ? mtf_fail(err, status, "%s", why.msg) : MTF_OK;
+}
+
+static mtf_status train(mtf_rounds *rounds, mtf_err *err)
+{
+    char alarm[160];
+    mtf_status status = prepare(rounds, err);
+    if (status || rounds->state.phase != MTF_ROUND_TRAINING) return status;
+    status = mtf_round_train(rounds, alarm, err);
+    if (status) return status;
+    if (!alarm[0]) return move_to(rounds, MTF_ROUND_TRAINED, err);
+    char reason[200];
+    snprintf(reason, sizeof reason, "alarm: %s", alarm);
+    mtf_evidence *evidence = &rounds->report.evidence;
+    snprintf(evidence->alarm, sizeof evidence->alarm, "%s", alarm);
+    evidence->finite = rounds->checkpoint.health.finite;
+    evidence->q_abs_max = rounds->checkpoint.health.q_abs_max;
+    evidence->q_limit = mtf_round_q_limit(rounds);
+    return end_unpublished(rounds, MTF_VERDICT_REJECT, reason, err);
+}
+
+static mtf_status judge(mtf_rounds *rounds, mtf_err *err)
+{
+    mtf_status status = prepare(rounds, err);
+    if (status || rounds->state.phase != MTF_ROUND_TRAINED) return status;
+    /* A checkpoint lost between two starts leaves the round at step 0 again. */
+    if (rounds->checkpoint.step < rounds->checkpoint.steps)
+        return move_to(rounds, MTF_ROUND_TRAINING, err);
+    status = mtf_round_judge(rounds, err);
+    return status ? status : move_to(rounds, MTF_ROUND_GATED, err);
+}
+
+/* -- GATED, PUBLISHED -------------------------------------------- */
+
+/** Was the candidate trained from a champion that is one no longer? Its own record as the head is
+ *  the publication before a crash. */
+static bool parent_changed(const mtf_rounds *rounds, const mtf_policy *candidate)
+{
+    const mtf_policy *head = rounds->champion;
+    if (head->info.version == candidate->info.parent) return false;
+    return head->info.version != candidate->info.version ||
+           memcmp(head->sha256, candidate->sha256, sizeof head->sha256) != 0;
+}
+
+static mtf_status hold_candidate(mtf_rounds *rounds, mtf_policy *candidate, mtf_err *err)
+{
+    mtf_policy_info *info = &candidate->info;
+    snprintf(info->verdict, sizeof info->verdict, "%s", mtf_verdict_text(MTF_VERDICT_HOLD));
+    snprintf(info->reason, sizeof info->reason,
+             "parent_changed: the head is version %" PRId64 ", trained from %" PRId64,
+             rounds->champion->info.version, info->parent);
+    rounds->state.servable = false;
+    mtf_buf_clear(&rounds->state.record);
+    const mtf_status status = mtf_policy_encode(candidate, &rounds->state.record, err);
+    return status ? status : mtf_round_state_save(&rounds->state, rounds->config.store, err);
+}
+
+static mtf_status publish(mtf_rounds *rounds, mtf_err *err)
+{
+    const mtf_round_hooks *hooks = &rounds->config.hooks;
+    mtf_round_state *state = &rounds->state;
+    mtf_policy *candidate = NULL;
+    if (rounds->report.round != state->round) begin_report(rounds);
+    if (state->record.size == 0) return move_to(rounds, MTF_ROUND_PUBLISHED, err);
+    mtf_status status = mtf_policy_decode(mtf_buf_span(&state->record), &candidate, err);
+    if (status == MTF_OK) status = refresh_champion(rounds, err);
+    if (status == MTF_OK && state->servable && parent_changed(rounds, candidate))
+        status = hold_candidate(rounds, candidate, err);
+    if (status == MTF_OK) status = hooks->publish(hooks->arg, candidate, state->servable, err);
+    if (status) goto done;
+    mtf_verdict *verdict = &rounds->report.verdict;
+    verdict->kind = MTF_VERDICT_PROMOTE;
+    while (strcmp(mtf_verdict_text(verdict->kind), candidate->info.verdict) != 0 &&
+           verdict->kind != MTF_VERDICT_REJECT)
+        verdict->kind++;
+    snprintf(verdict->reason, sizeof verdict->reason, "%s", candidate->info.reason);
+    if (state->servable) {
+        mtf_policy_free(rounds->champion);
+        rounds->champion = candidate;
+        candidate = NULL;
+    }
+    status = move_to(rounds, MTF_ROUND_PUBLISHED, err);
+done:
+    mtf_policy_free(candidate);
+    return status;
+}
+
+/** The candidate's checkpoint becomes the champion's, or goes. Repeatable. */
+static mtf_status settle_checkpoint(mtf_rounds *rounds, mtf_err *err)
+{
+    mtf_buf candidate = {0}, champion = {0}, old = {0};
+    const int64_t version = rounds->state.parent + 1;
+    mtf_status status = mtf_rounds_path(rounds, 0, &candidate, err);
+    if (status == MTF_OK) status = mtf_rounds_path(rounds, version, &champion, err);
+    if (status) goto done;
+    const char *from = (const char *)candidate.data, *to = (const char *)champion.data;
+    if (!rounds->state.servable) {
+        unlink(from);
+    } else if (access(from, F_OK) == 0 && rename(from, to) != 0) {
+        status = mtf_fail(err, MTF_IO, "checkpoint %s: cannot be renamed to %s", from, to);
+    } else if (version > CHECKPOINTS_KEPT) {
+        status = mtf_rounds_path(rounds, version - CHECKPOINTS_KEPT, &old, err);
+        if (status == MTF_OK) unlink((const char *)old.data);
+    }
+done:
+    mtf_buf_fini(&candidate);
+    mtf_buf_fini(&champion);
+    mtf_buf_fini(&old);
+    return status;
+}
+
+static mtf_status end_round(mtf_rounds *rounds, mtf_err *err)
+{
+    const mtf_round_hooks *hooks = &rounds->config.hooks;
+    mtf_status status = settle_checkpoint(rounds, err);
+    if (status) return status;
+    mtf_round_forget(rounds);
+    mtf_buf_clear(&rounds->state.record);
+    status = move_to(rounds, MTF_ROUND_COLLECT, err);
+    if (status) return status;
+    rounds->ended++;
+    const mtf_round_report *report = &rounds->report;
+    if (report->round != rounds->state.round) return MTF_OK; /* it was told before a crash */
+    mtf_log_line(rounds->config.log, MTF_LOG_INFO, "round.end",
+                 "round=%" PRId64 " version=%" PRId64 " verdict=%s reason=\"%s\"", report->round,
+                 report->version, mtf_verdict_text(report->verdict.kind), report->verdict.reason);
+    if (hooks->report) hooks->report(hooks->arg, report);
+    return MTF_OK;
+}
+
+mtf_status mtf_rounds_tick(mtf_rounds *rounds, mtf_err *err)
+{
+    MTF_ASSERT(mtf_store_pending(rounds->config.store) == 0);
+    const int64_t ended = rounds->ended;
+    mtf_status status = MTF_OK;
+    while (status == MTF_OK && rounds->ended == ended) {
+        bool due = true;
+        switch (rounds->state.phase) {
+        case MTF_ROUND_COLLECT:
+            status = collect(rounds, &due, err);
+            break;
+        case MTF_ROUND_TRAINING:
+            status = train(rounds, err);
+            break;
+        case MTF_ROUND_TRAINED:
+            status = judge(rounds, err);
+            break;
+        case MTF_ROUND_GATED:
+            status = publish(rounds, err);
+            break;
+        case MTF_ROUND_PUBLISHED:
+            status = end_round(rounds, err);
+            break;
+        }
+        if (!due) break;
+    }
+    return status;
+}

@@ -1,0 +1,85 @@
+/** Rounds of progressive training: what to do next is a row in the store, so that a killed learner
+ *  goes on where it was.
+ *
+ *    COLLECT --enough sessions--> TRAINING --all steps--> TRAINED --gate--> GATED --publish-->
+ * PUBLISHED ^  \--nothing explored: hold                        (a training alarm: rejected,
+ * unpublished)  |
+ *       '------------------------------------------------------------------------------------------'
+ *
+ *  A round is a function of (cut of offsets, seed, settings, parent's checkpoint): rows past the
+ * cut are left out by their source offset. Between GATED and PUBLISHED the record's bytes are
+ * stored, so that a crash publishes the same bytes again. After a hold or a reject the champion
+ * stays, its data stays, and the next round comes when round.min_sessions more have arrived. */
+#ifndef MTF_ROUNDS_H
+#define MTF_ROUNDS_H
+
+#include <stdatomic.h>
+
+#include "core/log.h"
+#include "core/settings.h"
+#include "learner/evaluate.h"
+
+/** One attempt, for people and for the demo's JSON. A number not measured is NaN. */
+typedef struct mtf_round_report {
+    int64_t round;
+    int64_t parent, version; /* champion trained from; candidate (parent + 1) */
+    int64_t sessions;        /* under the champion, explored */
+    int64_t transitions;     /* trained on */
+    int64_t heldout_rows, heldout_users, truncated;
+    mtf_verdict verdict;
+    mtf_evidence evidence;
+    mtf_evaluation evaluation;
+    uint32_t action_dim; /* of evaluation's drift and effect */
+    double outside_box;  /* held-out action dimensions outside the box by > 0.05 */
+    double critic_spread, phi, reward_scale;
+    double train_seconds, evaluate_seconds;
+    bool cold; /* the champion's checkpoint was not used */
+} mtf_round_report;
+
+/** What rounds need of the outside; cli supplies it. Called on the learner's thread. */
+typedef struct mtf_round_hooks {
+    void *arg;
+    /** The newest servable policy of our name, the caller's to free; NULL with MTF_OK: none yet. */
+    mtf_status (*head)(void *arg, mtf_policy **champion, mtf_err *err);
+    /** Decides; may add numbers to the candidate's record. */
+    mtf_status (*gate)(void *arg, const mtf_evidence *evidence, mtf_policy *candidate,
+                       mtf_verdict *verdict, mtf_err *err);
+    /** To the history and, if servable, the policy topic; durable when it returns. Doing it again
+     *  with the same policy must be harmless. */
+    mtf_status (*publish)(void *arg, const mtf_policy *policy, bool servable, mtf_err *err);
+    /** Is a round due, so many sessions having come under the champion (or since its last hold)?
+     *  NULL: round.min_sessions decides. */
+    bool (*due)(void *arg, int64_t sessions);
+    /** After each step of the long parts; may be NULL. */
+    void (*progress)(void *arg, const char *what, int64_t done, int64_t total);
+    /** After each round; may be NULL. */
+    void (*report)(void *arg, const mtf_round_report *report);
+} mtf_round_hooks;
+
+typedef struct mtf_rounds_config {
+    const mtf_settings *settings; /* borrowed, as all here */
+    const mtf_reward *reward;
+    const mtf_action_table *table;
+    mtf_store *store;
+    mtf_round_hooks hooks;
+    const mtf_log *log;        /* may be NULL */
+    const atomic_bool *stop;   /* may be NULL */
+    uint64_t checkpoint_every; /* steps; 0: 5000 */
+} mtf_rounds_config;
+
+typedef struct mtf_rounds mtf_rounds;
+
+/** Reads where the rounds stand. MTF_INVALID: settings that do not fit each other. */
+mtf_status mtf_rounds_open(const mtf_rounds_config *config, mtf_rounds **rounds,
+                           mtf_err *err) MTF_NODISCARD;
+void mtf_rounds_close(mtf_rounds *rounds);
+/** Does what is due, a whole round if need be; cheap when nothing is. Call with no open batch in
+ * the store. MTF_CLOSED: stopped in training, saved. Other failures: nothing is lost, call again.
+ */
+mtf_status mtf_rounds_tick(mtf_rounds *rounds, mtf_err *err) MTF_NODISCARD;
+/** Rounds ended since open, whatever their verdict. */
+int64_t mtf_rounds_ended(const mtf_rounds *rounds);
+/** The champion's version, 0 before the first tick. */
+int64_t mtf_rounds_champion(const mtf_rounds *rounds);
+
+#endif

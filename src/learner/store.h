@@ -1,0 +1,106 @@
+/** The learner's transitions, input positions and round state in RocksDB: what survives a crash.
+ *
+ *  Folder: <path>/db is RocksDB's, <path>/checkpoints the learner's files. Column families:
+ *  default = rows (key and value: learner/transition.h); meta =
+ *    "shape"             what the rows mean, as text; a mismatch at open is refused
+ *    "p" u32 BE          a partition's next offset, its last record's offset and hash
+ *    "n" u64 BE u8       counts by policy version and bucket
+ *    "c"                 counts of everything
+ *    "b" name            small blobs: round state, reports
+ *  Rows, positions and counts of a batch become durable together, in one synced write.
+ *  One writer, one thread; a read-only store sees what was there when it was opened. */
+#ifndef MTF_STORE_H
+#define MTF_STORE_H
+
+#include "learner/transition.h"
+
+typedef struct mtf_store mtf_store;
+typedef struct mtf_store_cursor mtf_store_cursor;
+
+/** What rows mean; equal at every open of a store. Text is borrowed for the call. */
+typedef struct mtf_store_identity {
+    mtf_row_shape shape;
+    const char *signals;    /* names in order (mtf_reward_names) */
+    const char *actions;    /* the setting policy.actions */
+    const char *policy;     /* the setting policy.name */
+    const char *cluster_id; /* "" when the source is no Kafka cluster */
+} mtf_store_identity;
+
+/** Where reading a partition goes on, and how to recognise that it is still the same topic. */
+typedef struct mtf_store_position {
+    int32_t partition;
+    int64_t next;       /* next offset to read */
+    int64_t last;       /* offset of the last record taken, -1 for none */
+    uint64_t last_hash; /* XXH3-64 of its value */
+} mtf_store_position;
+
+/** Cumulative: retention does not lower it. A session counts under its first step. */
+typedef struct mtf_store_count {
+    int64_t version;
+    mtf_bucket bucket;
+    int64_t rows, sessions, truncated, bytes;
+    uint32_t day_first, day_last; /* UTC days of its rows */
+} mtf_store_count;
+
+/** Cumulative, of all versions. */
+typedef struct mtf_store_totals {
+    int64_t records; /* read from the source: sessions + duplicates + bad */
+    int64_t sessions, rows, truncated, bytes;
+    int64_t duplicates; /* sessions already stored */
+    int64_t bad;        /* records that could not be used */
+    int64_t lost;       /* offsets that were skipped by --accept-loss */
+} mtf_store_totals;
+
+/** Opens or makes a store. identity may be NULL with read_only, to show a store as it is.
+ *  MTF_INVALID: made for another shape, signals, actions, policy or cluster; says the way out.
+ *  MTF_IO: locked by another process, unreadable, or no space. */
+mtf_status mtf_store_open(const char *path, const mtf_store_identity *identity, bool read_only,
+                          mtf_store **store, mtf_err *err) MTF_NODISCARD;
+/** Drops what was not committed. NULL is fine. */
+void mtf_store_close(mtf_store *store);
+const char *mtf_store_path(const mtf_store *store);
+/** The rows' shape as stored. */
+mtf_row_shape mtf_store_shape(const mtf_store *store);
+/** The stored identity as "name: text" lines, valid until close. */
+const char *mtf_store_identity_text(const mtf_store *store);
+
+/** Is a row of this key stored, or in the open batch? */
+mtf_status mtf_store_has(mtf_store *store, const uint8_t key[MTF_ROW_KEY_BYTES], bool *has,
+                         mtf_err *err) MTF_NODISCARD;
+/** Adds to the open batch: a row (first of its session or not), a position, totals. MTF_NOMEM. */
+mtf_status mtf_store_put_row(mtf_store *store, const uint8_t key[MTF_ROW_KEY_BYTES],
+                             const mtf_row_header *header, mtf_span value,
+                             mtf_err *err) MTF_NODISCARD;
+mtf_status mtf_store_set_position(mtf_store *store, const mtf_store_position *position,
+                                  mtf_err *err) MTF_NODISCARD;
+/** The totals, open batch included; the caller adds to records, duplicates, bad and lost. */
+mtf_store_totals *mtf_store_totals_of(mtf_store *store);
+/** Makes the open batch durable. MTF_IO keeps nothing of it: reopen to go on. */
+mtf_status mtf_store_commit(mtf_store *store, mtf_err *err) MTF_NODISCARD;
+/** Rows in the open batch. */
+size_t mtf_store_pending(const mtf_store *store);
+
+/** Borrowed until the next call that changes the store; the open batch is included. */
+const mtf_store_position *mtf_store_positions(const mtf_store *store, size_t *count);
+const mtf_store_count *mtf_store_counts(const mtf_store *store, size_t *count);
+/** Rows there are now (RocksDB's estimate) and bytes on disk. */
+void mtf_store_live(const mtf_store *store, uint64_t *rows, uint64_t *bytes);
+
+/** Deletes all rows of days before `day`. */
+mtf_status mtf_store_forget_before(mtf_store *store, uint32_t day, mtf_err *err) MTF_NODISCARD;
+
+/** A small value by name, synced. get appends; MTF_SKIP: there is none. */
+mtf_status mtf_store_put_blob(mtf_store *store, const char *name, mtf_span value,
+                              mtf_err *err) MTF_NODISCARD;
+mtf_status mtf_store_get_blob(mtf_store *store, const char *name, mtf_buf *value,
+                              mtf_err *err) MTF_NODISCARD;
+
+/** Committed rows of [day_first, day_last] whose 64-bit key hash lies in slice `slice` of `slices`,
+ *  day by day, in hash order. Close before the store. NULL: out of memory. */
+mtf_store_cursor *mtf_store_scan(const mtf_store *store, uint32_t day_first, uint32_t day_last,
+                                 uint32_t slice, uint32_t slices);
+/** Borrowed until the next call. MTF_CLOSED at the end. */
+mtf_status mtf_store_next(mtf_store_cursor *cursor, mtf_span *value, mtf_err *err) MTF_NODISCARD;
+void mtf_store_cursor_close(mtf_store_cursor *cursor);
+
+#endif

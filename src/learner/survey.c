@@ -1,0 +1,156 @@
+/** Which rows a round uses, and what they look like: see feed.h. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "learner/feed.h"
+
+#define DEVIATION_MIN 1e-4 /* a feature that varies less is a constant: not blown up */
+#define WIDTH_MIN     1e-6f
+
+bool mtf_selection_has(const mtf_selection *selection, const mtf_row_header *header)
+{
+    if (header->version != selection->version && !selection->all_versions) return false;
+    for (size_t i = 0; i < selection->cut_count; i++)
+        if (selection->cut[i].partition == header->partition)
+            return header->offset < selection->cut[i].next;
+    return false;
+}
+
+bool mtf_held_out(const mtf_selection *selection, uint64_t user)
+{
+    return user % 100 < (uint64_t)selection->holdout_percent;
+}
+
+bool mtf_selection_trains(const mtf_selection *selection, const mtf_row_header *header)
+{
+    return mtf_selection_has(selection, header) && header->bucket == MTF_BUCKET_EXPLORE &&
+           !header->truncated && !mtf_held_out(selection, header->user);
+}
+
+bool mtf_selection_days(mtf_selection *selection, const mtf_store *store)
+{
+    size_t count;
+    const mtf_store_count *counts = mtf_store_counts(store, &count);
+    selection->day_first = UINT32_MAX;
+    selection->day_last = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (counts[i].version != selection->version && !selection->all_versions) continue;
+        if (counts[i].day_first < selection->day_first) selection->day_first = counts[i].day_first;
+        if (counts[i].day_last > selection->day_last) selection->day_last = counts[i].day_last;
+    }
+    return selection->day_first <= selection->day_last;
+}
+
+mtf_status mtf_normaliser_init(mtf_normaliser *normaliser, uint32_t state_dim, mtf_err *err)
+{
+    normaliser->state_dim = state_dim;
+    normaliser->mean = calloc(2 * (size_t)state_dim, sizeof *normaliser->mean);
+    if (!normaliser->mean) return mtf_fail(err, MTF_NOMEM, "no memory for a normaliser");
+    normaliser->deviation = normaliser->mean + state_dim;
+    for (uint32_t i = 0; i < state_dim; i++) normaliser->deviation[i] = 1;
+    return MTF_OK;
+}
+
+void mtf_normaliser_fini(mtf_normaliser *normaliser)
+{
+    free(normaliser->mean);
+    *normaliser = (mtf_normaliser){0};
+}
+
+void mtf_normalise(const mtf_normaliser *normaliser, const float *state, float *x)
+{
+    for (uint32_t i = 0; i < normaliser->state_dim; i++) {
+        const float v = (state[i] - normaliser->mean[i]) / normaliser->deviation[i];
+        x[i] = isfinite(v) ? v : 0;
+    }
+}
+
+/** Running sums: mean and sum of squares about it (Welford), of the reward and of each feature. */
+typedef struct moments {
+    double count, *mean, *square; /* (S + 1,): the reward last */
+} moments;
+
+static void moments_add(moments *sums, const float *state, uint32_t state_dim, double reward)
+{
+    sums->count++;
+    for (uint32_t i = 0; i <= state_dim; i++) {
+        const double x = i < state_dim ? (double)state[i] : reward, delta = x - sums->mean[i];
+        sums->mean[i] += delta / sums->count;
+        sums->square[i] += delta * (x - sums->mean[i]);
+    }
+}
+
+static double moments_deviation(const moments *sums, uint32_t i)
+{
+    const double deviation = sums->count > 1 ? sqrt(sums->square[i] / sums->count) : 0;
+    return deviation > DEVIATION_MIN ? deviation : 1;
+}
+
+static bool has_width(const mtf_row *row, uint32_t action_dim)
+{
+    for (uint32_t d = 0; d < action_dim; d++)
+        if (row->upper[d] - row->lower[d] > WIDTH_MIN) return true;
+    return false;
+}
+
+static mtf_status survey_row(const mtf_row_shape *shape, const mtf_selection *selection,
+                             const mtf_reward *reward, mtf_span value, mtf_row *row,
+                             mtf_survey *survey, moments *sums, mtf_err *err)
+{
+    mtf_row_header header;
+    mtf_status status = mtf_row_peek(value, &header, err);
+    if (status || !mtf_selection_has(selection, &header)) return status;
+    if (!mtf_selection_trains(selection, &header)) {
+        if (mtf_held_out(selection, header.user))
+            survey->heldout_rows++;
+        else if (header.bucket != MTF_BUCKET_EXPLORE)
+            survey->unexplored++;
+        else
+            survey->truncated++;
+        return MTF_OK;
+    }
+    status = mtf_row_decode(shape, value, row, err);
+    if (status) return status;
+    survey->rows++;
+    if (row->h.items > survey->items_max) survey->items_max = row->h.items;
+    if (!survey->exploring) survey->exploring = has_width(row, shape->action_dim);
+    moments_add(sums, row->s, shape->state_dim, mtf_row_reward(shape, reward, row));
+    return MTF_OK;
+}
+
+mtf_status mtf_survey_make(const mtf_store *store, const mtf_selection *selection,
+                           const mtf_reward *reward, mtf_survey *survey, mtf_normaliser *normaliser,
+                           mtf_err *err)
+{
+    const mtf_row_shape shape = mtf_store_shape(store);
+    const uint32_t S = shape.state_dim;
+    mtf_row row = {0};
+    moments sums = {.mean = calloc(2 * ((size_t)S + 1), sizeof *sums.mean)};
+    mtf_store_cursor *cursor =
+        mtf_store_scan(store, selection->day_first, selection->day_last, 0, 1);
+    mtf_status status = MTF_OK;
+    *survey = (mtf_survey){0};
+    if (!sums.mean || !cursor) {
+        status = mtf_fail(err, MTF_NOMEM, "no memory to survey a round's rows");
+        goto done;
+    }
+    sums.square = sums.mean + S + 1;
+    mtf_span value;
+    while ((status = mtf_store_next(cursor, &value, err)) == MTF_OK) {
+        status = survey_row(&shape, selection, reward, value, &row, survey, &sums, err);
+        if (status) goto done;
+    }
+    if (status != MTF_CLOSED) goto done;
+    status = MTF_OK;
+    survey->reward_mean = sums.mean[S];
+    survey->reward_deviation = moments_deviation(&sums, S);
+    for (uint32_t i = 0; normaliser && i < S; i++) {
+        normaliser->mean[i] = (float)sums.mean[i];
+        normaliser->deviation[i] = (float)moments_deviation(&sums, i);
+    }
+done:
+    mtf_store_cursor_close(cursor);
+    mtf_row_fini(&row);
+    free(sums.mean);
+    return status;
+}

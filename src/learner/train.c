@@ -1,0 +1,151 @@
+#include "learner/train.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "core/hash.h"
+
+#define HEALTH_RATE 0.01 /* of the exponential means: some 100 steps */
+
+static bool is(const char *text, const char *word)
+{
+    return strcmp(text, word) == 0;
+}
+
+mtf_status mtf_train_algorithm_config(const mtf_settings *settings, uint32_t action_dim,
+                                      mtf_algorithm_config *config, mtf_err *err)
+{
+    *config = (mtf_algorithm_config){
+        .state_dim = (uint32_t)settings->policy_state_dim,
+        .action_dim = action_dim,
+        .hidden = (uint32_t)settings->learner_hidden,
+        .critics = (uint32_t)settings->learner_critics,
+        .batch = (uint32_t)settings->learner_batch,
+        .threads = (uint32_t)settings->learner_threads,
+        .target_every = (uint32_t)settings->learner_target_every,
+        .seed = (uint64_t)settings->learner_seed,
+        .steps = (uint64_t)settings->learner_steps,
+        .gamma = settings->learner_gamma,
+        .eta = settings->learner_eta,
+        .beta = settings->learner_beta,
+        .lambda = settings->learner_lambda,
+        .delta = settings->learner_delta,
+        .soft_update = settings->learner_soft_update,
+        .actor_lr = settings->learner_actor_lr,
+        .critic_lr = settings->learner_critic_lr,
+        .lr_final = settings->learner_lr_final,
+        .actor_clip = settings->learner_actor_clip,
+        .critic_clip = settings->learner_critic_clip,
+    };
+    const char *penalty = settings->learner_penalty, *target = settings->learner_target;
+    if (is(penalty, "expm1"))
+        config->penalty = MTF_PENALTY_EXPM1;
+    else if (is(penalty, "printed"))
+        config->penalty = MTF_PENALTY_PRINTED;
+    else if (is(penalty, "none"))
+        config->penalty = MTF_PENALTY_NONE;
+    else
+        return mtf_fail(err, MTF_INVALID, "learner.penalty: \"%s\" is not expm1, printed or none",
+                        penalty);
+    if (is(target, "discount"))
+        config->target = MTF_TARGET_DISCOUNT;
+    else if (is(target, "literal"))
+        config->target = MTF_TARGET_LITERAL;
+    else if (is(target, "additive"))
+        config->target = MTF_TARGET_ADDITIVE;
+    else if (is(target, "clip"))
+        config->target = MTF_TARGET_CLIP;
+    else
+        return mtf_fail(err, MTF_INVALID,
+                        "learner.target: \"%s\" is not discount, literal, additive or clip",
+                        target);
+    return MTF_OK;
+}
+
+/** Threads change no result, so they are left out; feed_mb decides how rows are sliced. */
+uint64_t mtf_train_settings_hash(const mtf_settings *settings)
+{
+    const struct mtf_settings *s = settings;
+    const int64_t integers[] = {s->policy_state_dim,     s->learner_seed,
+                                s->learner_hidden,       s->learner_critics,
+                                s->learner_steps,        s->learner_batch,
+                                s->learner_target_every, s->learner_reset_optimizer,
+                                s->learner_feed_mb,      s->round_holdout_percent};
+    const double numbers[] = {s->learner_gamma,      s->learner_eta,        s->learner_beta,
+                              s->learner_lambda,     s->learner_delta,      s->learner_soft_update,
+                              s->learner_actor_lr,   s->learner_critic_lr,  s->learner_lr_final,
+                              s->learner_actor_clip, s->learner_critic_clip};
+    const mtf_str parts[] = {
+        {(const char *)integers, sizeof integers},
+        {(const char *)numbers, sizeof numbers},
+        mtf_str_of(s->reward_weights),
+        mtf_str_of(s->reward_clip),
+        mtf_str_of(s->policy_actions),
+        mtf_str_of(s->learner_algorithm),
+        mtf_str_of(s->learner_penalty),
+        mtf_str_of(s->learner_target),
+        mtf_str_of(s->learner_warm_start),
+        mtf_str_of(s->learner_train_window),
+    };
+    uint8_t hash[16];
+    mtf_hash128(hash, parts, sizeof parts / sizeof *parts);
+    return mtf_load_u64_be(hash);
+}
+
+static void watch(mtf_health *health, const mtf_step_metrics *metrics, bool first)
+{
+    const double rate = first ? 1 : HEALTH_RATE;
+    health->q_abs_max = fmax(health->q_abs_max, metrics->q_abs_max);
+    health->spread += rate * (metrics->critic_spread - health->spread);
+    health->phi += rate * (metrics->phi_mean - health->phi);
+    health->outside += rate * (metrics->outside - health->outside);
+    health->critic_loss += rate * (metrics->critic_loss - health->critic_loss);
+    health->actor_loss += rate * (metrics->actor_loss - health->actor_loss);
+    health->q_mean += rate * (metrics->q_mean - health->q_mean);
+    health->finite = metrics->finite;
+}
+
+static mtf_status save(const mtf_train_config *config, mtf_checkpoint *checkpoint, mtf_err *err)
+{
+    mtf_buf_clear(&checkpoint->algorithm);
+    config->ops->save(config->algorithm, &checkpoint->algorithm);
+    return mtf_checkpoint_save(checkpoint, config->path, err);
+}
+
+mtf_status mtf_train(const mtf_train_config *config, mtf_checkpoint *checkpoint, char alarm[160],
+                     mtf_err *err)
+{
+    alarm[0] = 0;
+    while (checkpoint->step < checkpoint->steps) {
+        if (config->stop && atomic_load(config->stop)) {
+            const mtf_status status = save(config, checkpoint, err);
+            return status ? status : mtf_fail(err, MTF_CLOSED, "stopped in training, step saved");
+        }
+        const mtf_batch *batch;
+        mtf_step_metrics metrics = {0};
+        mtf_status status = mtf_feed_batch(config->feed, checkpoint->step, &batch, err);
+        if (status == MTF_OK) status = config->ops->step(config->algorithm, batch, &metrics, err);
+        if (status) return status;
+        watch(&checkpoint->health, &metrics, checkpoint->step == 0);
+        checkpoint->step++;
+        if (!metrics.finite) {
+            snprintf(alarm, 160, "a loss or weight is not finite at step %llu",
+                     (unsigned long long)checkpoint->step);
+            return MTF_OK;
+        }
+        if (metrics.q_abs_max > config->q_limit) {
+            snprintf(alarm, 160, "|Q| %.4g is above the limit %.4g at step %llu", metrics.q_abs_max,
+                     config->q_limit, (unsigned long long)checkpoint->step);
+            return MTF_OK;
+        }
+        if (config->progress)
+            config->progress(config->progress_arg, (int64_t)checkpoint->step,
+                             (int64_t)checkpoint->steps);
+        if (checkpoint->step % config->checkpoint_every == 0 &&
+            checkpoint->step < checkpoint->steps) {
+            status = save(config, checkpoint, err);
+            if (status) return status;
+        }
+    }
+    return save(config, checkpoint, err);
+}

@@ -1,0 +1,251 @@
+#include "learner/transition.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/hash.h"
+
+#define FORMAT    1
+#define DONE      1u
+#define TRUNCATED 2u
+
+void mtf_row_fini(mtf_row *row)
+{
+    free(row->block);
+    *row = (mtf_row){0};
+}
+
+static bool has_next(const mtf_row_header *h)
+{
+    return !h->done && !h->truncated;
+}
+
+/** Points the row's blocks into one of enough floats. */
+static mtf_status lay_out(const mtf_row_shape *shape, mtf_row *row, mtf_err *err)
+{
+    const size_t S = shape->state_dim, A = shape->action_dim, items = row->h.items;
+    const size_t need = 2 * S + 7 * A + items * (shape->prediction_count + shape->signal_count);
+    if (need > row->block_count) {
+        float *block = realloc(row->block, need * sizeof *block);
+        if (!block)
+            return mtf_fail(err, MTF_NOMEM, "no memory for a transition of %zu floats", need);
+        row->block = block;
+        row->block_count = need;
+    }
+    row->s = row->block, row->s2 = row->s + S;
+    row->a = row->s2 + S, row->bp = row->a + A, row->lower = row->bp + A,
+    row->upper = row->lower + A;
+    row->bp2 = row->upper + A, row->lower2 = row->bp2 + A, row->upper2 = row->lower2 + A;
+    row->predictions = row->upper2 + A;
+    row->signals = row->predictions + items * shape->prediction_count;
+    return MTF_OK;
+}
+
+static bool floats_fit(mtf_floats floats, uint32_t count, bool or_empty)
+{
+    return floats.count == count || (or_empty && floats.count == 0);
+}
+
+/** The name of the first field of a step that has other dimensions, or NULL. */
+static const char *misfit(const mtf_row_shape *shape, const mtf_request *request)
+{
+    const uint32_t A = shape->action_dim;
+    if (!floats_fit(request->state, shape->state_dim, false)) return "state (policy.state_dim)";
+    if (!floats_fit(request->action, A, false)) return "action (policy.actions)";
+    if (!floats_fit(request->baseline_action, A, false)) return "baseline_action (policy.actions)";
+    if (!floats_fit(request->lower, A, true)) return "lower";
+    if (!floats_fit(request->upper, A, true) || request->lower.count != request->upper.count)
+        return "upper";
+    if (request->item_count > MTF_ROW_ITEMS_MAX) return "items (more than 10,000)";
+    for (uint32_t i = 0; i < request->item_count; i++)
+        if (!floats_fit(request->items[i].predictions, shape->prediction_count, false))
+            return "predictions (policy.actions)";
+    return NULL;
+}
+
+mtf_status mtf_session_fits(const mtf_row_shape *shape, const mtf_session *session, mtf_err *err)
+{
+    if (session->step_count == 0) return mtf_fail(err, MTF_SKIP, "invalid: a session of no steps");
+    for (uint32_t i = 0; i < session->step_count; i++) {
+        const char *field = misfit(shape, &session->steps[i].request);
+        if (field)
+            return mtf_fail(err, MTF_SKIP,
+                            "schema: step %u: %s has other dimensions than the settings", i, field);
+        if (session->steps[i].time_ms < 0)
+            return mtf_fail(err, MTF_SKIP, "invalid: step %u is before 1970", i);
+    }
+    return MTF_OK;
+}
+
+/** What one step knows of state, baseline and box; the logged box or the configured one. */
+static void copy_side(const mtf_row_shape *shape, double half_width, const mtf_request *request,
+                      float *s, float *bp, float *lower, float *upper)
+{
+    const uint32_t A = shape->action_dim;
+    memcpy(s, request->state.data, shape->state_dim * sizeof *s);
+    memcpy(bp, request->baseline_action.data, A * sizeof *bp);
+    if (request->lower.count) {
+        memcpy(lower, request->lower.data, A * sizeof *lower);
+        memcpy(upper, request->upper.data, A * sizeof *upper);
+        return;
+    }
+    const float h = (float)half_width;
+    for (uint32_t d = 0; d < A; d++) {
+        lower[d] = fminf(0, fmaxf(-h, -1 - bp[d]));
+        upper[d] = fmaxf(0, fminf(h, 1 - bp[d]));
+    }
+}
+
+/** Does the session truly end with its last step? */
+static bool ends_truly(const mtf_session *session)
+{
+    return !session->truncated_tail && session->end_reason != MTF_END_CAP &&
+           session->part + 1 >= session->parts;
+}
+
+mtf_status mtf_row_make(const mtf_row_shape *shape, const mtf_reward *reward, double half_width,
+                        const mtf_session *session, uint32_t index, int32_t partition,
+                        int64_t offset, mtf_row *row, mtf_err *err)
+{
+    const mtf_step *step = &session->steps[index];
+    const mtf_request *request = &step->request;
+    const bool last = index + 1 == session->step_count;
+    row->h = (mtf_row_header){
+        .done = last && ends_truly(session),
+        .truncated = last && !ends_truly(session),
+        .bucket = request->bucket,
+        .part = session->part,
+        .step = index,
+        .items = request->item_count,
+        .user = mtf_hash64(session->user_id.data, session->user_id.size),
+        .version = request->policy_version,
+        .time_ms = step->time_ms,
+        .offset = offset,
+        .partition = partition,
+        .weight = request->sample_weight,
+    };
+    memcpy(row->h.session_id, session->session_id, 16);
+    const mtf_status status = lay_out(shape, row, err);
+    if (status) return status;
+
+    copy_side(shape, half_width, request, row->s, row->bp, row->lower, row->upper);
+    memcpy(row->a, request->action.data, shape->action_dim * sizeof *row->a);
+    if (last) {
+        memset(row->s2, 0, shape->state_dim * sizeof *row->s2);
+        memset(row->bp2, 0, 3 * shape->action_dim * sizeof *row->bp2);
+    } else {
+        copy_side(shape, half_width, &session->steps[index + 1].request, row->s2, row->bp2,
+                  row->lower2, row->upper2);
+    }
+    for (uint32_t i = 0; i < request->item_count; i++) {
+        const mtf_item *item = &request->items[i];
+        memcpy(row->predictions + (size_t)i * shape->prediction_count, item->predictions.data,
+               shape->prediction_count * sizeof *row->predictions);
+        mtf_reward_signals(reward, &item->signals, row->signals + (size_t)i * shape->signal_count);
+    }
+    return MTF_OK;
+}
+
+void mtf_row_key(const mtf_session *session, uint32_t index, uint8_t key[MTF_ROW_KEY_BYTES])
+{
+    uint8_t name[24];
+    memcpy(name, session->session_id, 16);
+    mtf_store_u32_le(name + 16, session->part);
+    mtf_store_u32_le(name + 20, index);
+    mtf_store_u32_be(key, (uint32_t)(session->steps[index].time_ms / MTF_DAY_MS));
+    mtf_store_u64_be(key + 4, mtf_hash64(name, sizeof name));
+}
+
+void mtf_row_encode(const mtf_row_shape *shape, const mtf_row *row, mtf_buf *out)
+{
+    const mtf_row_header *h = &row->h;
+    const size_t S = shape->state_dim, A = shape->action_dim;
+    mtf_buf_put_u8(out, FORMAT);
+    mtf_buf_put_u8(out, (uint8_t)((h->done ? DONE : 0) | (h->truncated ? TRUNCATED : 0)));
+    mtf_buf_put_u8(out, (uint8_t)h->bucket);
+    mtf_buf_put_u8(out, 0);
+    mtf_buf_put_u32_le(out, h->part);
+    mtf_buf_put_u32_le(out, h->step);
+    mtf_buf_put_u32_le(out, h->items);
+    mtf_buf_put_u64_le(out, h->user);
+    mtf_buf_put_u64_le(out, (uint64_t)h->version);
+    mtf_buf_put_u64_le(out, (uint64_t)h->time_ms);
+    mtf_buf_put_u64_le(out, (uint64_t)h->offset);
+    mtf_buf_put_u32_le(out, (uint32_t)h->partition);
+    mtf_buf_put_f32_le(out, &h->weight, 1);
+    mtf_buf_put(out, h->session_id, 16);
+    mtf_buf_put_f32_le(out, row->s, S);
+    mtf_buf_put_f32_le(out, row->a, 4 * A); /* a, bp, lower, upper lie side by side */
+    if (has_next(h)) {
+        mtf_buf_put_f32_le(out, row->s2, S);
+        mtf_buf_put_f32_le(out, row->bp2, 3 * A);
+    }
+    mtf_buf_put_f32_le(out, row->predictions, (size_t)h->items * shape->prediction_count);
+    mtf_buf_put_f32_le(out, row->signals, (size_t)h->items * shape->signal_count);
+}
+
+static mtf_status read_header(mtf_reader *in, mtf_row_header *h, mtf_err *err)
+{
+    const uint8_t format = mtf_reader_u8(in), flags = mtf_reader_u8(in), bucket = mtf_reader_u8(in);
+    mtf_reader_u8(in);
+    h->done = flags & DONE;
+    h->truncated = flags & TRUNCATED;
+    h->bucket = (mtf_bucket)bucket;
+    h->part = mtf_reader_u32_le(in);
+    h->step = mtf_reader_u32_le(in);
+    h->items = mtf_reader_u32_le(in);
+    h->user = mtf_reader_u64_le(in);
+    h->version = (int64_t)mtf_reader_u64_le(in);
+    h->time_ms = (int64_t)mtf_reader_u64_le(in);
+    h->offset = (int64_t)mtf_reader_u64_le(in);
+    h->partition = (int32_t)mtf_reader_u32_le(in);
+    mtf_reader_f32_le(in, &h->weight, 1);
+    const uint8_t *session_id = mtf_reader_take(in, 16);
+    if (!session_id || format != FORMAT || bucket > MTF_BUCKET_CONTROL ||
+        h->items > MTF_ROW_ITEMS_MAX)
+        return mtf_fail(err, MTF_CORRUPT, "a stored transition has no valid header (format %u)",
+                        format);
+    memcpy(h->session_id, session_id, 16);
+    return MTF_OK;
+}
+
+mtf_status mtf_row_peek(mtf_span value, mtf_row_header *header, mtf_err *err)
+{
+    mtf_reader in = mtf_reader_of(value);
+    return read_header(&in, header, err);
+}
+
+mtf_status mtf_row_decode(const mtf_row_shape *shape, mtf_span value, mtf_row *row, mtf_err *err)
+{
+    mtf_reader in = mtf_reader_of(value);
+    mtf_status status = read_header(&in, &row->h, err);
+    if (status == MTF_OK) status = lay_out(shape, row, err);
+    if (status) return status;
+    const size_t S = shape->state_dim, A = shape->action_dim, N = row->h.items;
+    mtf_reader_f32_le(&in, row->s, S);
+    mtf_reader_f32_le(&in, row->a, 4 * A);
+    if (has_next(&row->h)) {
+        mtf_reader_f32_le(&in, row->s2, S);
+        mtf_reader_f32_le(&in, row->bp2, 3 * A);
+    } else {
+        memset(row->s2, 0, S * sizeof *row->s2);
+        memset(row->bp2, 0, 3 * A * sizeof *row->bp2);
+    }
+    mtf_reader_f32_le(&in, row->predictions, N * shape->prediction_count);
+    mtf_reader_f32_le(&in, row->signals, N * shape->signal_count);
+    if (in.failed || mtf_reader_left(&in) > 0)
+        return mtf_fail(
+            err, MTF_CORRUPT,
+            "a stored transition has %zu bytes, not what its header says: the store was "
+            "written with other dimensions or is damaged",
+            value.size);
+    return MTF_OK;
+}
+
+double mtf_row_reward(const mtf_row_shape *shape, const mtf_reward *reward, const mtf_row *row)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < row->h.items; i++)
+        sum += mtf_reward_item(reward, row->signals + (size_t)i * shape->signal_count);
+    return sum;
+}

@@ -1,0 +1,81 @@
+/** A transition row: one request of a session and what followed it, as stored. Rewards are not
+ *  stored but recomputed from the items' raw signals, so that weights and clips may change.
+ *
+ *  Bytes, little-endian:
+ *  | u8 format=1 | u8 flags | u8 bucket | u8 0 | u32 part | u32 step | u32 items | u64 user |
+ *  | i64 version | i64 time_ms | i64 offset | i32 partition | f32 weight | u8 session_id[16] |
+ *  | s S | a A | bp A | lower A | upper A | [s2 S | bp2 A | lower2 A | upper2 A] | predictions N*P
+ * | | signals N*K |                          the [...] only when the row has a next state Store
+ * keys: | u32 BE day of the step, UTC | u64 BE XXH3-64(session id, part, step) |, so that a scan of
+ * a day is a random order. */
+#ifndef MTF_TRANSITION_H
+#define MTF_TRANSITION_H
+
+#include "core/session.h"
+#include "learner/reward.h"
+
+#define MTF_ROW_KEY_BYTES 12
+#define MTF_ROW_ITEMS_MAX 10000
+#define MTF_DAY_MS        86400000
+
+/** What every row of a store shares. */
+typedef struct mtf_row_shape {
+    uint32_t state_dim, action_dim, prediction_count, signal_count;
+} mtf_row_shape;
+
+/** The fixed part of a row. */
+typedef struct mtf_row_header {
+    bool done; /* the session truly ended with this row: no next state, none to bootstrap from */
+    bool truncated; /* the next state is unknown (cap, lost input, end of a part): not trained on */
+    mtf_bucket bucket;
+    uint32_t part, step, items;
+    uint64_t user; /* XXH3-64 of the user id */
+    int64_t version, time_ms;
+    int64_t offset; /* of the session record it came from */
+    int32_t partition;
+    float weight;
+    uint8_t session_id[16];
+} mtf_row_header;
+
+/** A row in memory. The float blocks are the caller's: see mtf_row_floats. The next state's blocks
+ *  are zero where done or truncated. */
+typedef struct mtf_row {
+    mtf_row_header h;
+    float *s, *s2;                 /* (S,) raw */
+    float *a, *bp, *lower, *upper; /* (A,) */
+    float *bp2, *lower2, *upper2;  /* (A,) */
+    float *predictions;            /* (items,P) */
+    float *signals;                /* (items,K) raw, the order of reward.weights */
+    float *block;                  /* owns the above */
+    size_t block_count;
+} mtf_row;
+
+void mtf_row_fini(mtf_row *row);
+
+/** Steps with other dimensions than the shape's: MTF_SKIP, "schema: ..." names the field. Nothing
+ * of such a session is used. */
+mtf_status mtf_session_fits(const mtf_row_shape *shape, const mtf_session *session,
+                            mtf_err *err) MTF_NODISCARD;
+
+/** Fills row with step `index` of a session that fits. A step without a box gets
+ *  [-half_width, half_width] clipped so that the box stays in [-1,1]. MTF_NOMEM only. */
+mtf_status mtf_row_make(const mtf_row_shape *shape, const mtf_reward *reward, double half_width,
+                        const mtf_session *session, uint32_t index, int32_t partition,
+                        int64_t offset, mtf_row *row, mtf_err *err) MTF_NODISCARD;
+
+/** The store key of step `index`. */
+void mtf_row_key(const mtf_session *session, uint32_t index, uint8_t key[MTF_ROW_KEY_BYTES]);
+
+/** Appends the row's bytes. Check out->failed. */
+void mtf_row_encode(const mtf_row_shape *shape, const mtf_row *row, mtf_buf *out);
+/** Only the header, for filters. MTF_CORRUPT: unknown format or too short. */
+mtf_status mtf_row_peek(mtf_span value, mtf_row_header *header, mtf_err *err) MTF_NODISCARD;
+/** All of it into row, whose block grows as needed. MTF_CORRUPT unless the length is exactly right.
+ */
+mtf_status mtf_row_decode(const mtf_row_shape *shape, mtf_span value, mtf_row *row,
+                          mtf_err *err) MTF_NODISCARD;
+
+/** Formula 2 over the row's items. */
+double mtf_row_reward(const mtf_row_shape *shape, const mtf_reward *reward, const mtf_row *row);
+
+#endif

@@ -1,0 +1,237 @@
+/** The estimators tell the truth where the truth is known: a world whose return is linear in the
+ *  action, with users of correlated rows. Unbiased over repetitions, errors of the right size,
+ *  frozen and clipped dimensions treated as the formula says. The seed is printed. */
+#include "learner/evaluate.h"
+
+#include "core/rng.h"
+#include "support/mtf_test.h"
+
+enum { S = 3, A = 4 };
+
+typedef struct truth {
+    double slope[A], user_noise, noise;
+    float low, high; /* of every box, offsets */
+} truth;
+
+/** `users` of 1 to 5 rows each; G = 2 + s_0 - s_1 + slope . (a - bp) + noise of user and row. */
+static mtf_cohort make_cohort(const truth *of, mtf_rng *rng, uint32_t users)
+{
+    const mtf_row_shape shape = {S, A, 1, 1};
+    mtf_cohort cohort;
+    mtf_err err = {0};
+    mtf_assert_ok(mtf_cohort_init(&cohort, &shape, 5 * (size_t)users, 0, &err), &err);
+    cohort.rows = 0;
+    cohort.users = users;
+    for (uint32_t u = 0; u < users; u++) {
+        const double shared = of->user_noise * mtf_rng_normal(rng);
+        for (uint64_t n = 1 + mtf_rng_below(rng, 5); n > 0; n--) {
+            const size_t i = cohort.rows++;
+            cohort.user[i] = u;
+            cohort.eligible[i] = true;
+            cohort.weight[i] = 1;
+            for (size_t k = 0; k < S; k++) cohort.s[i * S + k] = (float)mtf_rng_normal(rng);
+            double g = 2 + (double)cohort.s[i * S] - (double)cohort.s[i * S + 1] + shared +
+                       of->noise * mtf_rng_normal(rng);
+            for (size_t d = 0; d < A; d++) {
+                const size_t at = i * A + d;
+                cohort.bp[at] = (float)(mtf_rng_uniform(rng) - 0.5);
+                cohort.lower[at] = of->low;
+                cohort.upper[at] = of->high;
+                const float step = of->low + (of->high - of->low) * (float)mtf_rng_uniform(rng);
+                cohort.a[at] = cohort.bp[at] + step;
+                g += of->slope[d] * ((double)cohort.a[at] - (double)cohort.bp[at]);
+            }
+            cohort.g[i] = g;
+        }
+    }
+    return cohort;
+}
+
+static float *moved(const mtf_cohort *cohort, const float move[A])
+{
+    float *mu = malloc(cohort->rows * A * sizeof *mu);
+    assert_non_null(mu);
+    for (size_t i = 0; i < cohort->rows * A; i++) mu[i] = cohort->bp[i] + move[i % A];
+    return mu;
+}
+
+static mtf_first_order estimate(const mtf_cohort *cohort, const mtf_cohort *training,
+                                const float move[A], int64_t draws)
+{
+    mtf_err err = {0};
+    mtf_first_order out;
+    mtf_baseline baseline = {0};
+    float *mu = moved(cohort, move);
+    const size_t rows = cohort->rows > training->rows ? cohort->rows : training->rows;
+    float *q = calloc(rows, sizeof *q);
+    double *b = calloc(cohort->rows, sizeof *b);
+    assert_true(q && b);
+    mtf_assert_ok(mtf_baseline_fit(training, q, &baseline, &err), &err);
+    mtf_baseline_at(&baseline, cohort, q, b);
+    mtf_assert_ok(mtf_first_order_make(cohort, mu, b, draws, 5, &out, &err), &err);
+    mtf_baseline_fini(&baseline);
+    free(mu);
+    free(q);
+    free(b);
+    return out;
+}
+
+static void the_baseline_finds_what_the_state_explains(void **state)
+{
+    (void)state;
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(30), 1);
+    const truth of = {.noise = 0.1, .low = -0.15f, .high = 0.15f};
+    mtf_cohort cohort = make_cohort(&of, &rng, 2000);
+    float *q = calloc(cohort.rows, sizeof *q);
+    double *b = calloc(cohort.rows, sizeof *b);
+    mtf_err err = {0};
+    mtf_baseline baseline = {0};
+    assert_true(q && b);
+    mtf_assert_ok(mtf_baseline_fit(&cohort, q, &baseline, &err), &err);
+    mtf_assert_close(baseline.beta[0], 2, 0, 0.02);
+    mtf_assert_close(baseline.beta[1], 1, 0, 0.02);
+    mtf_assert_close(baseline.beta[2], -1, 0, 0.02);
+    mtf_assert_close(baseline.beta[3], 0, 0, 0.02);
+    mtf_baseline_fini(&baseline);
+    /* A q that explains all takes over. */
+    for (size_t i = 0; i < cohort.rows; i++) q[i] = (float)(3 * cohort.g[i]);
+    mtf_assert_ok(mtf_baseline_fit(&cohort, q, &baseline, &err), &err);
+    mtf_baseline_at(&baseline, &cohort, q, b);
+    double error = 0;
+    for (size_t i = 0; i < cohort.rows; i++) error += fabs(b[i] - cohort.g[i]);
+    assert_true(error / (double)cohort.rows < 0.05);
+    mtf_baseline_fini(&baseline);
+    mtf_cohort_fini(&cohort);
+    free(q);
+    free(b);
+}
+
+/** Over repetitions: mean estimate = truth within 4 of its errors; z - truth / se is standard: its
+ *  deviation and its tails are those of a normal; the two errors agree. */
+static void it_is_unbiased_with_errors_of_the_right_size(void **state)
+{
+    (void)state;
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(31), 2);
+    const truth of = {
+        .slope = {2, -1, 0.5, 0}, .user_noise = 0.5, .noise = 0.5, .low = -0.15f, .high = 0.15f};
+    const float move[A] = {0.05f, -0.1f, 0, 0.1f};
+    const double expected = 2 * 0.05 + 0.1;
+    enum { TRIALS = 400 };
+    mtf_cohort training = make_cohort(&of, &rng, 1000);
+    double sum = 0, square = 0, t_square = 0, ratio = 0;
+    int tails = 0;
+    for (int trial = 0; trial < TRIALS; trial++) {
+        mtf_cohort cohort = make_cohort(&of, &rng, 200);
+        const mtf_first_order out = estimate(&cohort, &training, move, 100);
+        const double error = out.gain.value - expected, t = error / out.gain.se;
+        sum += error, square += error * error, t_square += t * t;
+        tails += fabs(t) > 1.96;
+        ratio += out.gain.se / out.gain.se_cluster / TRIALS;
+        assert_int_equal(out.users, 200);
+        mtf_cohort_fini(&cohort);
+    }
+    const double deviation = sqrt(square / TRIALS);
+    mtf_assert_close(sum / TRIALS, 0, 0, 4 * deviation / sqrt(TRIALS));
+    mtf_assert_close(sqrt(t_square / TRIALS), 1, 0, 0.2);
+    assert_in_range(tails, 6, 44); /* 20 expected, 4 errors of 4.4 and a little for the bootstrap */
+    mtf_assert_close(ratio, 1, 0, 0.05);
+    mtf_cohort_fini(&training);
+}
+
+static void a_lopsided_box_is_measured_from_its_middle(void **state)
+{
+    (void)state;
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(32), 3);
+    const truth of = {.slope = {3, 0, 0, 0}, .noise = 0.1, .low = -0.02f, .high = 0.15f};
+    const float move[A] = {0.1f, 0, 0, 0};
+    mtf_cohort cohort = make_cohort(&of, &rng, 4000);
+    const mtf_first_order out = estimate(&cohort, &cohort, move, 50);
+    mtf_assert_close(out.gain.value, 0.3, 0, 4 * out.gain.se);
+    assert_true(out.gain.se < 0.02);
+    mtf_assert_close(out.effect[0], out.gain.value, 1e-9, 1e-9);
+    mtf_assert_close(out.drift[0], 0.1, 1e-5, 0);
+    mtf_assert_close(out.drift[1], 0, 0, 1e-6);
+    mtf_cohort_fini(&cohort);
+}
+
+static void an_action_outside_counts_as_the_boxs_edge(void **state)
+{
+    (void)state;
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(33), 4);
+    const truth of = {.slope = {3, 0, 0, 0}, .noise = 0.1, .low = -0.15f, .high = 0.15f};
+    mtf_cohort cohort = make_cohort(&of, &rng, 1000);
+    const mtf_first_order edge = estimate(&cohort, &cohort, (float[A]){0.15f, 0, 0, 0}, 20);
+    const mtf_first_order far = estimate(&cohort, &cohort, (float[A]){0.5f, 0, 0, 0}, 20);
+    const mtf_first_order near = estimate(&cohort, &cohort, (float[A]){0.19f, 0, 0, 0}, 20);
+    mtf_assert_close(far.gain.value, edge.gain.value, 1e-5, 1e-6);
+    mtf_assert_close(far.outside_share, 1.0 / A, 1e-12, 0);
+    mtf_assert_close(near.outside_share, 0, 0, 0); /* within the margin */
+    mtf_cohort_fini(&cohort);
+}
+
+static void frozen_dimensions_are_left_out(void **state)
+{
+    (void)state;
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(34), 5);
+    const truth of = {.slope = {1, 1, 1, 1}, .noise = 0.1};
+    mtf_cohort cohort = make_cohort(&of, &rng, 100); /* boxes of width 0 */
+    const mtf_first_order out = estimate(&cohort, &cohort, (float[A]){0.1f, 0, 0, 0}, 20);
+    mtf_assert_close(out.gain.value, 0, 0, 0);
+    mtf_assert_close(out.gain.z, 0, 0, 0);
+    mtf_cohort_fini(&cohort);
+}
+
+static void without_eligible_rows_there_is_no_estimate(void **state)
+{
+    (void)state;
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(35), 6);
+    const truth of = {.noise = 0.1, .low = -0.15f, .high = 0.15f};
+    mtf_cohort cohort = make_cohort(&of, &rng, 10);
+    for (size_t i = 0; i < cohort.rows; i++) cohort.eligible[i] = false;
+    const mtf_first_order out = estimate(&cohort, &cohort, (float[A]){0.1f, 0, 0, 0}, 20);
+    assert_true(isnan(out.gain.value));
+    assert_int_equal(out.rows, 0);
+    mtf_cohort_fini(&cohort);
+}
+
+static void skill_is_found_where_there_is_some(void **state)
+{
+    (void)state;
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(36), 7);
+    const truth of = {.user_noise = 0.5, .noise = 1, .low = -0.15f, .high = 0.15f};
+    mtf_cohort cohort = make_cohort(&of, &rng, 500);
+    float *q = calloc(cohort.rows, sizeof *q);
+    mtf_estimate skill;
+    mtf_err err = {0};
+    assert_non_null(q);
+    for (size_t i = 0; i < cohort.rows; i++) q[i] = cohort.s[i * S]; /* half of what explains G */
+    mtf_assert_ok(mtf_skill_make(&cohort, q, 100, 1, &skill, &err), &err);
+    mtf_assert_close(skill.value, 1 / sqrt(2 + 0.25 + 1), 0, 0.1); /* cov 1, var 3.25 */
+    assert_true(skill.z > 8);
+    int high = 0;
+    for (uint64_t trial = 0; trial < 100; trial++) {
+        for (size_t i = 0; i < cohort.rows; i++) q[i] = (float)mtf_rng_normal(&rng);
+        mtf_assert_ok(mtf_skill_make(&cohort, q, 100, trial, &skill, &err), &err);
+        high += skill.z > 2;
+    }
+    assert_in_range(high, 0, 9); /* 2.3 expected */
+    for (size_t i = 0; i < cohort.rows; i++) q[i] = 1;
+    mtf_assert_ok(mtf_skill_make(&cohort, q, 20, 1, &skill, &err), &err);
+    mtf_assert_close(skill.value, 0, 0, 0);
+    free(q);
+    mtf_cohort_fini(&cohort);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_baseline_finds_what_the_state_explains),
+        cmocka_unit_test(it_is_unbiased_with_errors_of_the_right_size),
+        cmocka_unit_test(a_lopsided_box_is_measured_from_its_middle),
+        cmocka_unit_test(an_action_outside_counts_as_the_boxs_edge),
+        cmocka_unit_test(frozen_dimensions_are_left_out),
+        cmocka_unit_test(without_eligible_rows_there_is_no_estimate),
+        cmocka_unit_test(skill_is_found_where_there_is_some),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

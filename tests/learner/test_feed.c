@@ -1,0 +1,400 @@
+/** A round trains on exactly the rows it may, normalised as the survey says, in batches that depend
+ *  on the step alone. Counted against a plain walk over the sessions that were stored. */
+#include "data_fixture.h"
+
+#include "core/hash.h"
+#include "learner/cohort.h"
+
+static const data_world world = {
+    .seed = 3, .slope = {1, 0}, .noise = 0.2, .half_width = 0.15f, .version = 5};
+
+typedef struct fixture {
+    char folder[MTF_TEST_PATH];
+    mtf_settings settings;
+    mtf_reward reward;
+    mtf_store *store;
+    mtf_store_position cut;
+    mtf_selection selection;
+} fixture;
+
+static int set_up(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+    mtf_test_folder(f->folder);
+    data_settings(&f->settings, f->folder);
+    f->reward = data_reward(&f->settings);
+    f->store = data_store(&f->settings);
+    f->cut = (mtf_store_position){.partition = 0, .next = INT64_MAX};
+    f->selection = (mtf_selection){.version = 5,
+                                   .holdout_percent = 10,
+                                   .cut = &f->cut,
+                                   .cut_count = 1,
+                                   .day_last = UINT32_MAX};
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = *state;
+    mtf_store_close(f->store);
+    mtf_settings_fini(&f->settings);
+    mtf_test_folder_remove(f->folder);
+    free(f);
+    return 0;
+}
+
+static mtf_survey survey(fixture *f, mtf_normaliser *normaliser)
+{
+    mtf_survey found;
+    mtf_err err = {0};
+    mtf_assert_ok(mtf_survey_make(f->store, &f->selection, &f->reward, &found, normaliser, &err),
+                  &err);
+    return found;
+}
+
+static bool is_heldout(const data_session *made)
+{
+    return mtf_hash64(made->user, strlen(made->user)) % 100 < 10;
+}
+
+/** Rows of sessions [first, limit) of users held out or not. */
+static int64_t count_rows(const data_world *of, uint64_t first, uint64_t limit, bool heldout)
+{
+    int64_t rows = 0;
+    for (uint64_t i = first; i < limit; i++) {
+        data_session made;
+        data_session_make(of, i, &made);
+        if (is_heldout(&made) == heldout) rows += made.session.step_count;
+    }
+    return rows;
+}
+
+static void only_the_champions_explored_rows_below_the_cut_train(void **state)
+{
+    fixture *f = *state;
+    data_world old = world, control = world;
+    old.version = 4;
+    control.bucket = MTF_BUCKET_CONTROL;
+    data_fill(f->store, &f->settings, &world, 0, 300);
+    data_fill(f->store, &f->settings, &old, 300, 100);
+    const int64_t unexplored = count_rows(&control, 400, 500, false);
+    data_fill(f->store, &f->settings, &control, 400, 100);
+    f->cut.next = 450;
+    mtf_survey found = survey(f, NULL);
+    assert_int_equal(found.rows, count_rows(&world, 0, 300, false));
+    assert_true(found.unexplored > 0 && found.unexplored < unexplored);
+    assert_int_equal(found.heldout_rows,
+                     count_rows(&world, 0, 300, true) + count_rows(&control, 400, 450, true));
+    f->cut.next = 200;
+    found = survey(f, NULL);
+    assert_int_equal(found.rows, count_rows(&world, 0, 200, false));
+    f->cut.next = 450;
+    f->selection.all_versions = true;
+    found = survey(f, NULL);
+    assert_int_equal(found.rows, count_rows(&world, 0, 400, false));
+    f->cut.partition = 1; /* a partition not in the cut gives nothing */
+    assert_int_equal(survey(f, NULL).rows, 0);
+}
+
+static void truncated_rows_are_left_out_and_counted(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    for (uint64_t i = 0; i < 40; i++) {
+        data_session made;
+        data_session_make(&world, i, &made);
+        made.session.truncated_tail = i % 2;
+        data_session_store(f->store, &f->settings, &made.session, (int64_t)i);
+    }
+    mtf_assert_ok(mtf_store_commit(f->store, &err), &err);
+    int64_t truncated = 0;
+    for (uint64_t i = 1; i < 40; i += 2) {
+        data_session made;
+        data_session_make(&world, i, &made);
+        truncated += !is_heldout(&made);
+    }
+    const mtf_survey found = survey(f, NULL);
+    assert_int_equal(found.truncated, truncated);
+    assert_int_equal(found.rows, count_rows(&world, 0, 40, false) - truncated);
+}
+
+static void the_survey_measures_states_rewards_and_boxes(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    mtf_normaliser normaliser = {0};
+    mtf_assert_ok(mtf_normaliser_init(&normaliser, DATA_S, &err), &err);
+    data_fill(f->store, &f->settings, &world, 0, 2000);
+    const mtf_survey found = survey(f, &normaliser);
+    assert_true(found.exploring);
+    assert_int_equal(found.items_max, 2);
+    mtf_assert_close(found.reward_mean, 1, 0, 0.05);
+    /* var = 0.5^2 + 0.2^2 + 0.15^2 / 3 */
+    mtf_assert_close(found.reward_deviation, sqrt(0.25 + 0.04 + 0.0075), 0.05, 0);
+    for (int k = 0; k < DATA_S; k++) {
+        mtf_assert_close((double)normaliser.mean[k], 0, 0, 0.06);
+        mtf_assert_close((double)normaliser.deviation[k], 1, 0, 0.06);
+    }
+    const float state_in[DATA_S] = {normaliser.mean[0], NAN, INFINITY, 1};
+    float x[DATA_S];
+    mtf_normalise(&normaliser, state_in, x);
+    assert_true(x[0] == 0 && x[1] == 0 && x[2] == 0 && x[3] != 0);
+    mtf_normaliser_fini(&normaliser);
+}
+
+static void a_world_without_boxes_does_not_explore(void **state)
+{
+    fixture *f = *state;
+    data_world still = world;
+    still.half_width = 0;
+    data_fill(f->store, &f->settings, &still, 0, 100);
+    assert_false(survey(f, NULL).exploring);
+}
+
+static void a_constant_feature_is_not_blown_up(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    mtf_normaliser normaliser = {0};
+    mtf_assert_ok(mtf_normaliser_init(&normaliser, DATA_S, &err), &err);
+    for (uint64_t i = 0; i < 30; i++) {
+        data_session made;
+        data_session_make(&world, i, &made);
+        for (uint32_t k = 0; k < made.session.step_count; k++) made.floats[k][2] = 0.25f;
+        data_session_store(f->store, &f->settings, &made.session, (int64_t)i);
+    }
+    mtf_assert_ok(mtf_store_commit(f->store, &err), &err);
+    survey(f, &normaliser);
+    assert_true(normaliser.mean[2] == 0.25f && normaliser.deviation[2] == 1);
+    mtf_normaliser_fini(&normaliser);
+}
+
+/** A feed over everything, normalised by a fixed normaliser. */
+static mtf_feed *open_feed(fixture *f, const mtf_normaliser *normaliser, size_t bytes_max,
+                           uint64_t round)
+{
+    const mtf_feed_config config = {
+        .selection = f->selection,
+        .reward = &f->reward,
+        .normaliser = normaliser,
+        .rows = survey(f, NULL).rows,
+        .bytes_max = bytes_max,
+        .seed = 11,
+        .round = round,
+        .batch = 16,
+    };
+    mtf_feed *feed;
+    mtf_err err = {0};
+    mtf_assert_ok(mtf_feed_open(f->store, &config, &feed, &err), &err);
+    return feed;
+}
+
+static const mtf_batch *batch_at(mtf_feed *feed, uint64_t step)
+{
+    const mtf_batch *batch;
+    mtf_err err = {0};
+    mtf_assert_ok(mtf_feed_batch(feed, step, &batch, &err), &err);
+    return batch;
+}
+
+static uint64_t digest(const mtf_batch *batch)
+{
+    const size_t floats = batch->rows * (2 * DATA_S + 7 * DATA_A + 3);
+    return mtf_hash64(batch->s, floats * sizeof(float)); /* s is the start of the batch's block */
+}
+
+static void a_batch_depends_on_seed_round_and_step_alone(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    mtf_normaliser normaliser = {0};
+    mtf_assert_ok(mtf_normaliser_init(&normaliser, DATA_S, &err), &err);
+    data_fill(f->store, &f->settings, &world, 0, 200);
+    for (size_t bytes_max = 1 << 20; bytes_max >= 1 << 13; bytes_max >>= 7) {
+        enum { STEPS = 120 };
+        uint64_t digests[STEPS];
+        mtf_feed *feed = open_feed(f, &normaliser, bytes_max, 1);
+        for (uint64_t step = 0; step < STEPS; step++) digests[step] = digest(batch_at(feed, step));
+        mtf_feed_close(feed);
+        feed = open_feed(f, &normaliser, bytes_max, 1);
+        for (uint64_t step = STEPS; step-- > 0;)
+            assert_true(digest(batch_at(feed, step)) == digests[step]);
+        mtf_feed_close(feed);
+        feed = open_feed(f, &normaliser, bytes_max, 2);
+        assert_true(digest(batch_at(feed, 0)) != digests[0]);
+        assert_true(digests[0] != digests[1]);
+        mtf_feed_close(feed);
+    }
+    mtf_normaliser_fini(&normaliser);
+}
+
+/** Which sessions' first states come up in `steps` batches; every row is checked against its
+ * source. */
+static void rows_arrive_whole_and_all_of_them(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    mtf_normaliser normaliser = {0};
+    enum { SESSIONS = 60, STEPS = 400 };
+    static data_session made[SESSIONS];
+    mtf_assert_ok(mtf_normaliser_init(&normaliser, DATA_S, &err), &err);
+    for (int k = 0; k < DATA_S; k++) normaliser.mean[k] = 2, normaliser.deviation[k] = 4;
+    data_fill(f->store, &f->settings, &world, 0, SESSIONS);
+    for (uint64_t i = 0; i < SESSIONS; i++) data_session_make(&world, i, &made[i]);
+    mtf_feed *feed = open_feed(f, &normaliser, 4096, 1); /* many slices */
+    bool seen[SESSIONS][DATA_STEPS_MAX] = {{0}};
+    for (uint64_t step = 0; step < STEPS; step++) {
+        const mtf_batch *batch = batch_at(feed, step);
+        for (size_t b = 0; b < batch->rows; b++) {
+            bool found = false;
+            for (int i = 0; i < SESSIONS && !found; i++)
+                for (uint32_t t = 0; t < made[i].session.step_count && !found; t++) {
+                    const mtf_request *request = &made[i].steps[t].request;
+                    if (memcmp(batch->a + b * DATA_A, request->action.data, DATA_A * sizeof(float)))
+                        continue;
+                    found = seen[i][t] = true;
+                    assert_false(is_heldout(&made[i]));
+                    const bool last = t + 1 == made[i].session.step_count;
+                    assert_true(batch->done[b] == (last ? 1 : 0));
+                    mtf_assert_close((double)batch->r[b], made[i].signals[t][0][0].value, 1e-6,
+                                     1e-6);
+                    assert_true(batch->weight[b] == 1);
+                    for (int k = 0; k < DATA_S; k++) {
+                        const double s = ((double)request->state.data[k] - 2) / 4;
+                        mtf_assert_close((double)batch->s[b * DATA_S + (size_t)k], s, 1e-5, 1e-6);
+                        const double s2 =
+                            last ? 0 : ((double)made[i].steps[t + 1].request.state.data[k] - 2) / 4;
+                        mtf_assert_close((double)batch->s2[b * DATA_S + (size_t)k], s2, 1e-5, 1e-6);
+                    }
+                    assert_true(batch->upper[b * DATA_A] == 0.15f);
+                    assert_true(batch->upper2[b * DATA_A] == (last ? 0 : 0.15f));
+                    assert_true(batch->lower2[b * DATA_A + 1] == (last ? 0 : -0.15f));
+                }
+            assert_true(found);
+        }
+    }
+    for (int i = 0; i < SESSIONS; i++)
+        for (uint32_t t = 0; t < made[i].session.step_count; t++)
+            assert_int_equal(seen[i][t], !is_heldout(&made[i]));
+    mtf_feed_close(feed);
+    mtf_normaliser_fini(&normaliser);
+}
+
+static mtf_cohort load(fixture *f, const mtf_normaliser *normaliser, bool heldout, int64_t rows_max)
+{
+    const mtf_survey found = survey(f, NULL);
+    const mtf_cohort_config config = {
+        .selection = &f->selection,
+        .reward = &f->reward,
+        .normaliser = normaliser,
+        .gamma = 0.5,
+        .heldout = heldout,
+        .rows_max = rows_max,
+        .rows = heldout ? found.heldout_rows : found.rows,
+    };
+    mtf_cohort cohort;
+    mtf_err err = {0};
+    mtf_assert_ok(mtf_cohort_load(f->store, &config, &cohort, &err), &err);
+    return cohort;
+}
+
+static void cohorts_hold_whole_sessions_with_returns_to_go(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    mtf_normaliser normaliser = {0};
+    mtf_assert_ok(mtf_normaliser_init(&normaliser, DATA_S, &err), &err);
+    enum { SESSIONS = 300 };
+    int64_t rows = 0, eligible = 0;
+    double sum = 0;
+    for (uint64_t i = 0; i < SESSIONS; i++) {
+        data_session made;
+        data_session_make(&world, i, &made);
+        made.session.truncated_tail = i % 5 == 0;
+        data_session_store(f->store, &f->settings, &made.session, (int64_t)i);
+        if (!is_heldout(&made)) continue;
+        rows += made.session.step_count;
+        if (made.session.truncated_tail) continue;
+        eligible += made.session.step_count;
+        double g = 0;
+        for (uint32_t t = made.session.step_count; t-- > 0;) {
+            g = made.signals[t][0][0].value + 0.5 * g;
+            sum += g;
+        }
+    }
+    mtf_assert_ok(mtf_store_commit(f->store, &err), &err);
+    mtf_cohort cohort = load(f, &normaliser, true, 1000000);
+    assert_int_equal(cohort.rows, rows);
+    assert_int_equal(cohort.items, 2 * rows);
+    assert_int_equal(cohort.item_first[cohort.rows], cohort.items);
+    for (size_t i = 0; i < cohort.rows; i++) {
+        if (!cohort.eligible[i]) continue;
+        eligible--;
+        sum -= cohort.g[i];
+        assert_true(i == 0 || cohort.user[i] - cohort.user[i - 1] <= 1);
+    }
+    assert_int_equal(eligible, 0);
+    mtf_assert_close(sum, 0, 0, 1e-3);
+    mtf_cohort_fini(&cohort);
+
+    mtf_cohort all = load(f, &normaliser, false, 1000000), some = load(f, &normaliser, false, 200);
+    assert_true(some.rows < all.rows / 2 && some.rows > 0);
+    assert_true(some.users < all.users);
+    mtf_cohort_fini(&all);
+    mtf_cohort_fini(&some);
+    mtf_normaliser_fini(&normaliser);
+}
+
+static void parts_of_a_split_session_make_one_return(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    mtf_normaliser normaliser = {0};
+    mtf_assert_ok(mtf_normaliser_init(&normaliser, DATA_S, &err), &err);
+    data_session made;
+    uint64_t index = 0;
+    do data_session_make(&world, index++, &made);
+    while (made.session.step_count < 3 || !is_heldout(&made));
+    double g[DATA_STEPS_MAX + 1] = {0};
+    for (uint32_t t = made.session.step_count; t-- > 0;)
+        g[t] = made.signals[t][0][0].value + 0.5 * g[t + 1];
+    mtf_session first = made.session, second = made.session;
+    first.parts = second.parts = 2;
+    first.step_count = 1;
+    second.part = 1;
+    second.steps = made.session.steps + 1;
+    second.step_count = made.session.step_count - 1;
+    data_session_store(f->store, &f->settings, &first, 0);
+    data_session_store(f->store, &f->settings, &second, 1);
+    mtf_assert_ok(mtf_store_commit(f->store, &err), &err);
+    size_t count;
+    assert_int_equal(mtf_store_counts(f->store, &count)[0].sessions, 1);
+    mtf_cohort cohort = load(f, &normaliser, true, 1000000);
+    assert_int_equal(cohort.rows, made.session.step_count);
+    assert_int_equal(cohort.sessions, 1);
+    for (size_t i = 0; i < cohort.rows; i++) {
+        assert_true(cohort.eligible[i]);
+        mtf_assert_close(cohort.g[i], g[i], 1e-6, 1e-6);
+    }
+    mtf_cohort_fini(&cohort);
+    mtf_normaliser_fini(&normaliser);
+}
+
+int main(void)
+{
+    // clang-format off
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(only_the_champions_explored_rows_below_the_cut_train, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(truncated_rows_are_left_out_and_counted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_survey_measures_states_rewards_and_boxes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_world_without_boxes_does_not_explore, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_constant_feature_is_not_blown_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_batch_depends_on_seed_round_and_step_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(rows_arrive_whole_and_all_of_them, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(cohorts_hold_whole_sessions_with_returns_to_go, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(parts_of_a_split_session_make_one_return, set_up, tear_down),
+    };
+    // clang-format on
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,502 @@
+/** The rounds go from data to a published policy, hold and say why, and go on after a crash at any
+ *  place as if nothing had happened. With a real store and learner (tiny), a policy topic in memory
+ *  and a gate that says what the test wants. */
+#include "data_fixture.h"
+
+#include "core/hash.h"
+#include "learner/rounds.h"
+
+typedef struct fixture {
+    char folder[MTF_TEST_PATH];
+    mtf_settings settings;
+    mtf_reward reward;
+    mtf_action_table table;
+    mtf_store *store;
+    mtf_rounds *rounds;
+    atomic_bool stop;
+    /* the outside */
+    mtf_policy *head;         /* what mtf.policy holds */
+    mtf_verdict_kind verdict; /* the gate's answer */
+    int publish_failures;     /* how many publications to fail */
+    bool publish_hears;       /* a failed publication came through all the same */
+    bool head_moves;          /* someone else publishes while a round trains */
+    int64_t stop_at, copy_at; /* steps at which to stop, to keep a copy of the checkpoint */
+    /* what happened */
+    int publications, served, gated;
+    uint64_t record_hashes[16]; /* of publications */
+    mtf_round_report report;    /* the last */
+    int reports;
+} fixture;
+
+static const data_world world = {
+    .seed = 5, .slope = {2, -1}, .noise = 0.1, .half_width = 0.15f, .version = 1};
+
+static mtf_status head(void *arg, mtf_policy **champion, mtf_err *err)
+{
+    fixture *f = arg;
+    (void)err;
+    *champion = f->head ? mtf_policy_clone(f->head) : NULL;
+    return MTF_OK;
+}
+
+static void serve(fixture *f, const mtf_policy *policy)
+{
+    mtf_policy_free(f->head);
+    f->head = mtf_policy_clone(policy);
+    assert_non_null(f->head);
+}
+
+static mtf_status gate(void *arg, const mtf_evidence *evidence, mtf_policy *candidate,
+                       mtf_verdict *verdict, mtf_err *err)
+{
+    fixture *f = arg;
+    (void)evidence;
+    (void)err;
+    f->gated++;
+    mtf_policy_set_number(&candidate->info, "test.gate", 1);
+    *verdict = (mtf_verdict){f->verdict, "the test says so"};
+    if (f->head_moves) f->head->info.version += 10;
+    return MTF_OK;
+}
+
+static mtf_status publish(void *arg, const mtf_policy *policy, bool servable, mtf_err *err)
+{
+    fixture *f = arg;
+    mtf_buf record = {0};
+    mtf_assert_ok(mtf_policy_encode(policy, &record, err), err);
+    f->record_hashes[f->publications++] = mtf_hash64(record.data, record.size);
+    mtf_buf_fini(&record);
+    if (f->publish_failures > 0) {
+        f->publish_failures--;
+        if (f->publish_hears && servable) serve(f, policy);
+        return mtf_fail(err, MTF_BROKER, "the test's broker is down");
+    }
+    f->served += servable;
+    if (servable) serve(f, policy);
+    return MTF_OK;
+}
+
+static void candidate_path(const fixture *f, char path[2 * MTF_TEST_PATH], const char *name)
+{
+    snprintf(path, 2 * MTF_TEST_PATH, "%s/checkpoints/%s", f->settings.store_path, name);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    mtf_buf bytes = {0};
+    mtf_err err = {0};
+    mtf_assert_ok(mtf_file_read(from, 1 << 24, &bytes, &err), &err);
+    mtf_assert_ok(mtf_file_replace(to, mtf_buf_span(&bytes), &err), &err);
+    mtf_buf_fini(&bytes);
+}
+
+static void progress(void *arg, const char *what, int64_t done, int64_t total)
+{
+    fixture *f = arg;
+    assert_string_equal(what, "train");
+    assert_int_equal(total, f->settings.learner_steps);
+    if (done == f->copy_at) {
+        char from[2 * MTF_TEST_PATH], to[2 * MTF_TEST_PATH];
+        candidate_path(f, from, "candidate");
+        candidate_path(f, to, "kept");
+        copy_file(from, to);
+    }
+    if (done == f->stop_at) atomic_store(&f->stop, true);
+}
+
+static void report(void *arg, const mtf_round_report *of)
+{
+    fixture *f = arg;
+    f->report = *of;
+    f->reports++;
+}
+
+static void open_rounds(fixture *f)
+{
+    mtf_err err = {0};
+    f->store = data_store(&f->settings);
+    const mtf_rounds_config config = {
+        .settings = &f->settings,
+        .reward = &f->reward,
+        .table = &f->table,
+        .store = f->store,
+        .hooks = {.arg = f,
+                  .head = head,
+                  .gate = gate,
+                  .publish = publish,
+                  .progress = progress,
+                  .report = report},
+        .stop = &f->stop,
+        .checkpoint_every = 20,
+    };
+    mtf_assert_ok(mtf_rounds_open(&config, &f->rounds, &err), &err);
+}
+
+static void close_rounds(fixture *f)
+{
+    mtf_rounds_close(f->rounds);
+    mtf_store_close(f->store);
+    f->rounds = NULL;
+    f->store = NULL;
+}
+
+static void reopen(fixture *f)
+{
+    close_rounds(f);
+    open_rounds(f);
+}
+
+static int set_up(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+    mtf_err err = {0};
+    mtf_test_folder(f->folder);
+    data_settings(&f->settings, f->folder);
+    f->reward = data_reward(&f->settings);
+    mtf_assert_ok(mtf_action_table_parse(&f->table, f->settings.policy_actions, &err), &err);
+    f->verdict = MTF_VERDICT_PROMOTE;
+    open_rounds(f);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = *state;
+    close_rounds(f);
+    mtf_policy_free(f->head);
+    mtf_settings_fini(&f->settings);
+    mtf_test_folder_remove(f->folder);
+    free(f);
+    return 0;
+}
+
+static void tick(fixture *f)
+{
+    mtf_err err = {0};
+    mtf_assert_ok(mtf_rounds_tick(f->rounds, &err), &err);
+}
+
+/** `count` sessions under the version, numbered on. */
+static void collect(fixture *f, int64_t version, uint64_t first, uint64_t count)
+{
+    data_world under = world;
+    under.version = version;
+    data_fill(f->store, &f->settings, &under, first, count);
+}
+
+static void the_first_policy_acts_zero_everywhere(void **state)
+{
+    fixture *f = *state;
+    tick(f);
+    assert_non_null(f->head);
+    assert_int_equal(f->head->info.version, 1);
+    assert_int_equal(f->head->info.parent, 0);
+    mtf_assert_close((double)f->head->info.box, 0.15, 0, 1e-6);
+    const float s[DATA_S] = {3, -1, 0.5f, 9};
+    float a[DATA_A];
+    mtf_policy_act(f->head, s, a);
+    assert_true(a[0] == 0 && a[1] == 0);
+    assert_int_equal(mtf_rounds_champion(f->rounds), 1);
+    tick(f);
+    reopen(f);
+    tick(f);
+    assert_int_equal(f->publications, 1); /* once */
+}
+
+static void enough_sessions_make_a_round_and_no_fewer(void **state)
+{
+    fixture *f = *state;
+    collect(f, 1, 0, 299);
+    tick(f);
+    assert_int_equal(f->reports, 0);
+    collect(f, 1, 299, 1);
+    tick(f);
+    assert_int_equal(f->reports, 1);
+    assert_int_equal(mtf_rounds_ended(f->rounds), 1);
+    const mtf_round_report *r = &f->report;
+    assert_true(r->round == 1 && r->parent == 1 && r->version == 2 && r->sessions == 300);
+    assert_int_equal(r->verdict.kind, MTF_VERDICT_PROMOTE);
+    assert_true(r->transitions > 300 && r->heldout_rows > 0 && r->heldout_users > 0);
+    assert_true(r->evidence.exploring && r->evidence.finite && r->evidence.test_vectors_ok);
+    assert_true(isfinite(r->evidence.value) && r->evidence.value_se > 0);
+    assert_true(isfinite(r->critic_spread) && isfinite(r->phi) && isfinite(r->outside_box));
+    assert_true(r->evidence.q_abs_max < r->evidence.q_limit);
+    /* per item: valid=1 clipped at 8, watch=0.5 at 2; 2 items; gamma 0.5; margin 1.2 */
+    mtf_assert_close(r->evidence.q_limit, 1.2 * 2 * (8 + 1) / 0.5, 1e-12, 0);
+    assert_int_equal(f->head->info.version, 2);
+    assert_int_equal(f->head->info.parent, 1);
+    assert_int_equal(f->head->info.offset_count, 1);
+    assert_int_equal(f->head->info.offsets[0].offset, 300);
+    assert_string_equal(f->head->info.verdict, "promote");
+    mtf_assert_close(mtf_policy_get_number(&f->head->info, "test.gate"), 1, 0, 0);
+    tick(f);
+    assert_int_equal(f->reports, 1); /* the new champion has no sessions yet */
+}
+
+static void training_finds_the_better_action(void **state)
+{
+    fixture *f = *state;
+    data_set(&f->settings, "learner.steps", "600");
+    data_set(&f->settings, "learner.actor_lr", "0.003");
+    data_set(&f->settings, "learner.critic_lr", "0.01");
+    reopen(f);
+    collect(f, 1, 0, 1500);
+    tick(f);
+    /* G moves by slope: action 0 wants up, action 1 down, by up to the box. */
+    assert_true(f->report.evaluation.first_order.drift[0] > 0.05);
+    assert_true(f->report.evaluation.first_order.drift[1] < -0.02);
+    assert_true(f->report.evidence.value_z > 2);
+    assert_true(f->report.evidence.skill_z > 2);
+    assert_true(f->report.outside_box < 0.05);
+}
+
+static void the_next_round_continues_from_the_champions_checkpoint(void **state)
+{
+    fixture *f = *state;
+    collect(f, 1, 0, 300);
+    tick(f);
+    assert_true(f->report.cold);
+    assert_string_equal(f->head->info.parent_checkpoint, "");
+    const float mean = f->head->mean[0];
+    reopen(f);
+    collect(f, 2, 300, 300);
+    tick(f);
+    assert_int_equal(f->report.round, 2);
+    assert_false(f->report.cold);
+    assert_int_equal(strlen(f->head->info.parent_checkpoint), 32);
+    assert_int_equal(f->head->info.version, 3);
+    assert_true(f->head->mean[0] == mean); /* the normaliser is frozen */
+}
+
+static void a_lost_checkpoint_starts_cold_and_says_so(void **state)
+{
+    fixture *f = *state;
+    collect(f, 1, 0, 300);
+    tick(f);
+    char path[2 * MTF_TEST_PATH];
+    candidate_path(f, path, "v2");
+    assert_int_equal(remove(path), 0);
+    collect(f, 2, 300, 300);
+    tick(f);
+    assert_true(f->report.cold);
+    assert_int_equal(f->head->info.version, 3);
+}
+
+static void a_hold_keeps_champion_and_data_and_tries_again(void **state)
+{
+    fixture *f = *state;
+    f->verdict = MTF_VERDICT_HOLD;
+    collect(f, 1, 0, 300);
+    tick(f);
+    assert_int_equal(f->report.verdict.kind, MTF_VERDICT_HOLD);
+    assert_int_equal(f->head->info.version, 1);
+    assert_int_equal(f->publications, 2); /* the first policy, and the held one to the history */
+    assert_int_equal(f->served, 1);
+    const int64_t transitions = f->report.transitions;
+    collect(f, 1, 300, 299);
+    tick(f);
+    assert_int_equal(f->reports, 1);
+    reopen(f); /* remembers what the last attempt had */
+    tick(f);
+    assert_int_equal(f->reports, 1);
+    collect(f, 1, 599, 1);
+    f->verdict = MTF_VERDICT_PROMOTE;
+    tick(f);
+    assert_int_equal(f->reports, 2);
+    assert_int_equal(f->report.round, 2);
+    assert_int_equal(f->report.sessions, 600);
+    assert_true(f->report.transitions > 3 * transitions / 2);
+    assert_int_equal(f->head->info.version, 2);
+}
+
+static void without_exploration_a_round_holds_untrained(void **state)
+{
+    fixture *f = *state;
+    data_world still = world, control = world;
+    still.half_width = 0;
+    control.bucket = MTF_BUCKET_CONTROL;
+    data_fill(f->store, &f->settings, &control, 0, 300);
+    tick(f);
+    assert_int_equal(f->report.verdict.kind, MTF_VERDICT_HOLD);
+    assert_int_equal(strncmp(f->report.verdict.reason, "no_exploration", 14), 0);
+    data_fill(f->store, &f->settings, &still, 300, 600);
+    tick(f);
+    assert_int_equal(f->reports, 2);
+    assert_int_equal(strncmp(f->report.verdict.reason, "no_exploration", 14), 0);
+    assert_int_equal(f->gated, 0);
+    assert_int_equal(f->publications, 1);
+    assert_int_equal(f->head->info.version, 1);
+}
+
+static void a_training_alarm_rejects(void **state)
+{
+    fixture *f = *state;
+    data_set(&f->settings, "learner.critic_lr", "1"); /* diverges */
+    data_set(&f->settings, "learner.critic_clip", "1e9");
+    data_set(&f->settings, "reward.clip", "valid=0.01 watch=0.01"); /* a low |Q| limit */
+    f->reward = data_reward(&f->settings);
+    reopen(f);
+    collect(f, 1, 0, 300);
+    tick(f);
+    assert_int_equal(f->report.verdict.kind, MTF_VERDICT_REJECT);
+    assert_int_equal(strncmp(f->report.verdict.reason, "alarm: ", 7), 0);
+    assert_int_not_equal(f->report.evidence.alarm[0], 0);
+    assert_int_equal(f->gated, 0);
+    assert_int_equal(f->publications, 1);
+    assert_int_equal(f->head->info.version, 1);
+}
+
+static void another_head_in_the_meantime_holds(void **state)
+{
+    fixture *f = *state;
+    f->head_moves = true;
+    collect(f, 1, 0, 300);
+    tick(f);
+    assert_int_equal(f->report.verdict.kind, MTF_VERDICT_HOLD);
+    assert_int_equal(strncmp(f->report.verdict.reason, "parent_changed", 14), 0);
+    assert_int_equal(f->served, 1);
+    assert_int_equal(mtf_rounds_champion(f->rounds), 11);
+}
+
+static void a_crash_before_publishing_publishes_the_same_bytes(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    tick(f);
+    collect(f, 1, 0, 300);
+    f->publish_failures = 2;
+    assert_int_equal(mtf_rounds_tick(f->rounds, &err), MTF_BROKER);
+    reopen(f);
+    assert_int_equal(mtf_rounds_tick(f->rounds, &err), MTF_BROKER);
+    tick(f);
+    assert_int_equal(f->publications, 4);
+    assert_true(f->record_hashes[1] == f->record_hashes[2]);
+    assert_true(f->record_hashes[1] == f->record_hashes[3]);
+    assert_int_equal(f->gated, 1);
+    assert_int_equal(f->head->info.version, 2);
+    assert_int_equal(f->reports, 1);
+    assert_int_equal(f->report.verdict.kind, MTF_VERDICT_PROMOTE);
+}
+
+static void a_crash_after_publishing_does_it_again_and_goes_on(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    tick(f);
+    collect(f, 1, 0, 300);
+    f->publish_failures = 1;
+    f->publish_hears = true;
+    assert_int_equal(mtf_rounds_tick(f->rounds, &err), MTF_BROKER);
+    assert_int_equal(f->head->info.version, 2); /* our own candidate: no changed parent */
+    reopen(f);
+    tick(f);
+    assert_true(f->record_hashes[1] == f->record_hashes[2]);
+    assert_int_equal(f->report.verdict.kind, MTF_VERDICT_PROMOTE);
+    assert_int_equal(mtf_rounds_champion(f->rounds), 2);
+}
+
+/** The payload's sha256: the weights, whatever the record's created_ms. */
+static void run_round(fixture *f, uint8_t sha256[32])
+{
+    tick(f);
+    assert_int_equal(f->head->info.version, 2);
+    memcpy(sha256, f->head->sha256, 32);
+}
+
+static void a_stopped_or_killed_round_ends_as_an_undisturbed_one(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    uint8_t undisturbed[32], disturbed[32];
+    char from[2 * MTF_TEST_PATH], to[2 * MTF_TEST_PATH];
+    collect(f, 1, 0, 300);
+    run_round(f, undisturbed);
+    for (int killed = 0; killed < 2; killed++) {
+        tear_down(state);
+        set_up(state);
+        f = *state;
+        collect(f, 1, 0, 300);
+        f->stop_at = 75;
+        f->copy_at = 60; /* the last checkpoint before 75 */
+        assert_int_equal(mtf_rounds_tick(f->rounds, &err), MTF_CLOSED);
+        if (killed) { /* as if the stop had not been heard: the file of step 60 is what is left */
+            candidate_path(f, from, "kept");
+            candidate_path(f, to, "candidate");
+            copy_file(from, to);
+        }
+        atomic_store(&f->stop, false);
+        f->stop_at = f->copy_at = -1;
+        close_rounds(f);
+        open_rounds(f);
+        collect(f, 1, 300, 50); /* past the cut: must not matter */
+        run_round(f, disturbed);
+        assert_memory_equal(disturbed, undisturbed, 32);
+        assert_int_equal(f->report.sessions, 300);
+    }
+}
+
+static void other_settings_do_not_resume_a_round(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    uint8_t first[32], second[32];
+    collect(f, 1, 0, 300);
+    f->stop_at = 75;
+    assert_int_equal(mtf_rounds_tick(f->rounds, &err), MTF_CLOSED);
+    atomic_store(&f->stop, false);
+    f->stop_at = -1;
+    data_set(&f->settings, "learner.eta", "0.3");
+    reopen(f);
+    run_round(f, first);
+    tear_down(state);
+    set_up(state);
+    f = *state;
+    data_set(&f->settings, "learner.eta", "0.3");
+    reopen(f);
+    collect(f, 1, 0, 300);
+    run_round(f, second);
+    assert_memory_equal(first, second, 32);
+}
+
+static void bad_settings_are_refused(void **state)
+{
+    fixture *f = *state;
+    const char *pairs[][2] = {{"learner.warm_start", "some"}, {"learner.algorithm", "magic"}};
+    for (size_t i = 0; i < 2; i++) {
+        mtf_settings settings;
+        mtf_rounds *rounds;
+        mtf_err err = {0};
+        data_settings(&settings, f->folder);
+        if (mtf_settings_set(&settings, pairs[i][0], pairs[i][1], "test", &err) == MTF_OK) {
+            const mtf_rounds_config config = {
+                .settings = &settings, .reward = &f->reward, .table = &f->table, .store = f->store};
+            assert_int_equal(mtf_rounds_open(&config, &rounds, &err), MTF_INVALID);
+        }
+        assert_non_null(strstr(err.msg, pairs[i][0]));
+        mtf_settings_fini(&settings);
+    }
+}
+
+int main(void)
+{
+    // clang-format off
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_first_policy_acts_zero_everywhere, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(enough_sessions_make_a_round_and_no_fewer, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(training_finds_the_better_action, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_next_round_continues_from_the_champions_checkpoint, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_lost_checkpoint_starts_cold_and_says_so, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_hold_keeps_champion_and_data_and_tries_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(without_exploration_a_round_holds_untrained, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_training_alarm_rejects, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(another_head_in_the_meantime_holds, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_crash_before_publishing_publishes_the_same_bytes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_crash_after_publishing_does_it_again_and_goes_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_stopped_or_killed_round_ends_as_an_undisturbed_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(other_settings_do_not_resume_a_round, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(bad_settings_are_refused, set_up, tear_down),
+    };
+    // clang-format on
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,214 @@
+/** What was committed is there after a restart, what was not is not, and a store made for something
+ *  else is refused with the way out. On small stores in a folder of the test's own. */
+#include "data_fixture.h"
+
+static const data_world world = {
+    .seed = 1, .slope = {1, 0}, .noise = 0.1, .half_width = 0.15f, .version = 5};
+
+typedef struct fixture {
+    char folder[MTF_TEST_PATH];
+    mtf_settings settings;
+} fixture;
+
+static int set_up(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+    mtf_test_folder(f->folder);
+    data_settings(&f->settings, f->folder);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = *state;
+    mtf_settings_fini(&f->settings);
+    mtf_test_folder_remove(f->folder);
+    free(f);
+    return 0;
+}
+
+static int64_t scan(const mtf_store *store, uint32_t first, uint32_t last, uint32_t slice,
+                    uint32_t slices)
+{
+    int64_t rows = 0;
+    mtf_span value;
+    mtf_err err = {0};
+    mtf_status status;
+    mtf_store_cursor *cursor = mtf_store_scan(store, first, last, slice, slices);
+    assert_non_null(cursor);
+    while ((status = mtf_store_next(cursor, &value, &err)) == MTF_OK) rows++;
+    assert_int_equal(status, MTF_CLOSED);
+    mtf_store_cursor_close(cursor);
+    return rows;
+}
+
+static void committed_rows_positions_and_counts_survive(void **state)
+{
+    fixture *f = *state;
+    mtf_store *store = data_store(&f->settings);
+    const int64_t rows = data_fill(store, &f->settings, &world, 0, 50);
+    mtf_store_totals_of(store)->bad = 3; /* not committed: gone */
+    data_session made;
+    data_session_make(&world, 99, &made);
+    data_session_store(store, &f->settings, &made.session, 99);
+    mtf_store_close(store);
+
+    store = data_store(&f->settings);
+    assert_int_equal(scan(store, 0, UINT32_MAX, 0, 1), rows);
+    size_t count;
+    const mtf_store_position *positions = mtf_store_positions(store, &count);
+    assert_int_equal(count, 1);
+    assert_int_equal(positions[0].next, 50);
+    assert_int_equal(positions[0].last, 49);
+    const mtf_store_count *counts = mtf_store_counts(store, &count);
+    assert_int_equal(count, 1);
+    assert_int_equal(counts[0].version, 5);
+    assert_int_equal(counts[0].rows, rows);
+    assert_int_equal(counts[0].sessions, 50);
+    assert_int_equal(counts[0].day_first, 100);
+    assert_int_equal(mtf_store_totals_of(store)->rows, rows);
+    assert_int_equal(mtf_store_totals_of(store)->bad, 0);
+    mtf_store_close(store);
+}
+
+static void a_stored_session_is_seen_in_the_batch_and_after(void **state)
+{
+    fixture *f = *state;
+    mtf_store *store = data_store(&f->settings);
+    mtf_err err = {0};
+    data_session made;
+    uint8_t key[MTF_ROW_KEY_BYTES];
+    bool has;
+    data_session_make(&world, 0, &made);
+    mtf_row_key(&made.session, 0, key);
+    mtf_assert_ok(mtf_store_has(store, key, &has, &err), &err);
+    assert_false(has);
+    data_session_store(store, &f->settings, &made.session, 0);
+    mtf_assert_ok(mtf_store_has(store, key, &has, &err), &err);
+    assert_true(has);
+    mtf_assert_ok(mtf_store_commit(store, &err), &err);
+    assert_int_equal(mtf_store_pending(store), 0);
+    mtf_assert_ok(mtf_store_has(store, key, &has, &err), &err);
+    assert_true(has);
+    mtf_store_close(store);
+}
+
+static void another_identity_is_refused_by_its_line(void **state)
+{
+    fixture *f = *state;
+    mtf_store_close(data_store(&f->settings));
+    const mtf_row_shape shape = data_shape(), wider = {DATA_S + 1, DATA_A, DATA_P, DATA_K};
+    const char *actions = f->settings.policy_actions, *policy = f->settings.policy_name;
+    const struct {
+        mtf_store_identity identity;
+        const char *word;
+    } cases[] = {
+        {{wider, "valid watch", actions, policy, ""}, "state_dim: 5"},
+        {{shape, "watch valid", actions, policy, ""}, "signals: watch valid"},
+        {{shape, "valid watch", "x.pow=0..3 y.pow=0..2", policy, ""}, "actions: x.pow=0..3"},
+        {{shape, "valid watch", actions, "other", ""}, "policy: other"},
+        {{shape, "valid watch", actions, policy, "another"}, "cluster: another"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mtf_store *store;
+        mtf_err err = {0};
+        assert_int_equal(
+            mtf_store_open(f->settings.store_path, &cases[i].identity, false, &store, &err),
+            MTF_INVALID);
+        assert_null(store);
+        assert_non_null(strstr(err.msg, cases[i].word));
+        assert_non_null(strstr(err.msg, "store.path"));
+    }
+}
+
+static void one_writer_and_any_reader(void **state)
+{
+    fixture *f = *state;
+    mtf_store *store = data_store(&f->settings), *second;
+    mtf_err err = {0};
+    const int64_t rows = data_fill(store, &f->settings, &world, 0, 10);
+    const mtf_store_identity identity = {data_shape(), "valid watch", f->settings.policy_actions,
+                                         f->settings.policy_name, ""};
+    assert_int_equal(mtf_store_open(f->settings.store_path, &identity, false, &second, &err),
+                     MTF_IO);
+    assert_non_null(strstr(err.msg, "another learner"));
+    mtf_assert_ok(mtf_store_open(f->settings.store_path, NULL, true, &second, &err), &err);
+    assert_int_equal(scan(second, 0, UINT32_MAX, 0, 1), rows);
+    assert_int_equal(mtf_store_shape(second).state_dim, DATA_S);
+    assert_non_null(strstr(mtf_store_identity_text(second), "policy: default"));
+    mtf_store_close(second);
+    mtf_store_close(store);
+}
+
+static void a_missing_store_is_not_made_by_reading(void **state)
+{
+    fixture *f = *state;
+    mtf_store *store;
+    mtf_err err = {0};
+    assert_int_equal(mtf_store_open(f->settings.store_path, NULL, true, &store, &err), MTF_IO);
+    assert_non_null(strstr(err.msg, f->settings.store_path));
+}
+
+static void slices_cut_every_day_into_disjoint_parts(void **state)
+{
+    fixture *f = *state;
+    mtf_store *store = data_store(&f->settings);
+    data_world days = world;
+    int64_t rows = 0;
+    for (uint64_t day = 0; day < 3; day++) {
+        days.start_ms = (100 + 2 * (int64_t)day) * MTF_DAY_MS; /* days 100, 102, 104 */
+        rows += data_fill(store, &f->settings, &days, 1000 * day, 60);
+    }
+    for (uint32_t slices = 1; slices <= 7; slices += 2) {
+        int64_t sum = 0;
+        for (uint32_t slice = 0; slice < slices; slice++) {
+            const int64_t some = scan(store, 0, UINT32_MAX, slice, slices);
+            assert_true(some > 0);
+            sum += some;
+        }
+        assert_int_equal(sum, rows);
+    }
+    const int64_t first = scan(store, 100, 100, 0, 1), rest = scan(store, 101, 200, 0, 1);
+    assert_true(first > 0 && rest > 0);
+    assert_int_equal(first + rest, rows);
+    mtf_err err = {0};
+    mtf_assert_ok(mtf_store_forget_before(store, 101, &err), &err);
+    assert_int_equal(scan(store, 0, UINT32_MAX, 0, 1), rest);
+    mtf_store_close(store);
+}
+
+static void blobs_are_found_by_name(void **state)
+{
+    fixture *f = *state;
+    mtf_store *store = data_store(&f->settings);
+    mtf_err err = {0};
+    mtf_buf back = {0};
+    const mtf_span value = {(const uint8_t *)"\0one", 4};
+    assert_int_equal(mtf_store_get_blob(store, "state", &back, &err), MTF_SKIP);
+    mtf_assert_ok(mtf_store_put_blob(store, "state", value, &err), &err);
+    mtf_store_close(store);
+    store = data_store(&f->settings);
+    mtf_assert_ok(mtf_store_get_blob(store, "state", &back, &err), &err);
+    assert_int_equal(back.size, 4);
+    assert_memory_equal(back.data, value.data, 4);
+    mtf_buf_fini(&back);
+    mtf_store_close(store);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(committed_rows_positions_and_counts_survive, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_stored_session_is_seen_in_the_batch_and_after, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(another_identity_is_refused_by_its_line, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_writer_and_any_reader, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_missing_store_is_not_made_by_reading, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(slices_cut_every_day_into_disjoint_parts, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(blobs_are_found_by_name, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,200 @@
+/** A session becomes the rows the learner may trust: next states, true ends against cuts, boxes,
+ * and bytes that decode to the same or not at all. By examples and by truncating at every length.
+ */
+#include "data_fixture.h"
+
+static const data_world world = {
+    .seed = 7, .slope = {1, -1}, .noise = 0.1, .half_width = 0.15f, .version = 3};
+static const uint32_t two_or_more = 2;
+
+/** A session of at least two steps. */
+static void make_long(data_session *made)
+{
+    uint64_t index = 0;
+    do data_session_make(&world, index++, made);
+    while (made->session.step_count < two_or_more);
+}
+
+static void make_row(const mtf_session *session, uint32_t index, mtf_row *row)
+{
+    const mtf_row_shape shape = data_shape();
+    mtf_reward reward;
+    mtf_err err = {0};
+    mtf_assert_ok(mtf_reward_parse(&reward, "valid=1 watch=0.5", "", &err), &err);
+    mtf_assert_ok(mtf_row_make(&shape, &reward, 0.15, session, index, 2, 77, row, &err), &err);
+}
+
+static void inner_steps_carry_the_next_state_and_its_box(void **state)
+{
+    (void)state;
+    data_session made;
+    mtf_row row = {0};
+    make_long(&made);
+    make_row(&made.session, 0, &row);
+    assert_false(row.h.done || row.h.truncated);
+    assert_memory_equal(row.s, made.steps[0].request.state.data, DATA_S * sizeof(float));
+    assert_memory_equal(row.s2, made.steps[1].request.state.data, DATA_S * sizeof(float));
+    assert_memory_equal(row.bp2, made.steps[1].request.baseline_action.data,
+                        DATA_A * sizeof(float));
+    assert_memory_equal(row.lower2, made.steps[1].request.lower.data, DATA_A * sizeof(float));
+    assert_memory_equal(row.upper2, made.steps[1].request.upper.data, DATA_A * sizeof(float));
+    assert_int_equal(row.h.offset, 77);
+    assert_int_equal(row.h.partition, 2);
+    assert_int_equal(row.h.version, 3);
+    mtf_row_fini(&row);
+}
+
+static void only_a_true_end_is_done(void **state)
+{
+    (void)state;
+    const struct {
+        mtf_end_reason reason;
+        bool tail;
+        uint32_t part, parts;
+        bool done;
+    } cases[] = {
+        {MTF_END_GAP, false, 0, 1, true},       {MTF_END_EVENT, false, 0, 1, true},
+        {MTF_END_ID_CHANGE, false, 0, 1, true}, {MTF_END_CAP, false, 0, 1, false},
+        {MTF_END_GAP, true, 0, 1, false},       {MTF_END_GAP, false, 0, 2, false},
+        {MTF_END_GAP, false, 1, 2, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        data_session made;
+        mtf_row row = {0};
+        make_long(&made);
+        made.session.end_reason = cases[i].reason;
+        made.session.truncated_tail = cases[i].tail;
+        made.session.part = cases[i].part;
+        made.session.parts = cases[i].parts;
+        make_row(&made.session, made.session.step_count - 1, &row);
+        assert_int_equal(row.h.done, cases[i].done);
+        assert_int_equal(row.h.truncated, !cases[i].done);
+        for (int k = 0; k < DATA_S; k++) assert_true(row.s2[k] == 0);
+        make_row(&made.session, 0, &row);
+        assert_false(row.h.done || row.h.truncated);
+        mtf_row_fini(&row);
+    }
+}
+
+static void a_missing_box_is_the_configured_one_within_the_range(void **state)
+{
+    (void)state;
+    data_session made;
+    mtf_row row = {0};
+    make_long(&made);
+    mtf_request *request = &made.steps[0].request;
+    const float bp[DATA_A] = {0.95f, -1};
+    request->lower.count = request->upper.count = 0;
+    request->baseline_action.data = bp;
+    make_row(&made.session, 0, &row);
+    mtf_assert_close((double)row.lower[0], -0.15, 0, 1e-6);
+    mtf_assert_close((double)row.upper[0], 0.05, 0, 1e-6);
+    assert_true(row.lower[1] == 0);
+    mtf_assert_close((double)row.upper[1], 0.15, 0, 1e-6);
+    mtf_row_fini(&row);
+}
+
+static void other_dimensions_are_refused_by_field(void **state)
+{
+    (void)state;
+    const mtf_row_shape shape = data_shape();
+    for (int field = 0; field < 6; field++) {
+        data_session made;
+        mtf_err err = {0};
+        make_long(&made);
+        assert_int_equal(mtf_session_fits(&shape, &made.session, &err), MTF_OK);
+        mtf_request *request = &made.steps[1].request;
+        const char *names[] = {"state", "action", "baseline_action",
+                               "lower", "upper",  "predictions"};
+        mtf_floats *fields[] = {&request->state, &request->action, &request->baseline_action,
+                                &request->lower, &request->upper,  &request->items[1].predictions};
+        fields[field]->count = 1;
+        assert_int_equal(mtf_session_fits(&shape, &made.session, &err), MTF_SKIP);
+        assert_non_null(strstr(err.msg, names[field]));
+        assert_int_equal(strncmp(err.msg, "schema: ", 8), 0);
+    }
+}
+
+static void bytes_come_back_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    const mtf_row_shape shape = data_shape();
+    data_session made;
+    make_long(&made);
+    for (uint32_t i = 0; i < made.session.step_count; i++) {
+        mtf_row row = {0}, back = {0};
+        mtf_buf bytes = {0}, again = {0};
+        make_row(&made.session, i, &row);
+        mtf_row_encode(&shape, &row, &bytes);
+        mtf_err err = {0};
+        mtf_assert_ok(mtf_row_decode(&shape, mtf_buf_span(&bytes), &back, &err), &err);
+        mtf_row_encode(&shape, &back, &again);
+        assert_int_equal(bytes.size, again.size);
+        assert_memory_equal(bytes.data, again.data, bytes.size);
+        for (size_t size = 0; size < bytes.size; size++) {
+            uint8_t *exact = malloc(size ? size : 1); /* so that a sanitizer sees an overrun */
+            assert_non_null(exact);
+            memcpy(exact, bytes.data, size);
+            assert_int_equal(mtf_row_decode(&shape, (mtf_span){exact, size}, &back, NULL),
+                             MTF_CORRUPT);
+            free(exact);
+        }
+        mtf_buf_put_u8(&bytes, 0);
+        assert_int_equal(mtf_row_decode(&shape, mtf_buf_span(&bytes), &back, NULL), MTF_CORRUPT);
+        bytes.data[0] = 9; /* another format */
+        assert_int_equal(mtf_row_decode(&shape, mtf_buf_span(&bytes), &back, NULL), MTF_CORRUPT);
+        mtf_row_fini(&row);
+        mtf_row_fini(&back);
+        mtf_buf_fini(&bytes);
+        mtf_buf_fini(&again);
+    }
+}
+
+static void rewards_follow_the_weights_of_the_day(void **state)
+{
+    (void)state;
+    const mtf_row_shape shape = data_shape();
+    data_session made;
+    mtf_row row = {0};
+    mtf_reward doubled;
+    mtf_err err = {0};
+    make_long(&made);
+    make_row(&made.session, 0, &row);
+    mtf_assert_ok(mtf_reward_parse(&doubled, "valid=2 watch=0", "", &err), &err);
+    mtf_assert_close(mtf_row_reward(&shape, &doubled, &row), 2 * made.signals[0][0][0].value, 1e-6,
+                     0);
+    mtf_row_fini(&row);
+}
+
+static void keys_tell_days_steps_and_parts_apart(void **state)
+{
+    (void)state;
+    data_session made;
+    uint8_t a[MTF_ROW_KEY_BYTES], b[MTF_ROW_KEY_BYTES];
+    make_long(&made);
+    mtf_row_key(&made.session, 0, a);
+    assert_int_equal(mtf_load_u32_be(a), 100);
+    mtf_row_key(&made.session, 1, b);
+    assert_memory_not_equal(a, b, sizeof a);
+    made.session.part = 1;
+    mtf_row_key(&made.session, 0, b);
+    assert_memory_not_equal(a, b, sizeof a);
+    made.session.part = 0;
+    made.session.session_id[15] ^= 1;
+    mtf_row_key(&made.session, 0, b);
+    assert_memory_not_equal(a, b, sizeof a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(inner_steps_carry_the_next_state_and_its_box),
+        cmocka_unit_test(only_a_true_end_is_done),
+        cmocka_unit_test(a_missing_box_is_the_configured_one_within_the_range),
+        cmocka_unit_test(other_dimensions_are_refused_by_field),
+        cmocka_unit_test(bytes_come_back_whole_or_not_at_all),
+        cmocka_unit_test(rewards_follow_the_weights_of_the_day),
+        cmocka_unit_test(keys_tell_days_steps_and_parts_apart),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
