@@ -1,0 +1,86 @@
+/** An activity: a gap-merged interval of one user within one cap bucket, and the records it keeps.
+ *
+ *  Invariants
+ *    - two activities of one (user, bucket) are more than a gap apart;
+ *    - records are in offset order; the first is the request that opened the activity;
+ *    - records are the first max_events distinct event ids, by offset, of all that joined.
+ *  The last one holds however activities were merged, because an id among the first n of a union is
+ *  among the first n of its own part: content is a pure function of the records that joined. */
+#ifndef MTF_SESSIONIZE_ACTIVITY_H
+#define MTF_SESSIONIZE_ACTIVITY_H
+
+#include "core/event.h"
+#include "core/pipe.h"
+
+/** A kept record. */
+typedef struct mtf_record {
+    mtf_event *event; /* owned clone */
+    uint64_t id_hash; /* XXH3-64 of the event id */
+    int64_t place_ms; /* event time; a feedback's request time */
+    int64_t offset, append_ms;
+    uint8_t *raw; /* key bytes then value bytes as they came; NULL for a request, which never
+                     leaves its session again */
+    uint32_t key_size, value_size;
+} mtf_record;
+
+/** Records in offset order with a lookup by event id. Zeroed memory is a valid empty one. */
+typedef struct mtf_records {
+    mtf_record *data;
+    uint32_t count, capacity;
+    uint32_t *slots; /* index + 1 by id hash; NULL while count is small enough to scan */
+    uint32_t slot_count;
+} mtf_records;
+
+/** No record was dropped for max_events. */
+#define MTF_NO_OVER_CAP INT64_MAX
+
+typedef struct mtf_activity mtf_activity;
+struct mtf_activity {
+    uint64_t hash;  /* of (user, bucket) */
+    int64_t bucket; /* mtf_session_bucket of every place in it */
+    int64_t start_ms, end_ms;
+    int64_t first_offset;     /* of the record that opened it */
+    int64_t w_before_ms;      /* watermark just before that record */
+    int64_t over_cap_from_ms; /* earliest place dropped for max_events, or MTF_NO_OVER_CAP */
+    mtf_records records;
+
+    /* Of the open set that holds it (open_set.h). */
+    mtf_activity *chain;
+    mtf_activity *older, *newer;
+    size_t heap_index;
+};
+
+/** What merging or adding did to records that were or would have been kept. */
+typedef struct mtf_drops {
+    int64_t duplicates, over_cap;
+} mtf_drops;
+
+/** The user of an activity that holds its opening record; borrowed from it. */
+static inline mtf_str mtf_activity_user(const mtf_activity *activity)
+{
+    return activity->records.data[0].event->user_id;
+}
+
+/** Makes a record of a message: clones the event, keeps key and value where they may be needed.
+ *  MTF_NOMEM. */
+mtf_status mtf_record_init(mtf_record *record, const mtf_message *message, const mtf_event *event,
+                           int64_t place_ms, mtf_err *err) MTF_NODISCARD;
+void mtf_record_fini(mtf_record *record);
+
+/** An activity of one place, without records yet; NULL when out of memory. */
+mtf_activity *mtf_activity_new(uint64_t hash, int64_t bucket, int64_t place_ms, int64_t offset,
+                               int64_t w_before_ms);
+void mtf_activity_free(mtf_activity *activity);
+
+bool mtf_activity_has(const mtf_activity *activity, mtf_str event_id);
+/** Appends a record whose id is not there yet; it is the activity's on MTF_OK. MTF_NOMEM. */
+mtf_status mtf_activity_append(mtf_activity *activity, const mtf_record *record,
+                               mtf_err *err) MTF_NODISCARD;
+/** Notes that a record at place_ms joined but is over the cap. */
+void mtf_activity_drop_over_cap(mtf_activity *activity, int64_t place_ms);
+/** Merges `other` in: its interval, and its records by offset. Frees `other` in every case.
+ *  MTF_NOMEM leaves the activity as it was. */
+mtf_status mtf_activity_absorb(mtf_activity *activity, mtf_activity *other, uint32_t max_events,
+                               mtf_drops *drops, mtf_err *err) MTF_NODISCARD;
+
+#endif

@@ -1,0 +1,281 @@
+#include "sessionize/loop.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "sessionize/stage.h"
+
+/** A drained source's last commit is tried so often. */
+#define LAST_COMMIT_TRIES 3
+#define POLL_MS           100
+
+mtf_sessionize_config mtf_sessionize_config_of(const mtf_settings *settings)
+{
+    return (mtf_sessionize_config){
+        .machine = {.gap_ms = settings->sessionize_gap_ms,
+                    .grace_ms = settings->sessionize_grace_ms,
+                    .out_of_orderness_ms = settings->sessionize_out_of_orderness_ms,
+                    .max_future_ms = settings->sessionize_max_future_ms,
+                    .max_duration_ms = settings->sessionize_max_duration_ms,
+                    .max_events = (uint32_t)settings->sessionize_max_events},
+        .aggregators = settings->sessionize_aggregators,
+        .decoder = "",
+        .sessions_topic = settings->topics_sessions,
+        .late_topic = settings->topics_late,
+        .dead_letter_topic = settings->topics_dead_letter,
+        .idle_timeout_ms = settings->sessionize_idle_timeout_ms,
+        .commit_interval_ms = settings->sessionize_commit_interval_ms,
+        .errors_max_consecutive = settings->errors_max_consecutive,
+    };
+}
+
+static void read_clock(mtf_sessionize *stage)
+{
+    stage->now_ms = stage->config.now_ms ? stage->config.now_ms(stage->config.now_arg)
+                                         : mtf_clock_mono_ns() / 1000000;
+}
+
+mtf_status mtf_sessionize_open(const mtf_sessionize_config *config, mtf_source *source,
+                               mtf_sink *sink, const mtf_event_decoder *decoder,
+                               mtf_session_encode_fn encode, mtf_sessionize **stage, mtf_err *err)
+{
+    *stage = NULL;
+    mtf_sessionize *made = calloc(1, sizeof *made);
+    if (!made) return mtf_fail(err, MTF_NOMEM, "no memory for the sessionize stage");
+    made->config = *config;
+    made->source = source;
+    made->sink = sink;
+    made->decoder = *decoder;
+    made->encode = encode;
+    read_clock(made);
+    made->commit_due_ms = made->now_ms + config->commit_interval_ms;
+    const mtf_status status = mtf_aggregators_init(&made->aggregators, config->aggregators, err);
+    if (status != MTF_OK) {
+        mtf_sessionize_close(made);
+        return status;
+    }
+    made->function =
+        mtf_machine_function(&config->machine, made->aggregators.canonical, config->decoder);
+    *stage = made;
+    return MTF_OK;
+}
+
+void mtf_sessionize_close(mtf_sessionize *stage)
+{
+    if (!stage) return;
+    for (uint32_t i = 0; i < stage->partition_count; i++) {
+        mtf_machine_free(stage->partitions[i]->machine);
+        free(stage->partitions[i]);
+    }
+    free(stage->partitions);
+    free(stage->positions);
+    mtf_aggregators_fini(&stage->aggregators);
+    mtf_arena_fini(&stage->decoded);
+    mtf_arena_fini(&stage->emitted);
+    mtf_buf_fini(&stage->scratch);
+    free(stage);
+}
+
+const mtf_sessionize_counters *mtf_sessionize_count(const mtf_sessionize *stage)
+{
+    return &stage->counters;
+}
+
+static uint32_t index_of(const mtf_sessionize *stage, int32_t id)
+{
+    uint32_t i = 0;
+    while (i < stage->partition_count && stage->partitions[i]->id != id) i++;
+    return i;
+}
+
+mtf_partition *mtf_stage_find(const mtf_sessionize *stage, int32_t id)
+{
+    const uint32_t i = index_of(stage, id);
+    return i < stage->partition_count ? stage->partitions[i] : NULL;
+}
+
+/** A new partition, pending. */
+static mtf_status add_partition(mtf_sessionize *stage, const mtf_input *input, mtf_err *err)
+{
+    MTF_ASSERT(!mtf_stage_find(stage, input->partition));
+    if (stage->partition_count == stage->partition_capacity) {
+        const uint32_t capacity = stage->partition_capacity ? 2 * stage->partition_capacity : 8;
+        mtf_partition **partitions = realloc(stage->partitions, sizeof(mtf_partition *) * capacity);
+        if (partitions) stage->partitions = partitions;
+        mtf_position *positions = realloc(stage->positions, sizeof *positions * capacity);
+        if (positions) stage->positions = positions;
+        if (!partitions || !positions)
+            return mtf_fail(err, MTF_NOMEM, "no memory for %" PRIu32 " partitions", capacity);
+        stage->partition_capacity = capacity;
+    }
+    mtf_partition *partition = calloc(1, sizeof *partition);
+    if (!partition) return mtf_fail(err, MTF_NOMEM, "no memory for a partition");
+    partition->stage = stage;
+    partition->id = input->partition;
+    partition->pending = true;
+    partition->committed_offset = input->committed_offset;
+    snprintf(partition->committed, sizeof partition->committed, "%s", input->metadata);
+    stage->partitions[stage->partition_count++] = partition;
+    return MTF_OK;
+}
+
+static void remove_partition(mtf_sessionize *stage, int32_t id)
+{
+    const uint32_t i = index_of(stage, id);
+    if (i == stage->partition_count) return;
+    mtf_partition_drop(stage->partitions[i]);
+    free(stage->partitions[i]);
+    stage->partitions[i] = stage->partitions[--stage->partition_count];
+}
+
+static mtf_status on_input(mtf_sessionize *stage, const mtf_input *input, mtf_err *err)
+{
+    mtf_partition *partition = mtf_stage_find(stage, input->partition);
+    mtf_status status = MTF_OK;
+    switch (input->kind) {
+    case MTF_INPUT_MESSAGE:
+        return mtf_stage_take(stage, &input->message, err);
+    case MTF_INPUT_ASSIGN:
+        return add_partition(stage, input, err);
+    case MTF_INPUT_REVOKE:
+        status = mtf_sessionize_commit(stage, err);
+        remove_partition(stage, input->partition);
+        return status == MTF_AGAIN ? MTF_OK : status; /* whoever has it next reads it again */
+    case MTF_INPUT_LOST:
+        if (!mtf_stage_is_clean(stage)) {
+            /* What the partition put out stands in the same unit as the others' output. */
+            const mtf_err why = {.msg = "a partition was lost"};
+            status = mtf_stage_give_up(stage, &why, err);
+        }
+        remove_partition(stage, input->partition);
+        return status;
+    case MTF_INPUT_END:
+        if (partition && partition->machine) {
+            if (partition->machine->replaying) mtf_partition_go_live(partition);
+            partition->at_end = true;
+        }
+        return MTF_OK;
+    }
+    return MTF_OK;
+}
+
+static mtf_status start_pending(mtf_sessionize *stage, mtf_err *err)
+{
+    for (uint32_t i = 0; i < stage->partition_count; i++) {
+        if (!stage->partitions[i]->pending) continue;
+        const mtf_status status = mtf_partition_start(stage->partitions[i], err);
+        if (status != MTF_OK && status != MTF_AGAIN) return status;
+    }
+    return MTF_OK;
+}
+
+static mtf_status jump(mtf_partition *partition, int64_t watermark_ms, mtf_err *err)
+{
+    mtf_sessionize *stage = partition->stage;
+    if (!mtf_machine_can_jump(partition->machine, watermark_ms)) {
+        mtf_counter_add(&stage->counters.values[MTF_SESSIONIZE_JUMPS_REFUSED], 1);
+        return MTF_OK;
+    }
+    stage->tally[MTF_SESSIONIZE_JUMPS]++;
+    partition->dirty = true;
+    return mtf_machine_jump(partition->machine, watermark_ms, err);
+}
+
+/** Rule 6: a partition that is quiet at its end moves its watermark by the time that passed; only
+ *  where that closes something, since nothing else would show. */
+static mtf_status jump_idle(mtf_sessionize *stage, mtf_err *err)
+{
+    for (uint32_t i = 0; i < stage->partition_count; i++) {
+        mtf_partition *partition = stage->partitions[i];
+        const int64_t quiet_ms = stage->now_ms - partition->quiet_since_ms;
+        if (!mtf_partition_is_live(partition) || !partition->at_end ||
+            stage->config.idle_timeout_ms == 0 || quiet_ms < stage->config.idle_timeout_ms)
+            continue;
+        const int64_t watermark_ms = partition->quiet_watermark_ms + quiet_ms;
+        if (mtf_machine_due_ms(partition->machine) > watermark_ms) continue;
+        const mtf_status status = jump(partition, watermark_ms, err);
+        if (status != MTF_OK) return status;
+    }
+    return MTF_OK;
+}
+
+/** Idle jumps and a commit, when it is time. */
+static mtf_status tick(mtf_sessionize *stage, mtf_err *err)
+{
+    if (stage->now_ms < stage->commit_due_ms) return MTF_OK;
+    stage->commit_due_ms = stage->now_ms + stage->config.commit_interval_ms;
+    mtf_err why = {0};
+    const mtf_status status = jump_idle(stage, &why);
+    return status == MTF_OK ? mtf_sessionize_commit(stage, err)
+                            : mtf_stage_settle(stage, status, &why, err);
+}
+
+mtf_status mtf_sessionize_step(mtf_sessionize *stage, int timeout_ms, mtf_err *err)
+{
+    mtf_source *source = stage->source;
+    mtf_input input;
+    mtf_err why = {0};
+    const mtf_status polled = source->poll(source->self, timeout_ms, &input, &why);
+    mtf_status status = MTF_OK;
+    read_clock(stage);
+    if (polled == MTF_OK) {
+        status = on_input(stage, &input, &why);
+        status = mtf_stage_settle(stage, status, &why, &why);
+    } else if (polled != MTF_AGAIN) {
+        status = polled;
+    }
+    if (status == MTF_OK) status = tick(stage, &why);
+    if (status == MTF_AGAIN) status = MTF_OK; /* the unit was given up: read again */
+    /* A partition that is going away is told in a row, before anything is started in vain. */
+    const bool leaving =
+        polled == MTF_OK && (input.kind == MTF_INPUT_LOST || input.kind == MTF_INPUT_REVOKE);
+    if (status == MTF_OK && !leaving) status = start_pending(stage, &why);
+    if (status != MTF_OK && err) *err = why;
+    return status;
+}
+
+/** The end of a drained source: everything read is committed, and closed if so configured. */
+static mtf_status finish(mtf_sessionize *stage, mtf_err *err)
+{
+    mtf_status status = MTF_OK;
+    mtf_err why = {0};
+    for (uint32_t i = 0; i < stage->partition_count && status == MTF_OK; i++) {
+        mtf_partition *partition = stage->partitions[i];
+        if (!partition->machine) continue;
+        if (partition->machine->replaying) mtf_partition_go_live(partition);
+        if (!stage->config.close_at_end) continue;
+        const int64_t done_ms = mtf_machine_done_ms(partition->machine);
+        if (done_ms != MTF_WATERMARK_NONE) status = jump(partition, done_ms, &why);
+    }
+    return status == MTF_OK ? mtf_sessionize_commit(stage, err)
+                            : mtf_stage_settle(stage, status, &why, err);
+}
+
+static void abandon(mtf_sessionize *stage)
+{
+    if (stage->begun && stage->sink->abort(stage->sink->self, NULL) != MTF_OK)
+        mtf_log_line(stage->config.log, MTF_LOG_WARN, "sessionize.abort",
+                     "reason=\"and the abort failed too\"");
+    stage->begun = false;
+}
+
+mtf_status mtf_sessionize_run(mtf_sessionize *stage, const atomic_bool *stop, mtf_err *err)
+{
+    mtf_status status = MTF_OK;
+    int tries = 0;
+    while (status == MTF_OK && !atomic_load(stop)) {
+        status = mtf_sessionize_step(stage, POLL_MS, err);
+        if (status != MTF_CLOSED) continue;
+        status = finish(stage, err);
+        if (status == MTF_OK) return MTF_OK;
+        if (status == MTF_AGAIN && ++tries < LAST_COMMIT_TRIES) status = start_pending(stage, err);
+    }
+    if (status == MTF_OK) {
+        status = mtf_sessionize_commit(stage, err);
+        if (status == MTF_AGAIN) return MTF_OK; /* told in the log; the next start reads it again */
+    }
+    if (status != MTF_OK) abandon(stage);
+    return status;
+}

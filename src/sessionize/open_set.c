@@ -1,0 +1,133 @@
+#include "sessionize/open_set.h"
+
+#include <stdlib.h>
+
+#define CHAINS_MIN 64u
+#define HEAP_MIN   64u
+
+void mtf_open_set_fini(mtf_open_set *set)
+{
+    for (size_t i = 0; i < set->count; i++) mtf_activity_free(set->heap[i].activity);
+    free(set->chains);
+    free(set->heap);
+    *set = (mtf_open_set){0};
+}
+
+static bool sooner(const mtf_open_end *a, const mtf_open_end *b)
+{
+    return a->end_ms < b->end_ms || (a->end_ms == b->end_ms && a->first_offset < b->first_offset);
+}
+
+static void heap_put(mtf_open_set *set, size_t at, mtf_open_end end)
+{
+    set->heap[at] = end;
+    end.activity->heap_index = at;
+}
+
+static void heap_up(mtf_open_set *set, size_t at, mtf_open_end end)
+{
+    while (at > 0 && sooner(&end, &set->heap[(at - 1) / 2])) {
+        heap_put(set, at, set->heap[(at - 1) / 2]);
+        at = (at - 1) / 2;
+    }
+    heap_put(set, at, end);
+}
+
+static void heap_down(mtf_open_set *set, size_t at, mtf_open_end end)
+{
+    for (size_t child = 2 * at + 1; child < set->count; child = 2 * at + 1) {
+        if (child + 1 < set->count && sooner(&set->heap[child + 1], &set->heap[child])) child++;
+        if (!sooner(&set->heap[child], &end)) break;
+        heap_put(set, at, set->heap[child]);
+        at = child;
+    }
+    heap_put(set, at, end);
+}
+
+static mtf_activity **chain_of(const mtf_open_set *set, uint64_t hash)
+{
+    return &set->chains[hash & (set->chain_count - 1)];
+}
+
+/** Keeps the table at most one activity a chain on average. */
+static bool chains_grow(mtf_open_set *set)
+{
+    if (set->count < set->chain_count) return true;
+    mtf_open_set grown = *set;
+    grown.chain_count = set->chain_count ? 2 * set->chain_count : CHAINS_MIN;
+    grown.chains = calloc(grown.chain_count, sizeof(mtf_activity *));
+    if (!grown.chains) return false;
+    for (mtf_activity *a = set->oldest; a; a = a->newer) {
+        mtf_activity **chain = chain_of(&grown, a->hash);
+        a->chain = *chain;
+        *chain = a;
+    }
+    free(set->chains);
+    *set = grown;
+    return true;
+}
+
+static bool heap_grow(mtf_open_set *set)
+{
+    if (set->count < set->heap_capacity) return true;
+    const size_t capacity = set->heap_capacity ? 2 * set->heap_capacity : HEAP_MIN;
+    mtf_open_end *heap = realloc(set->heap, sizeof *heap * capacity);
+    if (!heap) return false;
+    set->heap = heap;
+    set->heap_capacity = capacity;
+    return true;
+}
+
+mtf_status mtf_open_set_add(mtf_open_set *set, mtf_activity *activity, mtf_err *err)
+{
+    MTF_ASSERT(!set->newest || set->newest->first_offset < activity->first_offset);
+    if (!chains_grow(set) || !heap_grow(set))
+        return mtf_fail(err, MTF_NOMEM, "no memory for open session %zu", set->count);
+    mtf_activity **chain = chain_of(set, activity->hash);
+    activity->chain = *chain;
+    *chain = activity;
+
+    activity->older = set->newest;
+    activity->newer = NULL;
+    *(set->newest ? &set->newest->newer : &set->oldest) = activity;
+    set->newest = activity;
+
+    set->count++;
+    heap_up(set, set->count - 1,
+            (mtf_open_end){activity->end_ms, activity->first_offset, activity});
+    return MTF_OK;
+}
+
+void mtf_open_set_remove(mtf_open_set *set, mtf_activity *activity)
+{
+    mtf_activity **link = chain_of(set, activity->hash);
+    while (*link != activity) link = &(*link)->chain;
+    *link = activity->chain;
+
+    *(activity->older ? &activity->older->newer : &set->oldest) = activity->newer;
+    *(activity->newer ? &activity->newer->older : &set->newest) = activity->older;
+
+    const size_t at = activity->heap_index;
+    const mtf_open_end last = set->heap[--set->count];
+    if (last.activity == activity) return;
+    if (at > 0 && sooner(&last, &set->heap[(at - 1) / 2]))
+        heap_up(set, at, last);
+    else
+        heap_down(set, at, last);
+}
+
+mtf_activity *mtf_open_set_chain(const mtf_open_set *set, uint64_t hash)
+{
+    return set->chain_count ? *chain_of(set, hash) : NULL;
+}
+
+mtf_activity *mtf_open_set_before(mtf_open_set *set, int64_t limit_ms)
+{
+    while (set->count && set->heap[0].end_ms < limit_ms) {
+        mtf_open_end top = set->heap[0];
+        if (top.end_ms == top.activity->end_ms) return top.activity;
+        top.end_ms = top.activity->end_ms;
+        heap_down(set, 0, top);
+    }
+    return NULL;
+}

@@ -1,0 +1,130 @@
+#include "sessionize/stage.h"
+
+#include <inttypes.h>
+
+/** How the way out is told wherever a commit cannot be used. */
+#define REMEDY                                                                                     \
+    "; run with the settings it was made under, or start clean at its offset: "                    \
+    "sessions that are open there are lost"
+
+/** Where the last commit says to start. */
+static mtf_status committed_place(const mtf_partition *partition, int64_t first, mtf_place *place,
+                                  mtf_err *err)
+{
+    const mtf_sessionize *stage = partition->stage;
+    const int64_t committed = partition->committed_offset;
+    uint64_t function = 0;
+    mtf_err why;
+    *place = mtf_place_clean(committed < 0 ? first : committed);
+    if (committed < 0 || !partition->committed[0]) return MTF_OK; /* new, or an operator's reset */
+
+    mtf_place found;
+    mtf_status status = mtf_place_parse(partition->committed, &found, &function, &why);
+    if (status == MTF_OK && found.next_offset != committed)
+        status =
+            mtf_fail(&why, MTF_INVALID, "its metadata is of offset %" PRId64, found.next_offset);
+    if (status == MTF_OK && function != stage->function)
+        status = mtf_fail(&why, MTF_INVALID,
+                          "it was made under other session settings or another version "
+                          "(%016" PRIx64 ", ours %016" PRIx64 ")",
+                          function, stage->function);
+    if (status == MTF_OK) {
+        *place = found;
+        return MTF_OK;
+    }
+    if (!stage->config.accept_function)
+        return mtf_fail(err, MTF_INVALID,
+                        "partition %" PRId32 ", commit at offset %" PRId64 ": %s" REMEDY,
+                        partition->id, committed, why.msg);
+    mtf_log_line(stage->config.log, MTF_LOG_WARN, "sessionize.start_clean",
+                 "partition=%" PRId32 " offset=%" PRId64 " reason=\"%s\"", partition->id, committed,
+                 why.msg);
+    return MTF_OK;
+}
+
+/** Notes what of [safe, next) and after is no longer in the log. */
+static void note_losses(mtf_partition *partition, const mtf_place *place, int64_t first)
+{
+    mtf_sessionize *stage = partition->stage;
+    if (first <= place->safe_offset) return;
+    mtf_counter_add(&stage->counters.values[MTF_SESSIONIZE_HEADS_LOST], 1);
+    if (first > place->next_offset)
+        mtf_counter_add(&stage->counters.values[MTF_SESSIONIZE_OFFSETS_LOST],
+                        first - place->next_offset);
+    mtf_log_line(stage->config.log, MTF_LOG_ERROR, "sessionize.head_lost",
+                 "partition=%" PRId32 " safe=%" PRId64 " next=%" PRId64 " log_start=%" PRId64
+                 " remedy=\"retention of the input must exceed max_duration + gap + grace + "
+                 "downtime\"",
+                 partition->id, place->safe_offset, place->next_offset, first);
+}
+
+static void became_live(mtf_partition *partition)
+{
+    mtf_sessionize *stage = partition->stage;
+    partition->quiet_since_ms = stage->now_ms;
+    partition->quiet_watermark_ms = partition->machine->watermark_ms;
+    stage->tally[MTF_SESSIONIZE_RESTORED] += partition->machine->kept;
+    partition->dirty = partition->machine->kept > 0;
+}
+
+mtf_status mtf_partition_start(mtf_partition *partition, mtf_err *err)
+{
+    mtf_sessionize *stage = partition->stage;
+    mtf_source *source = stage->source;
+    const mtf_machine_output output = {partition, mtf_partition_closed};
+    int64_t first = 0, end = 0;
+    mtf_place place;
+    MTF_ASSERT(partition->pending && !partition->machine);
+    mtf_status status = source->range(source->self, partition->id, &first, &end, err);
+    if (status == MTF_OK) status = committed_place(partition, first, &place, err);
+    if (status != MTF_OK) return status;
+    if (place.next_offset > end)
+        return mtf_fail(err, MTF_CORRUPT,
+                        "partition %" PRId32 ": the commit is at offset %" PRId64
+                        ", the log ends at %" PRId64 ": it was cut short or made anew; reset the "
+                        "group's offset where reading shall go on",
+                        partition->id, place.next_offset, end);
+    const int64_t offset = first > place.safe_offset ? first : place.safe_offset;
+    partition->machine = mtf_machine_new(&stage->config.machine, &output, &place, offset);
+    if (!partition->machine) return mtf_fail(err, MTF_NOMEM, "no memory for a partition's state");
+    status = source->start(source->self, partition->id, offset, err);
+    if (status != MTF_OK) {
+        mtf_machine_free(partition->machine);
+        partition->machine = NULL;
+        return status;
+    }
+    note_losses(partition, &place, first);
+    partition->pending = partition->fed = partition->at_end = false;
+    mtf_log_line(stage->config.log, MTF_LOG_INFO, "sessionize.start",
+                 "partition=%" PRId32 " offset=%" PRId64 " live=%" PRId64, partition->id, offset,
+                 place.next_offset);
+    if (!partition->machine->replaying) became_live(partition);
+    return MTF_OK;
+}
+
+void mtf_partition_go_live(mtf_partition *partition)
+{
+    mtf_sessionize *stage = partition->stage;
+    const int64_t expected_ms = partition->machine->live_watermark_ms;
+    if (!mtf_machine_go_live(partition->machine)) {
+        mtf_counter_add(&stage->counters.values[MTF_SESSIONIZE_MISMATCHES], 1);
+        mtf_log_line(stage->config.log, MTF_LOG_WARN, "sessionize.replay_mismatch",
+                     "partition=%" PRId32 " offset=%" PRId64 " watermark_ms=%" PRId64
+                     " committed_ms=%" PRId64,
+                     partition->id, partition->machine->next_offset,
+                     partition->machine->watermark_ms, expected_ms);
+    }
+    became_live(partition);
+}
+
+void mtf_partition_drop(mtf_partition *partition)
+{
+    mtf_counter *counters = partition->stage->counters.values;
+    mtf_counter_add(&counters[MTF_SESSIONIZE_RELEASED], partition->held);
+    mtf_counter_add(&counters[MTF_SESSIONIZE_HELD], -partition->held);
+    mtf_counter_add(&counters[MTF_SESSIONIZE_OPEN], -partition->open);
+    partition->held = partition->open = 0;
+    mtf_machine_free(partition->machine);
+    partition->machine = NULL;
+    partition->dirty = partition->at_end = false;
+}

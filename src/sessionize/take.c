@@ -1,0 +1,141 @@
+/** What the stage does with one record, in a replay and live. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "sessionize/aside.h"
+#include "sessionize/stage.h"
+
+/** The decoder's reason, which opens its words. */
+static mtf_sessionize_counter counter_of(const mtf_err *why)
+{
+    const size_t size = strcspn(why->msg, ":");
+    const mtf_str reason = {why->msg, (uint32_t)size};
+    if (mtf_str_is(reason, "unknown_schema")) return MTF_SESSIONIZE_DEAD_UNKNOWN_SCHEMA;
+    if (mtf_str_is(reason, "schema")) return MTF_SESSIONIZE_DEAD_SCHEMA;
+    if (mtf_str_is(reason, "invalid")) return MTF_SESSIONIZE_DEAD_INVALID;
+    return MTF_SESSIONIZE_DEAD_DECODE;
+}
+
+static mtf_status decode(mtf_sessionize *stage, const mtf_message *message, mtf_event *event,
+                         mtf_err *why)
+{
+    mtf_arena_reset(&stage->decoded);
+    const mtf_status status =
+        stage->decoder.decode(stage->decoder.self, message->value, &stage->decoded, event, why);
+    if (status == MTF_OK && event->user_id.size > MTF_KEY_BYTES_MAX)
+        return mtf_fail(why, MTF_SKIP, "invalid: user_id: longer than %d bytes", MTF_KEY_BYTES_MAX);
+    return status;
+}
+
+/** A record that was seen before: only the machine sees it again. */
+static mtf_status replay(mtf_partition *partition, const mtf_message *message, mtf_err *err)
+{
+    mtf_sessionize *stage = partition->stage;
+    mtf_machine *machine = partition->machine;
+    mtf_event event;
+    mtf_fate fate;
+    mtf_err why = {0};
+    mtf_counter_add(&stage->counters.values[MTF_SESSIONIZE_REPLAYED], 1);
+    mtf_status status = decode(stage, message, &event, &why);
+    if (status == MTF_OK) {
+        status = mtf_machine_record(machine, message, &event, &fate, err);
+    } else if (status == MTF_SKIP) {
+        mtf_machine_skip(machine, message->offset);
+        status = MTF_OK;
+    } else if (err) {
+        *err = why;
+    }
+    if (status == MTF_OK && machine->next_offset == machine->live_offset)
+        mtf_partition_go_live(partition);
+    return status;
+}
+
+static mtf_status bad_record(mtf_partition *partition, const mtf_message *message,
+                             const mtf_err *why, mtf_err *err)
+{
+    mtf_sessionize *stage = partition->stage;
+    const int64_t limit = stage->config.errors_max_consecutive;
+    mtf_machine_skip(partition->machine, message->offset);
+    if (++stage->bad_in_a_row >= limit && limit > 0)
+        return mtf_fail(err, MTF_CORRUPT,
+                        "%" PRId64 " bad records in a row, the last at partition %" PRId32
+                        " offset %" PRId64 ": %.200s; mend the producer or the schemas, or raise "
+                        "errors.max_consecutive",
+                        stage->bad_in_a_row, message->partition, message->offset, why->msg);
+    return mtf_stage_dead(stage, counter_of(why), message, "decode", why->msg, err);
+}
+
+/** Where a record goes that the machine did not keep. */
+static mtf_status follow_fate(mtf_sessionize *stage, mtf_fate fate, const mtf_message *message,
+                              mtf_str user, mtf_err *err)
+{
+    switch (fate) {
+    case MTF_FATE_LATE:
+        return mtf_stage_late(stage, MTF_SESSIONIZE_LATE, message, user, err);
+    case MTF_FATE_NO_REQUEST:
+        return mtf_stage_late(stage, MTF_SESSIONIZE_LATE_NO_REQUEST, message, user, err);
+    case MTF_FATE_FUTURE:
+        return mtf_stage_dead(stage, MTF_SESSIONIZE_DEAD_FUTURE, message, "sessionize", NULL, err);
+    case MTF_FATE_TIME_RANGE:
+        return mtf_stage_dead(stage, MTF_SESSIONIZE_DEAD_INVALID, message, "sessionize",
+                              "invalid: a time no clock gives", err);
+    case MTF_FATE_KEPT:
+    case MTF_FATE_DUPLICATE:
+    case MTF_FATE_OVER_CAP:
+        break;
+    }
+    return MTF_OK;
+}
+
+static mtf_status take_live(mtf_partition *partition, const mtf_message *message, mtf_err *err)
+{
+    mtf_sessionize *stage = partition->stage;
+    mtf_machine *machine = partition->machine;
+    mtf_event event;
+    mtf_fate fate = MTF_FATE_KEPT;
+    mtf_err why = {0};
+    stage->tally[MTF_SESSIONIZE_IN]++;
+    partition->dirty = true;
+    mtf_status status = decode(stage, message, &event, &why);
+    if (status == MTF_SKIP) {
+        status = bad_record(partition, message, &why, err);
+    } else if (status == MTF_OK) {
+        stage->bad_in_a_row = 0;
+        status = mtf_machine_record(machine, message, &event, &fate, err);
+        if (status == MTF_OK) status = follow_fate(stage, fate, message, event.user_id, err);
+        stage->tally[MTF_SESSIONIZE_DUPLICATES] += machine->drops.duplicates;
+        stage->tally[MTF_SESSIONIZE_OVER_CAP] += machine->drops.over_cap;
+        machine->drops = (mtf_drops){0};
+    } else if (err) {
+        *err = why;
+    }
+    partition->at_end = false;
+    partition->quiet_since_ms = stage->now_ms;
+    partition->quiet_watermark_ms = machine->watermark_ms;
+    return status;
+}
+
+mtf_status mtf_stage_take(mtf_sessionize *stage, const mtf_message *message, mtf_err *err)
+{
+    mtf_partition *partition = mtf_stage_find(stage, message->partition);
+    if (!partition || !partition->machine) return MTF_OK; /* to be read again, or no longer ours */
+    mtf_machine *machine = partition->machine;
+    if (message->offset < machine->next_offset)
+        return mtf_fail(err, MTF_CORRUPT,
+                        "partition %" PRId32 ": offset %" PRId64 " came where %" PRId64
+                        " or later was to come",
+                        message->partition, message->offset, machine->next_offset);
+    if (!stage->topic[0])
+        snprintf(stage->topic, sizeof stage->topic, "%.*s", (int)message->topic.size,
+                 message->topic.data);
+    if (machine->replaying && !partition->fed && message->offset > machine->next_offset) {
+        /* S was the offset of a record: retention was faster than our question for it. */
+        machine->headless_ms = MTF_HEADLESS_OPEN;
+        mtf_counter_add(&stage->counters.values[MTF_SESSIONIZE_HEADS_LOST], 1);
+    }
+    partition->fed = true;
+    if (machine->replaying && message->offset >= machine->live_offset)
+        mtf_partition_go_live(partition);
+    return machine->replaying ? replay(partition, message, err)
+                              : take_live(partition, message, err);
+}

@@ -1,0 +1,907 @@
+/** Goal: the stage keeps its word to source and sink: exactly the right output whatever crashes,
+ *  aborts, rebalances or has left the log, every record accounted for, and clear words where it
+ *  stops. Method: a broker in memory with atomic units (memory.c); first random logs under random
+ *  faults against the same logs without any, then each situation alone. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "memory.h"
+#include "sessionize/loop.h"
+
+#define SEED 1
+
+struct bench {
+    struct memory memory;
+    mtf_event_decoder decoder;
+    mtf_sessionize_config config;
+    mtf_sessionize *stage;
+    int64_t now_ms;
+    mtf_err err;
+};
+
+static int64_t clock_of(void *arg)
+{
+    return *(int64_t *)arg;
+}
+
+static void open_stage(struct bench *b)
+{
+    b->decoder = memory_decoder();
+    b->config.now_arg = &b->now_ms;
+    assert_int_equal(mtf_sessionize_open(&b->config, &b->memory.source, &b->memory.sink,
+                                         &b->decoder, memory_encode, &b->stage, &b->err),
+                     MTF_OK);
+}
+
+static void init(struct bench *b)
+{
+    memset(b, 0, sizeof *b);
+    memory_init(&b->memory);
+    b->config = (mtf_sessionize_config){
+        .machine = stream_config(),
+        .aggregators = STREAM_AGGREGATORS,
+        .decoder = "samples",
+        .sessions_topic = "sessions",
+        .late_topic = "late",
+        .dead_letter_topic = "dead",
+        .commit_interval_ms = 1000,
+        .now_ms = clock_of,
+    };
+    b->config.machine.max_duration_ms = INT64_C(1) << 40;
+    open_stage(b);
+}
+
+static void fini(struct bench *b)
+{
+    mtf_sessionize_close(b->stage);
+    memory_fini(&b->memory);
+}
+
+/** The process dies and comes back. */
+static void crash(struct bench *b)
+{
+    mtf_sessionize_close(b->stage);
+    memory_crash(&b->memory);
+    open_stage(b);
+}
+
+static int64_t count(const struct bench *b, mtf_sessionize_counter counter)
+{
+    return mtf_sessionize_get(mtf_sessionize_count(b->stage), counter);
+}
+
+/** Steps until the source has nothing new; nothing is ever out of balance. */
+static void settle(struct bench *b)
+{
+    for (int i = 0; i < 2000; i++) {
+        assert_int_equal(mtf_sessionize_step(b->stage, 0, &b->err), MTF_OK);
+        assert_int_equal(mtf_sessionize_imbalance(mtf_sessionize_count(b->stage)), 0);
+        bool quiet = b->memory.control_count == 0;
+        for (int p = 0; p < MEMORY_PARTITIONS; p++) {
+            const struct memory_partition *part = &b->memory.partitions[p];
+            quiet = quiet && (!part->assigned || (part->started && part->told_end));
+        }
+        if (quiet) return;
+    }
+    fail_msg("the stage does not settle");
+}
+
+/** Settles, then commits. */
+static void settle_and_commit(struct bench *b)
+{
+    settle(b);
+    assert_int_equal(mtf_sessionize_commit(b->stage, &b->err), MTF_OK);
+    assert_int_equal(mtf_sessionize_imbalance(mtf_sessionize_count(b->stage)), 0);
+}
+
+static void assign(struct bench *b, int partition)
+{
+    memory_control(&b->memory, MTF_INPUT_ASSIGN, partition);
+}
+
+static void produce(struct bench *b, int partition, mtf_event_kind kind, const char *user,
+                    const char *id, int64_t time_ms)
+{
+    struct sample s = {.kind = kind, .time_ms = time_ms, .append_ms = time_ms};
+    snprintf(s.user, sizeof s.user, "%s", user);
+    snprintf(s.id, sizeof s.id, "%s", id);
+    memory_append_sample(&b->memory, partition, &s);
+}
+
+static void request(struct bench *b, const char *user, const char *id, int64_t time_ms)
+{
+    produce(b, 0, MTF_EVENT_REQUEST, user, id, time_ms);
+}
+
+static int lines_with(struct bench *b, const char *words)
+{
+    int found = 0;
+    for (const char *at = memory_out(&b->memory); at && (at = strstr(at, words)); at++) found++;
+    return found;
+}
+
+/* ---- random faults ---- */
+
+/** The lines of one partition's users, in order. */
+static void lines_of(struct memory *memory, int partition, mtf_buf *lines)
+{
+    mtf_buf_clear(lines);
+    for (const char *at = memory_out(memory); at && *at;) {
+        const char *end = strchr(at, '\n');
+        const char *key = strchr(at, ' ') + 1;
+        const char *from = strstr(at, "__mtf.errors.partition=");
+        const int of =
+            from && from < end ? from[strlen("__mtf.errors.partition=")] - '0' : (key[1] - '0') / 3;
+        if (of == partition) mtf_buf_put(lines, at, (size_t)(end + 1 - at));
+        at = end + 1;
+    }
+}
+
+static void run_to_the_end(struct bench *b)
+{
+    atomic_bool stop = false;
+    b->memory.finite = true;
+    assert_int_equal(mtf_sessionize_run(b->stage, &stop, &b->err), MTF_OK);
+    assert_int_equal(mtf_sessionize_imbalance(mtf_sessionize_count(b->stage)), 0);
+    assert_int_equal(count(b, MTF_SESSIONIZE_HELD), 0); /* all is closed */
+    assert_int_equal(count(b, MTF_SESSIONIZE_OPEN), 0);
+}
+
+static void random_fault(struct bench *b, mtf_rng *rng)
+{
+    struct memory *m = &b->memory;
+    const int partition = (int)mtf_rng_below(rng, MEMORY_PARTITIONS);
+    const bool assigned = m->partitions[partition].assigned && m->control_count == 0;
+    switch (mtf_rng_below(rng, 60)) {
+    case 0:
+        crash(b);
+        break;
+    case 1:
+        m->fail_status = MTF_AGAIN;
+        m->fail_put = 1 + (int64_t)mtf_rng_below(rng, 3);
+        break;
+    case 2:
+        m->fail_status = MTF_AGAIN;
+        m->fail_commit = 1;
+        break;
+    case 3:
+        if (assigned) memory_control(m, MTF_INPUT_REVOKE, partition);
+        break;
+    case 4:
+        if (assigned) memory_control(m, MTF_INPUT_LOST, partition);
+        break;
+    case 5:
+        m->range_again = 2;
+        break;
+    case 6:
+    case 7:
+    case 8:
+    case 9:
+        b->now_ms += b->config.commit_interval_ms;
+        break;
+    default:
+        break;
+    }
+    for (int p = 0; p < MEMORY_PARTITIONS; p++)
+        if (!m->partitions[p].assigned && m->control_count < 8 && mtf_rng_below(rng, 4) == 0) {
+            bool queued = false;
+            for (int i = 0; i < m->control_count; i++)
+                queued = queued || m->control[i].partition == p;
+            if (!queued) assign(b, p);
+        }
+}
+
+static void fill(struct bench *b, uint64_t index)
+{
+    for (int p = 0; p < MEMORY_PARTITIONS; p++) {
+        mtf_rng rng = mtf_rng_of(SEED, index * MEMORY_PARTITIONS + (uint64_t)p);
+        struct stream stream;
+        stream_random(&stream, &rng);
+        for (int i = 0; i < stream.count; i++) {
+            stream.data[i].user[1] = (char)(stream.data[i].user[1] + 3 * p);
+            memory_append_sample(&b->memory, p, &stream.data[i]);
+        }
+    }
+}
+
+static void faults_change_nothing_that_comes_out(void **state)
+{
+    (void)state;
+    int64_t aborts = 0, replayed = 0;
+    for (uint64_t index = 0; index < 300; index++) {
+        struct bench calm, rough;
+        mtf_rng rng = mtf_rng_of(SEED + 1, index);
+        init(&calm);
+        init(&rough);
+        calm.config.machine.max_duration_ms = rough.config.machine.max_duration_ms = 200;
+        calm.config.close_at_end = rough.config.close_at_end = true;
+        calm.config.commit_interval_ms = 1; /* a clock that stands still: one commit, at the end */
+        crash(&calm);
+        crash(&rough);
+        fill(&calm, index);
+        fill(&rough, index);
+        for (int p = 0; p < MEMORY_PARTITIONS; p++) assign(&calm, p);
+        run_to_the_end(&calm);
+        for (int i = 0; i < 400; i++) {
+            random_fault(&rough, &rng);
+            const mtf_status status = mtf_sessionize_step(rough.stage, 0, &rough.err);
+            if (status != MTF_OK) fail_msg("stream %d: %s", (int)index, rough.err.msg);
+            assert_int_equal(mtf_sessionize_imbalance(mtf_sessionize_count(rough.stage)), 0);
+        }
+        rough.memory.fail_put = rough.memory.fail_commit = rough.memory.range_again = 0;
+        for (int p = 0; p < MEMORY_PARTITIONS; p++)
+            if (!rough.memory.partitions[p].assigned && rough.memory.control_count == 0)
+                assign(&rough, p);
+        settle(&rough);
+        for (int p = 0; p < MEMORY_PARTITIONS; p++)
+            if (!rough.memory.partitions[p].assigned) assign(&rough, p);
+        settle(&rough);
+        aborts += count(&rough, MTF_SESSIONIZE_ABORTS);
+        replayed += count(&rough, MTF_SESSIONIZE_REPLAYED);
+        run_to_the_end(&rough);
+        for (int p = 0; p < MEMORY_PARTITIONS; p++) {
+            mtf_buf wanted = {0}, got = {0};
+            lines_of(&calm.memory, p, &wanted);
+            lines_of(&rough.memory, p, &got);
+            if (wanted.size != got.size || memcmp(wanted.data, got.data, got.size) != 0)
+                fail_msg("seed %d stream %d partition %d\n--- is\n%.*s--- should be\n%.*s", SEED,
+                         (int)index, p, (int)got.size, (const char *)got.data, (int)wanted.size,
+                         (const char *)wanted.data);
+            mtf_buf_fini(&wanted);
+            mtf_buf_fini(&got);
+        }
+        fini(&calm);
+        fini(&rough);
+    }
+    assert_true(aborts > 100 && replayed > 1000); /* the faults did happen */
+}
+
+/* ---- assign, revoke, lost ---- */
+
+static void a_new_group_starts_at_the_first_offset(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    request(&b, "u", "r0", 0);
+    request(&b, "u", "r1", 10);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_IN), 2);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_HELD), 2);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_OPEN), 1);
+    assert_int_equal(b.memory.partitions[0].committed, 2);
+    fini(&b);
+}
+
+static void a_commit_is_replayed_silently_and_the_session_comes_out_once(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    request(&b, "u", "r0", 0);
+    request(&b, "v", "r1", 100); /* closes u */
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(lines_with(&b, "sessions u"), 1);
+    crash(&b);
+    request(&b, "v", "r2", 110);
+    request(&b, "w", "r3", 200); /* closes v */
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_REPLAYED), 1); /* from S = r1 */
+    assert_int_equal(count(&b, MTF_SESSIONIZE_RESTORED), 1);
+    assert_int_equal(lines_with(&b, "sessions u"), 1);
+    assert_int_equal(lines_with(&b, "[r1@100 a b] [r2@110 a b]"), 1);
+    fini(&b);
+}
+
+static void revoke_commits_and_forgets(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    request(&b, "u", "r0", 0);
+    request(&b, "v", "r1", 100);
+    assign(&b, 0);
+    settle(&b);
+    assert_int_equal(b.memory.commits, 0);
+    memory_control(&b.memory, MTF_INPUT_REVOKE, 0);
+    settle(&b);
+    assert_int_equal(b.memory.commits, 1);
+    assert_int_equal(b.memory.partitions[0].committed, 2);
+    assert_int_equal(lines_with(&b, "sessions u"), 1);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_HELD), 0);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_OPEN), 0);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_RELEASED), 1);
+    fini(&b);
+}
+
+static void lost_commits_nothing_and_the_others_are_read_again(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    for (int p = 0; p < 2; p++) {
+        produce(&b, p, MTF_EVENT_REQUEST, p ? "v" : "u", "r0", 0);
+        produce(&b, p, MTF_EVENT_REQUEST, "w", "r1", 100);
+        assign(&b, p);
+    }
+    settle(&b);
+    memory_control(&b.memory, MTF_INPUT_LOST, 0);
+    settle(&b);
+    assert_int_equal(b.memory.commits, 0);
+    assert_int_equal(b.memory.aborts, 1);
+    settle_and_commit(&b);
+    assert_int_equal(lines_with(&b, "sessions u"), 0); /* its new owner's */
+    assert_int_equal(lines_with(&b, "sessions v"), 1);
+    assert_int_equal(b.memory.partitions[0].committed, -1);
+    assert_int_equal(b.memory.partitions[1].committed, 2);
+    fini(&b);
+}
+
+static void two_lost_partitions_are_not_started_in_between(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    for (int p = 0; p < 2; p++) {
+        produce(&b, p, MTF_EVENT_REQUEST, "u", "r0", 0);
+        assign(&b, p);
+    }
+    settle(&b);
+    memory_control(&b.memory, MTF_INPUT_LOST, 0);
+    memory_control(&b.memory, MTF_INPUT_LOST, 1);
+    b.memory.partitions[1].assigned = false; /* start() would fail already */
+    settle(&b);
+    assert_int_equal(b.memory.commits, 0);
+    fini(&b);
+}
+
+/* ---- where to start ---- */
+
+static void empty_metadata_starts_clean_at_the_commit(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    request(&b, "u", "r0", 0);
+    request(&b, "u", "r1", 10);
+    request(&b, "v", "r2", 2000);
+    b.memory.partitions[0].committed = 1;
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_IN), 2);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_REPLAYED), 0);
+    assert_int_equal(lines_with(&b, "gap head events 1: [r1@10"), 1); /* r0 is not known to it */
+    fini(&b);
+}
+
+static void another_function_is_refused_unless_accepted(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    request(&b, "u", "r0", 0);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    request(&b, "u", "r1", 10);
+    b.config.machine.gap_ms++;
+    crash(&b);
+    assign(&b, 0);
+    assert_int_equal(mtf_sessionize_step(b.stage, 0, &b.err), MTF_INVALID);
+    assert_non_null(strstr(b.err.msg, "partition 0, commit at offset 1"));
+    assert_non_null(strstr(b.err.msg, "other session settings"));
+    assert_non_null(strstr(b.err.msg, "start clean"));
+    b.config.accept_function = true;
+    crash(&b);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_IN), 1); /* from L on */
+    assert_int_equal(count(&b, MTF_SESSIONIZE_REPLAYED), 0);
+    fini(&b);
+}
+
+static void metadata_that_is_not_ours_is_refused(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    request(&b, "u", "r0", 0);
+    request(&b, "u", "r1", 0);
+    b.memory.partitions[0].committed = 1;
+    snprintf(b.memory.partitions[0].metadata, 10, "NO");
+    assign(&b, 0);
+    assert_int_equal(mtf_sessionize_step(b.stage, 0, &b.err), MTF_INVALID);
+    assert_non_null(strstr(b.err.msg, "another program"));
+
+    crash(&b); /* and metadata of another offset */
+    b.memory.partitions[0].committed = -1;
+    b.memory.partitions[0].metadata[0] = 0;
+    assign(&b, 0);
+    settle_and_commit(&b);
+    b.memory.partitions[0].committed = 1;
+    crash(&b);
+    assign(&b, 0);
+    assert_int_equal(mtf_sessionize_step(b.stage, 0, &b.err), MTF_INVALID);
+    assert_non_null(strstr(b.err.msg, "its metadata is of offset 2"));
+    fini(&b);
+}
+
+static void a_commit_past_the_log_is_corrupt(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    request(&b, "u", "r0", 0);
+    b.memory.partitions[0].committed = 2;
+    assign(&b, 0);
+    assert_int_equal(mtf_sessionize_step(b.stage, 0, &b.err), MTF_CORRUPT);
+    assert_non_null(strstr(b.err.msg, "the log ends at 1"));
+    fini(&b);
+}
+
+/** u opened at 0 and v at 100 are committed; what is left of the log begins at `first`. */
+static void restart_after_retention(struct bench *b, int64_t first)
+{
+    init(b);
+    request(b, "u", "r0", 100);
+    request(b, "v", "r1", 101);
+    request(b, "u", "r2", 102);
+    assign(b, 0);
+    settle_and_commit(b);
+    request(b, "w", "r3", 103);
+    request(b, "x", "r4", 2000);
+    memory_trim(&b->memory, 0, first);
+    crash(b);
+    assign(b, 0);
+}
+
+static void a_safe_offset_gone_by_retention_starts_at_the_logs_start(void **state)
+{
+    (void)state;
+    struct bench b;
+    restart_after_retention(&b, 1);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_HEADS_LOST), 1);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_OFFSETS_LOST), 0);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_REPLAYED), 2);
+    assert_int_equal(lines_with(&b, "gap head events 1: [r2@102 a b]"), 1);
+    assert_int_equal(lines_with(&b, "gap head events 1: [r1@101 a b]"), 1);
+    fini(&b);
+}
+
+static void a_commit_gone_by_retention_counts_what_was_never_read(void **state)
+{
+    (void)state;
+    struct bench b;
+    restart_after_retention(&b, 4);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_HEADS_LOST), 1);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_OFFSETS_LOST), 1); /* r3 */
+    assert_int_equal(count(&b, MTF_SESSIONIZE_REPLAYED), 0);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_IN), 1);
+    fini(&b);
+}
+
+static void retention_faster_than_the_question_is_seen_at_the_first_record(void **state)
+{
+    (void)state;
+    struct bench b;
+    restart_after_retention(&b, 1);
+    b.memory.jump_to_kept = true; /* range still says 0 */
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_HEADS_LOST), 1);
+    assert_int_equal(lines_with(&b, "gap head events 1: [r2@102 a b]"), 1);
+    fini(&b);
+}
+
+static void a_source_without_an_answer_is_asked_again(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    request(&b, "u", "r0", 0);
+    b.memory.range_again = 3;
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_IN), 1);
+    fini(&b);
+}
+
+/* ---- units ---- */
+
+static void a_crash_between_put_and_commit_doubles_nothing(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    request(&b, "u", "r0", 0);
+    request(&b, "v", "r1", 100);
+    assign(&b, 0);
+    settle(&b);
+    assert_int_equal(b.memory.puts, 1); /* put, not committed */
+    crash(&b);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(b.memory.puts, 2);
+    assert_int_equal(lines_with(&b, "sessions u"), 1);
+    fini(&b);
+}
+
+static void a_commit_that_fails_for_now_is_given_up_and_read_again(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    request(&b, "u", "r0", 0);
+    request(&b, "v", "r1", 100);
+    assign(&b, 0);
+    settle(&b);
+    b.memory.fail_commit = 1;
+    b.memory.fail_status = MTF_AGAIN;
+    assert_int_equal(mtf_sessionize_commit(b.stage, &b.err), MTF_AGAIN);
+    assert_int_equal(b.memory.aborts, 1);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_IN), 0);
+    settle(&b);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_IN), 2);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_ABORTS), 1);
+    assert_int_equal(lines_with(&b, "sessions u"), 1);
+    fini(&b);
+}
+
+static void a_fenced_sink_stops_the_stage(void **state)
+{
+    (void)state;
+    struct bench b;
+    atomic_bool stop = false;
+    init(&b);
+    request(&b, "u", "r0", 0);
+    request(&b, "v", "r1", 100);
+    assign(&b, 0);
+    b.memory.fail_put = 1;
+    b.memory.fail_status = MTF_FENCED;
+    assert_int_equal(mtf_sessionize_run(b.stage, &stop, &b.err), MTF_FENCED);
+    assert_string_equal(b.err.msg, "put fails");
+    assert_int_equal(b.memory.aborts, 1);
+    assert_int_equal(b.memory.commits, 0);
+    fini(&b);
+}
+
+static void commits_come_at_the_interval_and_only_when_something_changed(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    request(&b, "u", "r0", 0);
+    assign(&b, 0);
+    settle(&b);
+    b.now_ms = 999;
+    settle(&b);
+    assert_int_equal(b.memory.commits, 0);
+    b.now_ms = 1000;
+    settle(&b);
+    assert_int_equal(b.memory.commits, 1);
+    b.now_ms = 5000;
+    settle(&b);
+    assert_int_equal(b.memory.commits, 1);
+    fini(&b);
+}
+
+static void stop_commits_and_leaves_sessions_open(void **state)
+{
+    (void)state;
+    struct bench b;
+    atomic_bool stop = true;
+    init(&b);
+    request(&b, "u", "r0", 0);
+    assign(&b, 0);
+    settle(&b);
+    assert_int_equal(mtf_sessionize_run(b.stage, &stop, &b.err), MTF_OK);
+    assert_int_equal(b.memory.commits, 1);
+    assert_int_equal(b.memory.partitions[0].committed, 1);
+    assert_int_equal(lines_with(&b, "sessions u"), 0);
+    fini(&b);
+}
+
+static void a_drained_source_closes_all_only_if_asked(void **state)
+{
+    (void)state;
+    for (int close = 0; close < 2; close++) {
+        struct bench b;
+        atomic_bool stop = false;
+        init(&b);
+        b.config.close_at_end = close;
+        crash(&b);
+        request(&b, "u", "r0", 0);
+        request(&b, "v", "r1", 1);
+        b.memory.finite = true;
+        assign(&b, 0);
+        assert_int_equal(mtf_sessionize_run(b.stage, &stop, &b.err), MTF_OK);
+        assert_int_equal(b.memory.commits, 1);
+        assert_int_equal(lines_with(&b, "sessions "), close ? 2 : 0);
+        fini(&b);
+    }
+}
+
+/* ---- idle jumps ---- */
+
+static void a_quiet_partition_closes_by_the_wall_clock(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    b.config.idle_timeout_ms = 20;
+    b.config.commit_interval_ms = 1;
+    crash(&b);
+    request(&b, "u", "r0", 0);
+    request(&b, "v", "r1", 20);
+    assign(&b, 0);
+    settle(&b); /* W = 15, u may close at 33, v at 53 */
+    b.now_ms = 17;
+    settle(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_JUMPS), 0);
+    b.now_ms = 18; /* due, but before the idle timeout */
+    settle(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_JUMPS), 0);
+    b.now_ms = 20;
+    settle(&b);
+    settle_and_commit(&b);
+    assert_int_equal(lines_with(&b, "sessions u"), 1);
+    assert_int_equal(lines_with(&b, "sessions v"), 0);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_JUMPS), 1);
+    const int64_t commits = b.memory.commits;
+    b.now_ms = 30; /* closes nothing: no jump, no commit */
+    settle(&b);
+    assert_int_equal(b.memory.commits, commits);
+
+    crash(&b); /* the jump is in the metadata */
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(lines_with(&b, "sessions u"), 1);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_MISMATCHES), 0);
+    b.now_ms += 20; /* W was 35 */
+    settle_and_commit(&b);
+    assert_int_equal(lines_with(&b, "sessions v"), 1);
+    fini(&b);
+}
+
+static void no_jump_without_the_end_or_with_the_timeout_off(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    b.config.idle_timeout_ms = 20;
+    b.config.commit_interval_ms = 1;
+    crash(&b);
+    request(&b, "u", "r0", 0);
+    assign(&b, 0);
+    while (!b.memory.partitions[0].started)
+        assert_int_equal(mtf_sessionize_step(b.stage, 0, &b.err), MTF_OK);
+    b.memory.partitions[0].told_end = true;
+    assert_int_equal(mtf_sessionize_step(b.stage, 0, &b.err), MTF_OK); /* r0 */
+    b.memory.partitions[0].told_end = true;                            /* the end is kept back */
+    b.now_ms = 1000;
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_JUMPS), 0);
+    b.memory.partitions[0].told_end = false;
+    settle(&b);
+    b.now_ms = 1001;
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_JUMPS), 1);
+    fini(&b);
+
+    init(&b);
+    b.config.commit_interval_ms = 1;
+    crash(&b);
+    request(&b, "u", "r0", 0);
+    assign(&b, 0);
+    settle(&b);
+    b.now_ms = 1000000;
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_JUMPS), 0);
+    fini(&b);
+}
+
+/* ---- set aside ---- */
+
+static void dead_letters_keep_their_bytes_and_say_why(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    memory_append(&b.memory, 0, "garbage", 7, 77);
+    memory_append(&b.memory, 0, "?", 1, 78);
+    memory_append(&b.memory, 0, "", 0, 79);
+    struct sample s = {.user = "u", .id = "r3", .time_ms = 500, .append_ms = 100};
+    memory_append_sample(&b.memory, 0, &s);
+    s = (struct sample){.user = "u", .id = "r4", .time_ms = INT64_MIN, .append_ms = 100};
+    memory_append_sample(&b.memory, 0, &s);
+    assign(&b, 0);
+    settle_and_commit(&b);
+#define FROM "__mtf.errors.topic=mtf.exploration __mtf.errors.partition=0 __mtf.errors.offset="
+    assert_int_equal(lines_with(&b, "dead  " FROM "0 __mtf.errors.timestamp=77 "
+                                    "__mtf.errors.stage=decode __mtf.errors.reason=decode "
+                                    "__mtf.errors.message=decode: not a sample garbage\n"),
+                     1);
+    assert_int_equal(lines_with(&b, "reason=unknown_schema __mtf.errors.message=unknown_schema: "
+                                    "no such schema ?\n"),
+                     1);
+    assert_int_equal(lines_with(&b, "__mtf.errors.offset=2 "), 1);
+    assert_int_equal(lines_with(&b, "stage=sessionize __mtf.errors.reason=future_ts"), 1);
+    assert_int_equal(lines_with(&b, "a time no clock gives {r4}\n"), 1);
+    assert_int_equal(lines_with(&b, "{r3}\n"), 1);
+    assert_int_equal(lines_with(&b, "original_bytes"), 0);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_DEAD_DECODE), 2);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_DEAD_UNKNOWN_SCHEMA), 1);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_DEAD_FUTURE), 1);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_DEAD_INVALID), 1);
+    fini(&b);
+}
+
+static void a_dead_letter_too_large_is_cut(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    b.memory.sink.value_bytes_max = 4;
+    memory_append(&b.memory, 0, "garbage", 7, 77);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(lines_with(&b, "__mtf.errors.original_bytes=7 garb\n"), 1);
+    fini(&b);
+}
+
+static void too_many_bad_records_in_a_row_stop_the_stage(void **state)
+{
+    (void)state;
+    struct bench b;
+    atomic_bool stop = false;
+    init(&b);
+    b.config.errors_max_consecutive = 3;
+    crash(&b);
+    for (int i = 0; i < 2; i++) memory_append(&b.memory, 0, "bad", 3, 1);
+    request(&b, "u", "r0", 0); /* one good record makes it start anew */
+    for (int i = 0; i < 2; i++) memory_append(&b.memory, 0, "bad", 3, 1);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_DEAD_DECODE), 4);
+    memory_append(&b.memory, 0, "bad", 3, 1);
+    assert_int_equal(mtf_sessionize_run(b.stage, &stop, &b.err), MTF_CORRUPT);
+    assert_non_null(strstr(b.err.msg, "3 bad records in a row"));
+    assert_non_null(strstr(b.err.msg, "partition 0 offset 5"));
+    assert_int_equal(b.memory.partitions[0].committed, 5); /* not past what stopped it */
+    fini(&b);
+}
+
+static void late_records_keep_their_bytes(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    request(&b, "u", "r0", 1000);
+    request(&b, "u", "r1", 900);                            /* late */
+    produce(&b, 0, MTF_EVENT_SESSION_END, "v", "e2", 1000); /* no request */
+    struct sample s = {.kind = MTF_EVENT_FEEDBACK, .user = "u", .id = "f3", .request_id = "rX"};
+    s.time_ms = s.append_ms = s.request_time_ms = 1001;
+    memory_append_sample(&b.memory, 0, &s); /* joins u, and is found without request at the end */
+    request(&b, "w", "r4", 2000);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(lines_with(&b, "late u " FROM "1 __mtf.errors.timestamp=900 "), 1);
+    assert_int_equal(lines_with(&b, "reason=late __mtf.errors.message=requests after their "
+                                    "session closed {r1}\n"),
+                     1);
+    assert_int_equal(lines_with(&b, "late v " FROM "2 "), 1);
+    assert_int_equal(lines_with(&b, "late u " FROM "3 __mtf.errors.timestamp=1001 "
+                                    "__mtf.errors.stage=sessionize "
+                                    "__mtf.errors.reason=no_request"),
+                     1);
+    assert_int_equal(lines_with(&b, "{f3}\n"), 1);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_LATE), 1);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_LATE_NO_REQUEST), 2);
+    fini(&b);
+}
+
+static void duplicates_and_over_cap_are_counted(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    for (int i = 0; i < 10; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "r%d", i % 8);
+        request(&b, "u", id, i); /* r0 to r5 kept, r6 and r7 over the cap, r0 and r1 again */
+    }
+    request(&b, "v", "r", 2000);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_SESSION_EVENTS), 6);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_OVER_CAP), 2);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_DUPLICATES), 2);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_HELD), 1);
+    fini(&b);
+}
+
+static void a_session_too_large_for_one_record_comes_in_parts(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    b.memory.sink.value_bytes_max = 120;
+    for (int i = 0; i < 6; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "r%d", i);
+        request(&b, "u", id, i);
+    }
+    request(&b, "v", "r", 2000);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    const int parts = lines_with(&b, "sessions u part ");
+    assert_true(parts > 1);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_PARTS), parts);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_SESSIONS_GAP), 1);
+    for (int i = 0; i < 6; i++) {
+        char step[16];
+        snprintf(step, sizeof step, "[r%d@%d ", i, i);
+        assert_int_equal(lines_with(&b, step), 1);
+    }
+    fini(&b);
+}
+
+static void a_step_no_record_can_hold_is_counted_and_passed(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    b.memory.sink.value_bytes_max = 50;
+    request(&b, "u", "r0", 0);
+    request(&b, "v", "r1", 2000);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_TOO_LARGE), 1);
+    assert_int_equal(lines_with(&b, "sessions"), 0);
+    assert_int_equal(b.memory.partitions[0].committed, 2);
+    fini(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_new_group_starts_at_the_first_offset),
+        cmocka_unit_test(a_commit_is_replayed_silently_and_the_session_comes_out_once),
+        cmocka_unit_test(revoke_commits_and_forgets),
+        cmocka_unit_test(lost_commits_nothing_and_the_others_are_read_again),
+        cmocka_unit_test(two_lost_partitions_are_not_started_in_between),
+        cmocka_unit_test(empty_metadata_starts_clean_at_the_commit),
+        cmocka_unit_test(another_function_is_refused_unless_accepted),
+        cmocka_unit_test(metadata_that_is_not_ours_is_refused),
+        cmocka_unit_test(a_commit_past_the_log_is_corrupt),
+        cmocka_unit_test(a_safe_offset_gone_by_retention_starts_at_the_logs_start),
+        cmocka_unit_test(a_commit_gone_by_retention_counts_what_was_never_read),
+        cmocka_unit_test(retention_faster_than_the_question_is_seen_at_the_first_record),
+        cmocka_unit_test(a_source_without_an_answer_is_asked_again),
+        cmocka_unit_test(a_crash_between_put_and_commit_doubles_nothing),
+        cmocka_unit_test(a_commit_that_fails_for_now_is_given_up_and_read_again),
+        cmocka_unit_test(a_fenced_sink_stops_the_stage),
+        cmocka_unit_test(commits_come_at_the_interval_and_only_when_something_changed),
+        cmocka_unit_test(stop_commits_and_leaves_sessions_open),
+        cmocka_unit_test(a_drained_source_closes_all_only_if_asked),
+        cmocka_unit_test(a_quiet_partition_closes_by_the_wall_clock),
+        cmocka_unit_test(no_jump_without_the_end_or_with_the_timeout_off),
+        cmocka_unit_test(dead_letters_keep_their_bytes_and_say_why),
+        cmocka_unit_test(a_dead_letter_too_large_is_cut),
+        cmocka_unit_test(too_many_bad_records_in_a_row_stop_the_stage),
+        cmocka_unit_test(late_records_keep_their_bytes),
+        cmocka_unit_test(duplicates_and_over_cap_are_counted),
+        cmocka_unit_test(a_session_too_large_for_one_record_comes_in_parts),
+        cmocka_unit_test(a_step_no_record_can_hold_is_counted_and_passed),
+        cmocka_unit_test(faults_change_nothing_that_comes_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
