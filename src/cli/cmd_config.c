@@ -1,0 +1,38 @@
+/** `mtf config check|print|docs`. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int put(mtf_buf *out)
+{
+    const bool failed =
+        out->failed || fwrite(out->data, 1, out->size, stdout) != out->size || fflush(stdout) != 0;
+    mtf_buf_fini(out);
+    if (failed) fprintf(stderr, "mtf: cannot write to standard output\n");
+    return failed ? MTF_EXIT_DISK : MTF_EXIT_OK;
+}
+
+int mtf_command_config(mtf_cli *cli, int argc, char **argv)
+{
+    mtf_err err = {0};
+    mtf_buf out = {0};
+    const mtf_status status =
+        mtf_cli_read(cli, argc, argv, "config check|print|docs [-c FILE]", NULL, 0, NULL, &err);
+    if (status != MTF_OK) return mtf_cli_exit(status, &err);
+    const char *what = cli->word_count == 1 ? cli->words[0] : "";
+    if (strcmp(what, "check") == 0) {
+        printf("settings are valid\n");
+        return MTF_EXIT_OK;
+    }
+    if (strcmp(what, "print") == 0) {
+        mtf_settings_print(&cli->settings, &out);
+        return put(&out);
+    }
+    if (strcmp(what, "docs") == 0) {
+        mtf_settings_docs(&out);
+        return put(&out);
+    }
+    mtf_fail(&err, MTF_INVALID, "config: say check, print or docs");
+    return mtf_cli_exit(MTF_INVALID, &err);
+}

@@ -1,0 +1,149 @@
+/** `mtf policy list|show|export`: what the policy topics hold. */
+#include "cli/cli.h"
+#include "core/file.h"
+#include "ingest/kafka_client.h"
+#include "ingest/kafka_follow.h"
+#include "publish/policy_book.h"
+#include "publish/policy_view.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct policy_options {
+    bool history;
+    int64_t version;
+    const char *name, *out, *format;
+} policy_options;
+
+typedef struct reading {
+    mtf_policy_book book;
+    const mtf_log *log;
+} reading;
+
+static mtf_status take_record(void *arg, const mtf_message *message, mtf_err *err)
+{
+    reading *r = arg;
+    mtf_err why = {0};
+    const mtf_status status = mtf_policy_book_add(&r->book, message->key, message->value, &why);
+    if (status == MTF_SKIP) {
+        mtf_log_line(r->log, MTF_LOG_WARN, "policy.refused",
+                     "topic=%.*s partition=%d offset=%lld reason=\"%s\"", (int)message->topic.size,
+                     message->topic.data, message->partition, (long long)message->offset, why.msg);
+        return MTF_OK;
+    }
+    if (status != MTF_OK && err) *err = why;
+    return status;
+}
+
+static mtf_status read_topic(mtf_cli *cli, const char *topic, reading *r, mtf_err *err)
+{
+    mtf_kafka_client *client = NULL;
+    mtf_kafka_follower *follower = NULL;
+    mtf_status status =
+        mtf_kafka_client_open(&cli->settings, &cli->log, NULL, true, cli->stop, &client, err);
+    if (status == MTF_OK) {
+        status = mtf_kafka_follower_open(&cli->settings, &cli->log, topic, take_record, r,
+                                         &follower, err);
+    }
+    if (status == MTF_OK) status = mtf_kafka_follower_catch_up(follower, 30000, err);
+    if (status == MTF_AGAIN) {
+        status = mtf_fail(err, MTF_BROKER,
+                          "topic %s: its end was not reached within 30 s; try again", topic);
+    }
+    if (follower) mtf_kafka_follower_close(follower);
+    if (client) mtf_kafka_client_close(client);
+    return status;
+}
+
+static mtf_status list(const mtf_policy_book *book, bool json, mtf_buf *out, mtf_err *err)
+{
+    if (!json) mtf_policy_list_head(out);
+    for (size_t i = 0; i < book->count; i++) {
+        if (!json) {
+            mtf_policy_list_line(book->entries[i].policy, out);
+            continue;
+        }
+        const mtf_status status = mtf_policy_to_json(book->entries[i].policy, out, err);
+        if (status != MTF_OK) return status;
+        mtf_buf_put_u8(out, '\n');
+    }
+    return MTF_OK;
+}
+
+static mtf_status export_policy(const mtf_policy *policy, const policy_options *options,
+                                mtf_err *err)
+{
+    if (!options->out)
+        return mtf_fail(err, MTF_INVALID, "policy export: say where to with --out FILE");
+    mtf_buf bytes = {0};
+    mtf_status status;
+    if (strcmp(options->format, "safetensors") == 0) {
+        status = mtf_policy_safetensors(policy, &bytes, err);
+    } else if (strcmp(options->format, "record") == 0) {
+        status = mtf_policy_encode(policy, &bytes, err);
+    } else {
+        status =
+            mtf_fail(err, MTF_INVALID, "--format %s: say safetensors or record", options->format);
+    }
+    if (status == MTF_OK) status = mtf_file_replace(options->out, mtf_buf_span(&bytes), err);
+    mtf_buf_fini(&bytes);
+    return status;
+}
+
+static mtf_status do_what(mtf_cli *cli, const policy_options *options, const char *what,
+                          const mtf_policy_book *book, mtf_buf *out, mtf_err *err)
+{
+    if (strcmp(what, "list") == 0) return list(book, cli->json, out, err);
+    const mtf_policy *policy = mtf_policy_book_find(book, options->name, options->version);
+    if (!policy) {
+        return mtf_fail(
+            err, MTF_INVALID,
+            "no policy '%s' of version %lld; `mtf policy list --history` shows what there is",
+            options->name, (long long)options->version);
+    }
+    if (strcmp(what, "export") == 0) return export_policy(policy, options, err);
+    if (cli->json) return mtf_policy_to_json(policy, out, err);
+    mtf_policy_to_text(policy, out);
+    return MTF_OK;
+}
+
+int mtf_command_policy(mtf_cli *cli, int argc, char **argv)
+{
+    policy_options o = {.format = "safetensors"};
+    const mtf_option options[] = {
+        {"--history", MTF_OPTION_FLAG, &o.history, 0, 0, NULL,
+         "read every version, not only those served"},
+        {"--version", MTF_OPTION_INT, &o.version, 0, 1e15, "N",
+         "which version; default the newest"},
+        {"--name", MTF_OPTION_TEXT, &o.name, 0, 0, "NAME",
+         "which policy; default the setting policy.name"},
+        {"--out", MTF_OPTION_TEXT, &o.out, 0, 0, "FILE", "where export writes"},
+        {"--format", MTF_OPTION_TEXT, &o.format, 0, 0, "F",
+         "of export: safetensors (default) or record"},
+    };
+    mtf_err err = {0};
+    mtf_status status = mtf_cli_read(cli, argc, argv, "policy list|show|export [options]", options,
+                                     sizeof options / sizeof *options, NULL, &err);
+    if (status != MTF_OK) return mtf_cli_exit(status, &err);
+    const char *what = cli->word_count == 1 ? cli->words[0] : "";
+    if (strcmp(what, "list") != 0 && strcmp(what, "show") != 0 && strcmp(what, "export") != 0) {
+        mtf_fail(&err, MTF_INVALID, "policy: say list, show or export");
+        return mtf_cli_exit(MTF_INVALID, &err);
+    }
+    if (!o.name) o.name = cli->settings.policy_name;
+    const bool history = o.history || o.version > 0;
+    reading r = {.book.every_version = history, .log = &cli->log};
+    mtf_buf out = {0};
+    status = read_topic(
+        cli, history ? cli->settings.topics_policy_history : cli->settings.topics_policy, &r, &err);
+    if (status == MTF_OK) status = do_what(cli, &o, what, &r.book, &out, &err);
+    if (status == MTF_OK && out.failed)
+        status = mtf_fail(&err, MTF_NOMEM, "out of memory printing policies");
+    if (status == MTF_OK && out.size) {
+        fwrite(out.data, 1, out.size, stdout);
+        if (cli->json && out.data[out.size - 1] != '\n') putchar('\n');
+    }
+    mtf_buf_fini(&out);
+    mtf_policy_book_fini(&r.book);
+    return mtf_cli_exit(status, &err);
+}

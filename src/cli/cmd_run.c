@@ -1,0 +1,46 @@
+/** `mtf run`: the sessionizer and the learner in one process, each on its own thread. If one fails,
+ *  both stop: a half that works would only hide the other. */
+#include "cli/cli.h"
+#include "cli/stages.h"
+
+#include <pthread.h>
+
+typedef struct worker {
+    sessionize_stage stage;
+    const stage_context *context;
+    atomic_bool *stop;
+    mtf_status status;
+    mtf_err err;
+} worker;
+
+static void *run_sessionize(void *arg)
+{
+    worker *w = arg;
+    w->status = sessionize_stage_run(&w->stage, w->context, &w->err);
+    atomic_store(w->stop, true);
+    return NULL;
+}
+
+int mtf_command_run(mtf_cli *cli, int argc, char **argv)
+{
+    mtf_err err = {0};
+    mtf_status status = mtf_cli_read(cli, argc, argv, "run -c FILE", NULL, 0, NULL, &err);
+    if (status != MTF_OK) return mtf_cli_exit(status, &err);
+    const stage_context context = {&cli->settings, &cli->log, cli->stop, cli->fail_fast};
+    worker w = {.context = &context, .stop = cli->stop};
+    learn_stage learn = {0};
+    pthread_t thread;
+    bool started = false;
+    status = sessionize_stage_open(&w.stage, &context, &err);
+    if (status == MTF_OK) status = learn_stage_open(&learn, &context, NULL, false, &err);
+    if (status == MTF_OK) {
+        started = pthread_create(&thread, NULL, run_sessionize, &w) == 0;
+        status = started ? learn_stage_run(&learn, &err)
+                         : mtf_fail(&err, MTF_NOMEM, "cannot start a thread");
+        atomic_store(cli->stop, true);
+    }
+    if (started) pthread_join(thread, NULL);
+    learn_stage_close(&learn);
+    sessionize_stage_close(&w.stage);
+    return w.status != MTF_OK ? mtf_cli_exit(w.status, &w.err) : mtf_cli_exit(status, &err);
+}

@@ -1,0 +1,162 @@
+/** The learner against Kafka: sessions in, policies out, the gate between. */
+#include "cli/stages.h"
+#include "ingest/kafka_client.h"
+#include "ingest/kafka_sink.h"
+#include "sessionize/aside.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static mtf_status hook_head(void *arg, mtf_policy **champion, mtf_err *err)
+{
+    learn_stage *stage = arg;
+    const mtf_policy *policy;
+    const mtf_status status = policy_head_read(&stage->head, &policy, err);
+    *champion = NULL;
+    if (status != MTF_OK || !policy) return status;
+    *champion = mtf_policy_clone(policy);
+    return *champion ? MTF_OK : mtf_fail(err, MTF_NOMEM, "no memory for the served policy");
+}
+
+static mtf_status hook_gate(void *arg, const mtf_evidence *evidence, mtf_policy *candidate,
+                            mtf_verdict *verdict, mtf_err *err)
+{
+    learn_stage *stage = arg;
+    const mtf_policy *head;
+    mtf_gate_decide(&stage->gate, evidence, verdict);
+    const mtf_status status = policy_head_read(&stage->head, &head, err);
+    if (status != MTF_OK) return status;
+    mtf_policy_compare(head, candidate, verdict);
+    mtf_gate_record(evidence, &candidate->info);
+    mtf_gate_record_verdict(verdict, &candidate->info);
+    return MTF_OK;
+}
+
+static mtf_status hook_publish(void *arg, const mtf_policy *policy, bool servable, mtf_err *err)
+{
+    learn_stage *stage = arg;
+    (void)servable; /* the record's verdict says it */
+    return mtf_policy_publish(policy, &stage->topics, &stage->sink, err);
+}
+
+static bool hook_due(void *arg, int64_t sessions)
+{
+    learn_stage *stage = arg;
+    if (stage->watch.due) return stage->watch.due(stage->watch.arg, sessions);
+    return sessions >= stage->context->settings->round_min_sessions;
+}
+
+static void hook_progress(void *arg, const char *what, int64_t done, int64_t total)
+{
+    learn_stage *stage = arg;
+    if (stage->watch.progress) stage->watch.progress(stage->watch.arg, what, done, total);
+}
+
+static void hook_report(void *arg, const mtf_round_report *report)
+{
+    learn_stage *stage = arg;
+    mtf_log_line(stage->context->log, MTF_LOG_INFO, "round.end",
+                 "round=%lld parent=%lld candidate=%lld verdict=%s reason=\"%s\" sessions=%lld "
+                 "transitions=%lld "
+                 "heldout_rows=%lld value=%.4g value_se=%.4g value_z=%.3g skill_z=%.3g "
+                 "outside=%.4f phi=%.3f "
+                 "gauc_baseline=%.4f gauc_policy=%.4f train_s=%.1f",
+                 (long long)report->round, (long long)report->parent, (long long)report->version,
+                 mtf_verdict_text(report->verdict.kind), report->verdict.reason,
+                 (long long)report->sessions, (long long)report->transitions,
+                 (long long)report->heldout_rows, report->evidence.value, report->evidence.value_se,
+                 report->evidence.value_z, report->evidence.skill_z, report->outside_box,
+                 report->phi, report->evaluation.gauc_baseline, report->evaluation.gauc_policy,
+                 report->train_seconds);
+    if (stage->watch.report) stage->watch.report(stage->watch.arg, report);
+}
+
+/** Topics are there; copies the cluster's id. */
+static mtf_status check_cluster(const stage_context *context, char *cluster, size_t cluster_size,
+                                mtf_err *err)
+{
+    const mtf_settings *s = context->settings;
+    const char *const topics[] = {s->topics_sessions, s->topics_policy, s->topics_policy_history,
+                                  s->topics_dead_letter};
+    mtf_kafka_client *client = NULL;
+    mtf_status status = mtf_kafka_client_open(s, context->log, NULL, context->fail_fast,
+                                              context->stop, &client, err);
+    for (size_t i = 0; status == MTF_OK && i < sizeof topics / sizeof *topics; i++) {
+        int32_t partitions;
+        status = mtf_kafka_client_partitions(client, topics[i], &partitions, err);
+    }
+    if (status == MTF_OK) snprintf(cluster, cluster_size, "%s", mtf_kafka_client_cluster(client));
+    if (client) mtf_kafka_client_close(client);
+    return status;
+}
+
+static mtf_status open_pipes(learn_stage *stage, mtf_err *err)
+{
+    const mtf_settings *s = stage->context->settings;
+    const mtf_kafka_source_config config = {
+        .topic = s->topics_sessions, .group = s->learner_group, .count_gaps = true};
+    mtf_kafka_source *kafka = NULL;
+    mtf_status status = stage_decoder_open(s, false, &stage->decoder, err);
+    if (status == MTF_OK)
+        status = mtf_kafka_source_open(s, stage->context->log, &config, &kafka, err);
+    if (status != MTF_OK) return status;
+    stage->sessions = mtf_decoder_sessions(stage->decoder);
+    stage->source = mtf_kafka_source_pipe(kafka);
+    status = mtf_kafka_sink_open(s, stage->context->log, NULL, &stage->sink, err);
+    if (status == MTF_OK) status = policy_head_open(&stage->head, stage->context, err);
+    return status;
+}
+
+mtf_status learn_stage_open(learn_stage *stage, const stage_context *context,
+                            const learn_watch *watch, bool accept_loss, mtf_err *err)
+{
+    const mtf_settings *s = context->settings;
+    char cluster[200] = "";
+    *stage = (learn_stage){.context = context,
+                           .gate = mtf_gate_config_of(s),
+                           .topics = {s->topics_policy, s->topics_policy_history}};
+    if (watch) stage->watch = *watch;
+    mtf_status status = check_cluster(context, cluster, sizeof cluster, err);
+    if (status == MTF_OK) status = open_pipes(stage, err);
+    if (status != MTF_OK) return status;
+    const mtf_learn_config config = {
+        .settings = s,
+        .source = &stage->source,
+        .decoder = &stage->sessions,
+        .dead_letters = &stage->sink,
+        .set_aside = mtf_set_aside,
+        .cluster_id = cluster,
+        .hooks = {stage, hook_head, hook_gate, hook_publish, hook_due, hook_progress, hook_report},
+        .log = context->log,
+        .stop = context->stop,
+        .accept_loss = accept_loss,
+        .continuous = strcmp(s->sessionize_delivery, "at-least-once") == 0,
+    };
+    return mtf_learn_open(&config, &stage->loop, err);
+}
+
+mtf_status learn_stage_run(learn_stage *stage, mtf_err *err)
+{
+    const mtf_status status = mtf_learn_run(stage->loop, err);
+    const mtf_learn_metrics *m = mtf_learn_metrics_of(stage->loop);
+    mtf_log_line(stage->context->log, MTF_LOG_INFO, "learn.end",
+                 "records=%lld sessions=%lld transitions=%lld duplicates=%lld bad=%lld lost=%lld "
+                 "commits=%lld "
+                 "rounds=%lld champion=%lld",
+                 (long long)mtf_counter_get(&m->records), (long long)mtf_counter_get(&m->sessions),
+                 (long long)mtf_counter_get(&m->rows), (long long)mtf_counter_get(&m->duplicates),
+                 (long long)mtf_counter_get(&m->bad), (long long)mtf_counter_get(&m->lost),
+                 (long long)mtf_counter_get(&m->commits), (long long)mtf_counter_get(&m->rounds),
+                 (long long)mtf_counter_get(&m->champion));
+    return status;
+}
+
+void learn_stage_close(learn_stage *stage)
+{
+    mtf_learn_close(stage->loop);
+    policy_head_close(&stage->head);
+    if (stage->sink.close) stage->sink.close(stage->sink.self);
+    if (stage->source.close) stage->source.close(stage->source.self);
+    mtf_decoder_close(stage->decoder);
+    *stage = (learn_stage){0};
+}

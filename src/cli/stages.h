@@ -1,0 +1,91 @@
+/** The stages as the subcommands run them: every part a stage needs, made from the settings, in one
+ *  place. Open on one thread, run on one thread (the same or another, handed over), then close. */
+#ifndef MTF_CLI_STAGES_H
+#define MTF_CLI_STAGES_H
+
+#include "core/log.h"
+#include "ingest/decoder.h"
+#include "ingest/kafka_follow.h"
+#include "ingest/kafka_source.h"
+#include "learner/learn.h"
+#include "publish/gate.h"
+#include "publish/policy_book.h"
+#include "sessionize/loop.h"
+
+/** What all stages of a process share; borrowed for their lives. */
+typedef struct stage_context {
+    const mtf_settings *settings;
+    const mtf_log *log;
+    const atomic_bool *stop;
+    bool fail_fast;
+} stage_context;
+
+typedef struct sessionize_stage {
+    mtf_decoder *decoder;
+    mtf_event_decoder events;
+    mtf_source source;
+    mtf_sink sink;
+    mtf_sessionize *loop;
+} sessionize_stage;
+
+/** A decoder by the settings `schema.*` and `policy.*`, in the framing of the topic's events, or in
+ *  single-object frames, as files have them. */
+mtf_status stage_decoder_open(const mtf_settings *settings, bool of_files, mtf_decoder **decoder,
+                              mtf_err *err) MTF_NODISCARD;
+/** The sessionizer's configuration by the settings. */
+mtf_sessionize_config stage_sessionize_config(const stage_context *context);
+
+/** A member of the group, against the brokers of the settings, once they and the topics are there.
+ */
+mtf_status sessionize_stage_open(sessionize_stage *stage, const stage_context *context,
+                                 mtf_err *err) MTF_NODISCARD;
+/** Until stop; then logs the counts and that they add up. */
+mtf_status sessionize_stage_run(sessionize_stage *stage, const stage_context *context,
+                                mtf_err *err) MTF_NODISCARD;
+/** Also of a stage whose open failed. */
+void sessionize_stage_close(sessionize_stage *stage);
+
+/** Follows mtf.policy: the book of heads, kept current by catch_up. */
+typedef struct policy_head {
+    const mtf_log *log;
+    const char *name;
+    mtf_kafka_follower *follower;
+    mtf_policy_book book;
+} policy_head;
+
+mtf_status policy_head_open(policy_head *head, const stage_context *context,
+                            mtf_err *err) MTF_NODISCARD;
+/** Reads the topic to its end of now; *policy is borrowed until the next call, NULL: none yet. */
+mtf_status policy_head_read(policy_head *head, const mtf_policy **policy,
+                            mtf_err *err) MTF_NODISCARD;
+void policy_head_close(policy_head *head);
+
+/** What a caller may add to the learner's own hooks; any may be NULL. On the learner's thread. */
+typedef struct learn_watch {
+    void *arg;
+    bool (*due)(void *arg, int64_t sessions);
+    void (*progress)(void *arg, const char *what, int64_t done, int64_t total);
+    void (*report)(void *arg, const mtf_round_report *report);
+} learn_watch;
+
+typedef struct learn_stage {
+    const stage_context *context;
+    mtf_decoder *decoder;
+    mtf_session_decoder sessions;
+    mtf_source source;
+    mtf_sink sink; /* policies and dead letters */
+    policy_head head;
+    mtf_gate_config gate;
+    mtf_policy_topics topics;
+    learn_watch watch;
+    mtf_learn *loop;
+} learn_stage;
+
+/** The learner of all partitions of the sessions topic. stage stays where it is until closed.
+ *  watch may be NULL. accept_loss: go on past session records that are gone. */
+mtf_status learn_stage_open(learn_stage *stage, const stage_context *context,
+                            const learn_watch *watch, bool accept_loss, mtf_err *err) MTF_NODISCARD;
+mtf_status learn_stage_run(learn_stage *stage, mtf_err *err) MTF_NODISCARD;
+void learn_stage_close(learn_stage *stage);
+
+#endif

@@ -1,0 +1,50 @@
+/** One served request and the events that tell of it: private to src/sim. */
+#ifndef MTF_SIM_SERVE_H
+#define MTF_SIM_SERVE_H
+
+#include "sim/sim_private.h"
+
+/** What the recommender did on a request. */
+typedef struct sim_served {
+    int64_t policy_version;
+    mtf_bucket bucket;
+    uint32_t bound_count; /* of lower and upper: 0 where noise has no box */
+    float state[SIM_STATE];
+    float baseline[MTF_SIM_ACTIONS], action[MTF_SIM_ACTIONS], lower[MTF_SIM_ACTIONS],
+        upper[MTF_SIM_ACTIONS];
+    sim_list list;
+} sim_served;
+
+/** Asks the policy, explores, ranks. policy fits the simulator. */
+void sim_serve(const mtf_sim *sim, const mtf_policy *policy, const sim_visit *visit,
+               mtf_str request_id, sim_served *served);
+
+/** Whose events these are. */
+typedef struct sim_names {
+    uint64_t seed;
+    uint32_t round, session, user;
+    bool session_ids;
+} sim_names;
+
+/** An event with everything it borrows; fill it, then hand out &event until the next fill. */
+typedef struct sim_event {
+    mtf_event event;
+    char user_id[24], event_id[64], request_id[64], session_id[56], item_ids[SIM_SHOWN][20];
+    float predictions[SIM_SHOWN][SIM_BEHAVIOURS];
+    mtf_item items[SIM_SHOWN];
+    mtf_signal signals[SIM_SHOWN][SIM_BEHAVIOURS];
+} sim_event;
+
+void sim_request_id(char text[64], const sim_names *names, uint32_t step);
+/** outcome NULL: the signals come as feedback. */
+void sim_event_request(sim_event *out, const sim_names *names, uint32_t step, int64_t time_ms,
+                       const sim_served *served, const sim_outcome *outcome);
+/** What was done with shown item i of the request of `step` at request_ms; item its item id's key.
+ */
+void sim_event_feedback(sim_event *out, const sim_names *names, uint32_t step, int64_t time_ms,
+                        int64_t request_ms, uint32_t i, uint64_t item, const sim_outcome *outcome);
+void sim_event_end(sim_event *out, const sim_names *names, int64_t time_ms);
+/** What shown item i of a list is named by. */
+uint64_t sim_item_key(const sim_list *list, uint32_t i);
+
+#endif
