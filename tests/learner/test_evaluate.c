@@ -151,6 +151,18 @@ static void a_lopsided_box_is_measured_from_its_middle(void **state)
     mtf_assert_close(out.effect[0], out.gain.value, 1e-9, 1e-9);
     mtf_assert_close(out.drift[0], 0.1, 1e-5, 0);
     mtf_assert_close(out.drift[1], 0, 0, 1e-6);
+
+    /* No baseline at all: noisier, and still without bias. */
+    mtf_first_order bare;
+    mtf_err err = {0};
+    float *mu = moved(&cohort, move);
+    double *b = calloc(cohort.rows, sizeof *b);
+    assert_non_null(b);
+    mtf_assert_ok(mtf_first_order_make(&cohort, mu, b, 50, 1, &bare, &err), &err);
+    mtf_assert_close(bare.gain.value, 0.3, 0, 4 * bare.gain.se);
+    assert_true(bare.gain.se > 2 * out.gain.se && bare.gain.se < 0.2);
+    free(mu);
+    free(b);
     mtf_cohort_fini(&cohort);
 }
 

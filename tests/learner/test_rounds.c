@@ -446,13 +446,13 @@ static void other_settings_do_not_resume_a_round(void **state)
     assert_int_equal(mtf_rounds_tick(f->rounds, &err), MTF_CLOSED);
     atomic_store(&f->stop, false);
     f->stop_at = -1;
-    data_set(&f->settings, "learner.eta", "0.3");
+    data_set(&f->settings, "learner.lambda", "3");
     reopen(f);
     run_round(f, first);
     tear_down(state);
     set_up(state);
     f = *state;
-    data_set(&f->settings, "learner.eta", "0.3");
+    data_set(&f->settings, "learner.lambda", "3");
     reopen(f);
     collect(f, 1, 0, 300);
     run_round(f, second);
