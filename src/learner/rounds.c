@@ -360,9 +360,6 @@ static mtf_status end_round(mtf_rounds *rounds, mtf_err *err)
     rounds->ended++;
     const mtf_round_report *report = &rounds->report;
     if (report->round != rounds->state.round) return MTF_OK; /* it was told before a crash */
-    mtf_log_line(rounds->config.log, MTF_LOG_INFO, "round.end",
-                 "round=%" PRId64 " version=%" PRId64 " verdict=%s reason=\"%s\"", report->round,
-                 report->version, mtf_verdict_text(report->verdict.kind), report->verdict.reason);
     if (hooks->report) hooks->report(hooks->arg, report);
     return MTF_OK;
 }

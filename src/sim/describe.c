@@ -64,7 +64,8 @@ static void strategy_update(sim_strategy *s, double steps[POPULATION][DIMS])
     s->sigma = fmin(0.5, s->sigma * exp(cs / damping * (sqrt(length) / expected - 1)));
 }
 
-static mtf_status try_out(const sim_search *search, const double *point, double *value, mtf_err *err)
+static mtf_status try_out(const sim_search *search, const double *point, double *value,
+                          mtf_err *err)
 {
     sim_actor actor = {.only_type = search->only_type, .steps_max = search->steps_max};
     for (int k = 0; k < SIM_TYPES; k++)

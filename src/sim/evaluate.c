@@ -102,10 +102,10 @@ mtf_status sim_evaluate(const mtf_sim *sim, const sim_actor *actor, uint32_t ses
     if (sessions < 2)
         return mtf_fail(err, MTF_INVALID, "simulate: an evaluation needs at least 2 sessions");
     sim_job job = {.sim = sim,
-               .actor = actor,
-               .sessions = sessions,
-               .seed = sim_key(seed, 0xe7a1),
-               .values = values};
+                   .actor = actor,
+                   .sessions = sessions,
+                   .seed = sim_key(seed, 0xe7a1),
+                   .values = values};
     job.block_count = (sessions + BLOCK_SESSIONS - 1) / BLOCK_SESSIONS;
     job.blocks = calloc(job.block_count, sizeof *job.blocks);
     if (values == NULL) job.values = malloc(sessions * sizeof *job.values);

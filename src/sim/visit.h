@@ -6,8 +6,7 @@
 #include "client/policy.h"
 #include "sim/world.h"
 
-#define SIM_USER_HOUR 200 /* index of the draw of an evaluation's hour of day in a user's stream   \
-                           */
+#define SIM_USER_HOUR 200 /* index of an evaluation's hour of day in a user's stream */
 
 typedef struct sim_user {
     uint64_t key;

@@ -363,26 +363,27 @@ static void a_failing_sink_ends_the_round(void **state)
     mtf_policy_free(policy);
 }
 
-/* z of the correlation between the step towards better lists and what a request brought: its
- * reward, and whether the session went on (the next event of the user is not the end). */
+/* z of the correlation between the step towards better lists and what a request led to: its reward,
+ * and how many requests of the session came after it. */
 static void evidence(event_recorder *recorder, double z[2])
 {
     qsort(recorder->notes, recorder->count, sizeof *recorder->notes, by_user);
     double n = 0, mean[2] = {0, 0}, cross[2] = {0, 0}, square[2] = {0, 0}, along = 0;
-    for (int pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i + 1 < recorder->count; i++) {
+    for (int pass = 0; pass < 2; pass++) {
+        double after = 0;
+        for (size_t i = recorder->count; i-- > 0;) {
             const event_note *note = &recorder->notes[i];
+            if (note->kind == MTF_EVENT_SESSION_END) after = 0;
             if (note->kind != MTF_EVENT_REQUEST) continue;
-            const double what[2] = {note->reward, note[1].kind != MTF_EVENT_SESSION_END};
+            const double what[2] = {note->reward, after++};
             if (pass == 0) n++, along += note->along * note->along;
             for (int k = 0; k < 2; k++) {
-                if (pass == 0)
-                    mean[k] += what[k];
-                else
-                    cross[k] += note->along * (what[k] - mean[k] / n),
-                        square[k] += (what[k] - mean[k] / n) * (what[k] - mean[k] / n);
+                const double rest = what[k] - mean[k] / n;
+                if (pass == 0) mean[k] += what[k];
+                if (pass == 1) cross[k] += note->along * rest, square[k] += rest * rest;
             }
         }
+    }
     for (int k = 0; k < 2; k++) z[k] = cross[k] / sqrt(along * square[k] / n);
 }
 
@@ -391,8 +392,8 @@ static void shuffled_rewards_know_nothing_of_actions(void **state)
     (void)state;
     mtf_sim_counts counts;
     mtf_sim_config config = mtf_sim_config_default();
-    config.sessions = 20000;
-    config.users = 20000;
+    config.sessions = 40000;
+    config.users = 40000;
     config.seed = mtf_test_seed(9);
     double honest[2], shuffled[2];
     event_recorder recorder = run(&config, 1, false, &counts);
@@ -402,9 +403,9 @@ static void shuffled_rewards_know_nothing_of_actions(void **state)
     recorder = run(&config, 1, false, &counts);
     evidence(&recorder, shuffled);
     free(recorder.notes);
-    print_message("z of reward and of going on: honest %.1f %.1f, shuffled %.1f %.1f\n", honest[0],
-                  honest[1], shuffled[0], shuffled[1]);
-    assert_true(honest[0] > 6 && honest[1] > 6);
+    print_message("z of reward and of requests after: honest %.1f %.1f, shuffled %.1f %.1f\n",
+                  honest[0], honest[1], shuffled[0], shuffled[1]);
+    assert_true(honest[0] > 7 && honest[1] > 2.5);
     assert_true(fabs(shuffled[0]) < 4 && fabs(shuffled[1]) < 4);
     mtf_assert_close((double)counts.requests / (double)counts.sessions, 3.5, 0, 0.6);
 }
