@@ -116,10 +116,10 @@ static void records_fini(mtf_records *records)
     *records = (mtf_records){0};
 }
 
-mtf_activity *mtf_activity_new(uint64_t hash, int64_t bucket, int64_t place_ms, int64_t offset,
-                               int64_t w_before_ms)
+mtf_activity *mtf_activity_new(mtf_str user, uint64_t hash, int64_t bucket, int64_t place_ms,
+                               int64_t offset, int64_t w_before_ms)
 {
-    mtf_activity *activity = malloc(sizeof *activity);
+    mtf_activity *activity = malloc(sizeof *activity + user.size);
     if (!activity) return NULL;
     *activity = (mtf_activity){
         .hash = hash,
@@ -129,7 +129,9 @@ mtf_activity *mtf_activity_new(uint64_t hash, int64_t bucket, int64_t place_ms, 
         .first_offset = offset,
         .w_before_ms = w_before_ms,
         .over_cap_from_ms = MTF_NO_OVER_CAP,
+        .user_size = user.size,
     };
+    if (user.size) memcpy(activity->user, user.data, user.size);
     return activity;
 }
 

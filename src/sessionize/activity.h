@@ -36,18 +36,22 @@ typedef struct mtf_records {
 
 typedef struct mtf_activity mtf_activity;
 struct mtf_activity {
-    uint64_t hash;  /* of (user, bucket) */
-    int64_t bucket; /* mtf_session_bucket of every place in it */
+    /* What a lookup reads stands together: at a million open ones every line is a cache miss. */
+    uint64_t hash;       /* of (user, bucket) */
+    mtf_activity *chain; /* of the open set that holds it (open_set.h) */
+    int64_t bucket;      /* mtf_session_bucket of every place in it */
     int64_t start_ms, end_ms;
+    mtf_records records;
+
     int64_t first_offset;     /* of the record that opened it */
     int64_t w_before_ms;      /* watermark just before that record */
     int64_t over_cap_from_ms; /* earliest place dropped for max_events, or MTF_NO_OVER_CAP */
-    mtf_records records;
 
-    /* Of the open set that holds it (open_set.h). */
-    mtf_activity *chain;
-    mtf_activity *older, *newer;
+    mtf_activity *older, *newer; /* of the open set */
     size_t heap_index;
+
+    uint32_t user_size;
+    char user[]; /* its id */
 };
 
 /** What merging or adding did to records that were or would have been kept. */
@@ -55,10 +59,10 @@ typedef struct mtf_drops {
     int64_t duplicates, over_cap;
 } mtf_drops;
 
-/** The user of an activity that holds its opening record; borrowed from it. */
+/** Borrowed from the activity. */
 static inline mtf_str mtf_activity_user(const mtf_activity *activity)
 {
-    return activity->records.data[0].event->user_id;
+    return (mtf_str){activity->user, activity->user_size};
 }
 
 /** Makes a record of a message: clones the event, keeps key and value where they may be needed.
@@ -68,8 +72,8 @@ mtf_status mtf_record_init(mtf_record *record, const mtf_message *message, const
 void mtf_record_fini(mtf_record *record);
 
 /** An activity of one place, without records yet; NULL when out of memory. */
-mtf_activity *mtf_activity_new(uint64_t hash, int64_t bucket, int64_t place_ms, int64_t offset,
-                               int64_t w_before_ms);
+mtf_activity *mtf_activity_new(mtf_str user, uint64_t hash, int64_t bucket, int64_t place_ms,
+                               int64_t offset, int64_t w_before_ms);
 void mtf_activity_free(mtf_activity *activity);
 
 bool mtf_activity_has(const mtf_activity *activity, mtf_str event_id);

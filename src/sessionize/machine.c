@@ -197,7 +197,8 @@ static mtf_status open_activity(mtf_machine *machine, uint64_t hash, int64_t buc
                                 const mtf_message *message, const mtf_event *event,
                                 int64_t place_ms, int64_t w_before_ms, mtf_err *err)
 {
-    mtf_activity *activity = mtf_activity_new(hash, bucket, place_ms, message->offset, w_before_ms);
+    mtf_activity *activity =
+        mtf_activity_new(event->user_id, hash, bucket, place_ms, message->offset, w_before_ms);
     if (!activity) return mtf_fail(err, MTF_NOMEM, "no memory for a new session");
     mtf_status status = keep(machine, activity, message, event, place_ms, err);
     if (status == MTF_OK) status = mtf_open_set_add(&machine->open, activity, err);

@@ -78,8 +78,7 @@ void mtf_machine_free(mtf_machine *machine);
 /** One record, in offset order. The event is cloned, key and value copied where needed.
  *  MTF_NOMEM, or what output->closed returned. */
 mtf_status mtf_machine_record(mtf_machine *machine, const mtf_message *message,
-                              const mtf_event *event, mtf_fate *fate,
-                              mtf_err *err) MTF_NODISCARD;
+                              const mtf_event *event, mtf_fate *fate, mtf_err *err) MTF_NODISCARD;
 /** A record that did not decode: only the offset moves. */
 void mtf_machine_skip(mtf_machine *machine, int64_t offset);
 

@@ -69,11 +69,10 @@ static int64_t number(cursor *in)
     const bool zero = *in->at == '0';
     int64_t value = 0;
     int digits = 0;
-    for (; !in->failed && *in->at >= '0' && *in->at <= '9' && digits <= OFFSET_DIGITS;
-         in->at++, digits++)
-        value = value * 10 + (*in->at - '0');
-    if (digits == 0 || digits > OFFSET_DIGITS || (zero && (digits > 1 || negative)))
-        in->failed = true;
+    for (; !in->failed && *in->at >= '0' && *in->at <= '9' && digits < OFFSET_DIGITS; digits++)
+        value = value * 10 + (*in->at++ - '0');
+    const bool longer = *in->at >= '0' && *in->at <= '9';
+    if (digits == 0 || longer || (zero && (digits > 1 || negative))) in->failed = true;
     return negative ? -value : value;
 }
 

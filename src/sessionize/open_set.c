@@ -49,10 +49,10 @@ static mtf_activity **chain_of(const mtf_open_set *set, uint64_t hash)
     return &set->chains[hash & (set->chain_count - 1)];
 }
 
-/** Keeps the table at most one activity a chain on average. */
+/** Keeps the table at most half full: a neighbour in the chain is a cache miss. */
 static bool chains_grow(mtf_open_set *set)
 {
-    if (set->count < set->chain_count) return true;
+    if (2 * set->count < set->chain_count) return true;
     mtf_open_set grown = *set;
     grown.chain_count = set->chain_count ? 2 * set->chain_count : CHAINS_MIN;
     grown.chains = calloc(grown.chain_count, sizeof(mtf_activity *));

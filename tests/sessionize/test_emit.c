@@ -50,7 +50,8 @@ static void add(struct fixture *f, struct sample s)
     stream_input(&s, f->activity ? f->activity->records.count : 0, &in);
     const int64_t place_ms = s.kind == MTF_EVENT_FEEDBACK ? s.request_time_ms : s.time_ms;
     if (!f->activity)
-        f->activity = mtf_activity_new(1, mtf_session_bucket(in.event.user_id, place_ms, f->cap_ms),
+        f->activity = mtf_activity_new(in.event.user_id, 1,
+                                       mtf_session_bucket(in.event.user_id, place_ms, f->cap_ms),
                                        place_ms, 0, 0);
     if (place_ms < f->activity->start_ms) f->activity->start_ms = place_ms;
     if (place_ms > f->activity->end_ms) f->activity->end_ms = place_ms;

@@ -490,6 +490,32 @@ static void closing_and_lateness_begin_just_past_gap_and_grace(void **state)
     run_fini(&run);
 }
 
+static void a_merge_keeps_the_first_by_offset(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *id;
+        int64_t time_ms;
+    } records[] = {{"r0", 0}, {"r1", 60}, {"r2", 61}, {"r2", 1}, {"r4", 2}, {"r5", 30}};
+    struct run run;
+    setup_run(&run, 3);
+    for (int i = 0; i < 6; i++) {
+        struct sample s = request("u", records[i].id, records[i].time_ms);
+        s.append_ms = 0;                                          /* W stands still */
+        if (i == 5) assert_int_equal(run.machine->open.count, 2); /* r5 bridges them */
+        fate_of(run.machine, s);
+    }
+    assert_int_equal(run.machine->open.count, 1);
+    const mtf_activity *merged = run.machine->open.oldest;
+    assert_int_equal(merged->records.count, 3);
+    for (int i = 0; i < 3; i++) assert_int_equal(merged->records.data[i].offset, i);
+    assert_int_equal(run.machine->drops.duplicates, 1); /* the later r2 */
+    assert_int_equal(run.machine->drops.over_cap, 2);   /* r4, kept until then, and r5 */
+    assert_int_equal(run.machine->kept, 3);
+    assert_int_equal(merged->over_cap_from_ms, 2);
+    run_fini(&run);
+}
+
 static void thousands_of_ids_are_told_apart(void **state)
 {
     (void)state;
@@ -672,6 +698,7 @@ int main(void)
         cmocka_unit_test(a_future_record_is_refused_and_moves_nothing),
         cmocka_unit_test(times_no_clock_gives_are_refused),
         cmocka_unit_test(closing_and_lateness_begin_just_past_gap_and_grace),
+        cmocka_unit_test(a_merge_keeps_the_first_by_offset),
         cmocka_unit_test(thousands_of_ids_are_told_apart),
         cmocka_unit_test(a_jump_the_next_record_overtakes_is_forgotten),
         cmocka_unit_test(jumps_at_one_offset_are_one),
