@@ -2,7 +2,6 @@
 #include "cli/stages.h"
 #include "ingest/kafka_client.h"
 #include "ingest/kafka_sink.h"
-#include "sessionize/aside.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -124,7 +123,6 @@ mtf_status learn_stage_open(learn_stage *stage, const stage_context *context,
         .source = &stage->source,
         .decoder = &stage->sessions,
         .dead_letters = &stage->sink,
-        .set_aside = mtf_set_aside,
         .cluster_id = cluster,
         .hooks = {stage, hook_head, hook_gate, hook_publish, hook_due, hook_progress, hook_report},
         .log = context->log,

@@ -45,8 +45,17 @@ static mtf_status write_all(int fd, mtf_span content, const char *path, mtf_err 
         content.data += put;
         content.size -= (size_t)put;
     }
-    if (fsync(fd) != 0) return mtf_fail(err, MTF_IO, "fsync %s: %s", path, strerror(errno));
     return MTF_OK;
+}
+
+/** Writes what can be no temporary file's target: /dev/stdout, a pipe. */
+static mtf_status write_through(const char *path, mtf_span content, mtf_err *err)
+{
+    const int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return mtf_fail(err, MTF_IO, "open %s: %s", path, strerror(errno));
+    const mtf_status status = write_all(fd, content, path, err);
+    close(fd);
+    return status;
 }
 
 static mtf_status sync_folder_of(const char *path, mtf_err *err)
@@ -68,12 +77,16 @@ static mtf_status sync_folder_of(const char *path, mtf_err *err)
 mtf_status mtf_file_replace(const char *path, mtf_span content, mtf_err *err)
 {
     char temporary[4096];
+    struct stat info;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) return write_through(path, content, err);
     if ((size_t)snprintf(temporary, sizeof temporary, "%s.tmp", path) >= sizeof temporary) {
         return mtf_fail(err, MTF_INVALID, "path too long: %s", path);
     }
     const int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0) return mtf_fail(err, MTF_IO, "create %s: %s", temporary, strerror(errno));
     mtf_status status = write_all(fd, content, temporary, err);
+    if (status == MTF_OK && fsync(fd) != 0)
+        status = mtf_fail(err, MTF_IO, "fsync %s: %s", temporary, strerror(errno));
     close(fd);
     if (status == MTF_OK && rename(temporary, path) != 0) {
         status = mtf_fail(err, MTF_IO, "rename %s to %s: %s", temporary, path, strerror(errno));

@@ -9,7 +9,8 @@
 mtf_status mtf_file_read(const char *path, size_t bytes_max, mtf_buf *buf,
                          mtf_err *err) MTF_NODISCARD;
 
-/** Writes path.tmp, fsyncs, renames over path, fsyncs the folder. */
+/** Writes path.tmp, fsyncs, renames over path, fsyncs the folder. A path that is there and no
+ *  regular file (/dev/stdout, a pipe) is written to as it is. */
 mtf_status mtf_file_replace(const char *path, mtf_span content, mtf_err *err) MTF_NODISCARD;
 
 /** mkdir -p. */

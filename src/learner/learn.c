@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "core/aside.h"
 #include "core/clock.h"
 #include "core/hash.h"
 #include "core/settings.h"
@@ -278,8 +279,8 @@ static mtf_status set_aside(mtf_learn *learn, const mtf_message *message, mtf_er
     mtf_status status = learn->letters_begun ? MTF_OK : sink->begin(sink->self, &inner);
     learn->letters_begun |= status == MTF_OK;
     if (status == MTF_OK)
-        status = learn->config.set_aside(sink, settings->topics_dead_letter, message, "learn",
-                                         reason, err->msg, &inner);
+        status = mtf_set_aside(sink, settings->topics_dead_letter, message, "learn", reason,
+                               err->msg, &inner);
     return status ? mtf_fail(err, status, "%s", inner.msg) : MTF_OK;
 }
 

@@ -13,18 +13,12 @@ typedef struct mtf_learn_metrics {
     mtf_counter champion, rounds;
 } mtf_learn_metrics;
 
-/** Puts a record to a topic with headers that say why it is there (sessionize/aside.h has it). */
-typedef mtf_status (*mtf_set_aside_fn)(mtf_sink *sink, const char *topic,
-                                       const mtf_message *message, const char *stage,
-                                       const char *reason, const char *words, mtf_err *err);
-
 typedef struct mtf_learn_config {
     const mtf_settings *settings;
     mtf_source *source; /* assigns every partition of the sessions topic */
     const mtf_session_decoder *decoder;
-    mtf_sink *dead_letters;     /* may be NULL: bad records are only counted */
-    mtf_set_aside_fn set_aside; /* how; NULL with dead_letters NULL */
-    const char *cluster_id;     /* of the source; "" if it is no cluster */
+    mtf_sink *dead_letters; /* may be NULL: bad records are only counted */
+    const char *cluster_id; /* of the source; "" if it is no cluster */
     mtf_round_hooks hooks;
     const mtf_log *log;      /* may be NULL */
     const atomic_bool *stop; /* may be NULL */

@@ -1,4 +1,4 @@
-#include "sessionize/aside.h"
+#include "core/aside.h"
 #include "sessionize/parts.h"
 #include "sessionize/stage.h"
 

@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "sessionize/aside.h"
+#include "core/aside.h"
 #include "sessionize/stage.h"
 
 /** The decoder's reason, which opens its words. */

@@ -109,16 +109,28 @@ static mtf_status sink_commit(void *self, const mtf_position *positions, size_t 
     return MTF_OK;
 }
 
-static mtf_status set_aside(mtf_sink *sink, const char *topic, const mtf_message *message,
-                            const char *stage, const char *reason, const char *words, mtf_err *err)
+static mtf_span header_of(const mtf_header *headers, size_t count, const char *name)
 {
-    fixture *f = sink->self;
-    (void)words, (void)err;
+    for (size_t i = 0; i < count; i++)
+        if (mtf_str_is(headers[i].name, name)) return headers[i].value;
+    fail_msg("no header %s", name);
+    return (mtf_span){0};
+}
+
+static mtf_status sink_put(void *self, const char *topic, mtf_span key, mtf_span value,
+                           const mtf_header *headers, size_t count, int64_t timestamp_ms,
+                           mtf_err *err)
+{
+    fixture *f = self;
+    (void)key, (void)timestamp_ms, (void)err;
     assert_string_equal(topic, "mtf.dead-letter");
-    assert_string_equal(stage, "learn");
+    const mtf_span stage = header_of(headers, count, "__mtf.errors.stage");
+    const mtf_span reason = header_of(headers, count, "__mtf.errors.reason");
+    assert_int_equal(stage.size, 5);
+    assert_memory_equal(stage.data, "learn", 5);
     assert_true(f->letter_count < 8);
-    snprintf(f->letters[f->letter_count++], sizeof f->letters[0], "%s %.*s", reason,
-             (int)message->value.size, (const char *)message->value.data);
+    snprintf(f->letters[f->letter_count++], sizeof f->letters[0], "%.*s %.*s", (int)reason.size,
+             (const char *)reason.data, (int)value.size, (const char *)value.data);
     return MTF_OK;
 }
 
@@ -177,14 +189,17 @@ static void add_sessions(fixture *f, uint64_t first, uint64_t count)
 static mtf_status run(fixture *f, mtf_store_totals *totals, mtf_err *err)
 {
     mtf_source source = {.self = f, .poll = poll, .start = start, .range = range};
-    mtf_sink sink = {.self = f, .begin = sink_begin, .commit = sink_commit};
+    mtf_sink sink = {.self = f,
+                     .begin = sink_begin,
+                     .put = sink_put,
+                     .commit = sink_commit,
+                     .value_bytes_max = 1000000};
     const mtf_session_decoder decoder = {f, decode};
     const mtf_learn_config config = {
         .settings = &f->settings,
         .source = &source,
         .decoder = &decoder,
         .dead_letters = &sink,
-        .set_aside = set_aside,
         .cluster_id = "",
         .hooks = {.arg = f, .head = head, .gate = gate, .publish = publish, .report = report},
         .accept_loss = f->accept_loss,

@@ -1,4 +1,4 @@
-#include "sessionize/aside.h"
+#include "core/aside.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /** Records that cannot go on: to the late or the dead-letter topic, bytes unchanged, with headers
  *  that say where they came from and why they are here. */
-#ifndef MTF_SESSIONIZE_ASIDE_H
-#define MTF_SESSIONIZE_ASIDE_H
+#ifndef MTF_ASIDE_H
+#define MTF_ASIDE_H
 
 #include "core/pipe.h"
 
