@@ -17,7 +17,7 @@ def seeds_of(text):
 
 def run(mtf, folder, control, seed, extra):
     path = folder / f"{control}-{seed}.json"
-    if not path.exists():
+    if not path.exists() or path.stat().st_size == 0:
         log = open(folder / f"{control}-{seed}.log", "w")
         command = [mtf, "demo", "--seed", str(seed), "--json", str(path), *extra]
         if control != "none":

@@ -46,12 +46,14 @@ typedef struct mtf_option {
 } mtf_option;
 
 /** Reads options common to all (-c FILE, --set k=v, --json, --fail-fast, --help) and the command's
- *  own, then settings in order: defaults, preset (pairs of key, value; may be NULL), file,
- * environment,
- *  --set. MTF_CLOSED: help was asked for and printed. */
+ *  own, then settings in their order: defaults, preset (pairs of key, value; may be NULL), file,
+ *  environment, --set. MTF_CLOSED: help was asked for and printed. */
 mtf_status mtf_cli_read(mtf_cli *cli, int argc, char **argv, const char *usage,
                         const mtf_option *options, size_t option_count, const char *const *preset,
                         mtf_err *err) MTF_NODISCARD;
+
+/** MTF_INVALID if there are words: a command without any was given some. */
+mtf_status mtf_cli_no_words(const mtf_cli *cli, mtf_err *err) MTF_NODISCARD;
 
 /** The exit code of a status, after the error was printed to stderr (or MTF_EXIT_OK). */
 int mtf_cli_exit(mtf_status status, const mtf_err *err);

@@ -6,11 +6,12 @@
 
 static int put(mtf_buf *out)
 {
-    const bool failed =
-        out->failed || fwrite(out->data, 1, out->size, stdout) != out->size || fflush(stdout) != 0;
+    mtf_err err = {0};
+    const mtf_status status =
+        out->failed ? mtf_fail(&err, MTF_NOMEM, "out of memory showing the settings") : MTF_OK;
+    if (status == MTF_OK) fwrite(out->data, 1, out->size, stdout);
     mtf_buf_fini(out);
-    if (failed) fprintf(stderr, "mtf: cannot write to standard output\n");
-    return failed ? MTF_EXIT_DISK : MTF_EXIT_OK;
+    return mtf_cli_exit(status, &err);
 }
 
 int mtf_command_config(mtf_cli *cli, int argc, char **argv)

@@ -7,7 +7,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 
-#include <math.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,6 +165,15 @@ static mtf_status with_folder(mtf_cli *cli, const mtf_sim *sim, const demo_optio
     return status;
 }
 
+/** Before minutes of work, not after them. */
+static mtf_status check_writable(const char *path, mtf_err *err)
+{
+    FILE *file = fopen(path, "a");
+    if (!file) return mtf_fail(err, MTF_IO, "--json %s: %s", path, strerror(errno));
+    fclose(file);
+    return MTF_OK;
+}
+
 static mtf_status demo(mtf_cli *cli, const demo_options *o, mtf_err *err)
 {
     mtf_sim *sim = NULL;
@@ -178,6 +187,7 @@ static mtf_status demo(mtf_cli *cli, const demo_options *o, mtf_err *err)
     if (status == MTF_OK && strcmp(o->control, "no-exploration") == 0) {
         status = mtf_settings_set(&cli->settings, "policy.box", "0", "--control", err);
     }
+    if (status == MTF_OK && o->json) status = check_writable(o->json, err);
     if (status == MTF_OK) status = open_sim(cli, o, &sim, err);
     if (status == MTF_OK) status = mtf_sim_reference_get(sim, &reference, err);
     if (status == MTF_OK) {

@@ -12,6 +12,7 @@ int mtf_command_learn(mtf_cli *cli, int argc, char **argv)
     mtf_err err = {0};
     mtf_status status =
         mtf_cli_read(cli, argc, argv, "learn -c FILE [--accept-loss]", options, 1, NULL, &err);
+    if (status == MTF_OK) status = mtf_cli_no_words(cli, &err);
     if (status != MTF_OK) return mtf_cli_exit(status, &err);
     mtf_log_line(&cli->log, MTF_LOG_INFO, "learn.start", "blas_core=%s", cli->blas_core);
     const stage_context context = {&cli->settings, &cli->log, cli->stop, cli->fail_fast};

@@ -73,21 +73,28 @@ static mtf_status list(const mtf_policy_book *book, bool json, mtf_buf *out, mtf
 static mtf_status export_policy(const mtf_policy *policy, const policy_options *options,
                                 mtf_err *err)
 {
-    if (!options->out)
-        return mtf_fail(err, MTF_INVALID, "policy export: say where to with --out FILE");
     mtf_buf bytes = {0};
-    mtf_status status;
-    if (strcmp(options->format, "safetensors") == 0) {
-        status = mtf_policy_safetensors(policy, &bytes, err);
-    } else if (strcmp(options->format, "record") == 0) {
-        status = mtf_policy_encode(policy, &bytes, err);
-    } else {
-        status =
-            mtf_fail(err, MTF_INVALID, "--format %s: say safetensors or record", options->format);
-    }
+    mtf_status status = strcmp(options->format, "record") == 0
+                            ? mtf_policy_encode(policy, &bytes, err)
+                            : mtf_policy_safetensors(policy, &bytes, err);
     if (status == MTF_OK) status = mtf_file_replace(options->out, mtf_buf_span(&bytes), err);
     mtf_buf_fini(&bytes);
     return status;
+}
+
+/** Before any broker is asked. */
+static mtf_status check_words(const mtf_cli *cli, const policy_options *options, mtf_err *err)
+{
+    const char *what = cli->word_count == 1 ? cli->words[0] : "";
+    const bool export = strcmp(what, "export") == 0;
+    if (!export && strcmp(what, "list") != 0 && strcmp(what, "show") != 0)
+        return mtf_fail(err, MTF_INVALID, "policy: say list, show or export");
+    if (export && !options->out)
+        return mtf_fail(err, MTF_INVALID, "policy export: say where to with --out FILE");
+    if (strcmp(options->format, "safetensors") != 0 && strcmp(options->format, "record") != 0)
+        return mtf_fail(err, MTF_INVALID, "--format %s: say safetensors or record",
+                        options->format);
+    return MTF_OK;
 }
 
 static mtf_status do_what(mtf_cli *cli, const policy_options *options, const char *what,
@@ -124,19 +131,15 @@ int mtf_command_policy(mtf_cli *cli, int argc, char **argv)
     mtf_err err = {0};
     mtf_status status = mtf_cli_read(cli, argc, argv, "policy list|show|export [options]", options,
                                      sizeof options / sizeof *options, NULL, &err);
+    if (status == MTF_OK) status = check_words(cli, &o, &err);
     if (status != MTF_OK) return mtf_cli_exit(status, &err);
-    const char *what = cli->word_count == 1 ? cli->words[0] : "";
-    if (strcmp(what, "list") != 0 && strcmp(what, "show") != 0 && strcmp(what, "export") != 0) {
-        mtf_fail(&err, MTF_INVALID, "policy: say list, show or export");
-        return mtf_cli_exit(MTF_INVALID, &err);
-    }
     if (!o.name) o.name = cli->settings.policy_name;
     const bool history = o.history || o.version > 0;
     reading r = {.book.every_version = history, .log = &cli->log};
     mtf_buf out = {0};
     status = read_topic(
         cli, history ? cli->settings.topics_policy_history : cli->settings.topics_policy, &r, &err);
-    if (status == MTF_OK) status = do_what(cli, &o, what, &r.book, &out, &err);
+    if (status == MTF_OK) status = do_what(cli, &o, cli->words[0], &r.book, &out, &err);
     if (status == MTF_OK && out.failed)
         status = mtf_fail(&err, MTF_NOMEM, "out of memory printing policies");
     if (status == MTF_OK && out.size) {

@@ -6,6 +6,7 @@ int mtf_command_sessionize(mtf_cli *cli, int argc, char **argv)
 {
     mtf_err err = {0};
     mtf_status status = mtf_cli_read(cli, argc, argv, "sessionize -c FILE", NULL, 0, NULL, &err);
+    if (status == MTF_OK) status = mtf_cli_no_words(cli, &err);
     if (status != MTF_OK) return mtf_cli_exit(status, &err);
     const stage_context context = {&cli->settings, &cli->log, cli->stop, cli->fail_fast};
     sessionize_stage stage;

@@ -180,6 +180,8 @@ static mtf_status to_kafka(simulation *run, mtf_err *err)
                      s->topics_exploration, run->feed.partitions, SIM_FEED_PARTITIONS_MAX);
     }
     if (status == MTF_OK) status = policy_head_open(&run->head, &context, err);
+    /* The newest policy serves from the start, not the oldest that compaction left. */
+    if (status == MTF_OK) status = policy_head_read(&run->head, &run->policy, err);
     if (status == MTF_OK) status = mtf_kafka_sink_open(s, &run->cli->log, NULL, &run->sink, err);
     run->feed.sink = &run->sink;
     if (status == MTF_OK) status = run_rounds(run, err);
@@ -197,7 +199,12 @@ static mtf_status own_policy(simulation *run, mtf_err *err)
         mtf_buf record = {0};
         mtf_status status =
             mtf_file_read(run->options->policy, 2 * MTF_POLICY_RECORD_BYTES_MAX, &record, err);
-        if (status == MTF_OK) status = mtf_policy_decode(mtf_buf_span(&record), &run->own, err);
+        mtf_err why = {0};
+        if (status == MTF_OK) {
+            status = mtf_policy_decode(mtf_buf_span(&record), &run->own, &why);
+            if (status != MTF_OK)
+                mtf_fail(err, status, "%.180s: %.200s", run->options->policy, why.msg);
+        }
         mtf_buf_fini(&record);
         return status;
     }
@@ -311,6 +318,7 @@ int mtf_command_simulate(mtf_cli *cli, int argc, char **argv)
     mtf_err err = {0};
     mtf_status status = mtf_cli_read(cli, argc, argv, "simulate -c FILE | --out FILE | --describe",
                                      options, sizeof options / sizeof *options, NULL, &err);
+    if (status == MTF_OK) status = mtf_cli_no_words(cli, &err);
     if (status != MTF_OK) return mtf_cli_exit(status, &err);
     simulation run = {.cli = cli, .options = &o, .feed.settings = &cli->settings};
     status = open_sim(cli, &o, &run.sim, &err);

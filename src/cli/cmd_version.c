@@ -7,8 +7,8 @@
 int mtf_command_version(mtf_cli *cli, int argc, char **argv)
 {
     mtf_err err = {0};
-    const mtf_status status =
-        mtf_cli_read(cli, argc, argv, "version [--json]", NULL, 0, NULL, &err);
+    mtf_status status = mtf_cli_read(cli, argc, argv, "version [--json]", NULL, 0, NULL, &err);
+    if (status == MTF_OK) status = mtf_cli_no_words(cli, &err);
     if (status != MTF_OK) return mtf_cli_exit(status, &err);
     const char *format =
         cli->json

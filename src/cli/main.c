@@ -52,6 +52,14 @@ static void usage(FILE *out)
     fprintf(out, "\n`mtf COMMAND --help` says more; `mtf config docs` lists every setting.\n");
 }
 
+/** What was printed must have arrived: a full disk or a closed pipe is no success. */
+static int finish(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    fprintf(stderr, "mtf: cannot write to standard output\n");
+    return code == MTF_EXIT_OK ? MTF_EXIT_DISK : code;
+}
+
 int main(int argc, char **argv)
 {
     mtf_cli cli = {.stop = &stop_asked, .log = {.level = MTF_LOG_INFO, .fd = STDERR_FILENO}};
@@ -62,7 +70,7 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
         usage(stdout);
-        return MTF_EXIT_OK;
+        return finish(MTF_EXIT_OK);
     }
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (strcmp(argv[1], commands[i].name) != 0) continue;
@@ -71,7 +79,7 @@ int main(int argc, char **argv)
         const int code = commands[i].run(&cli, argc - 2, argv + 2);
         mtf_settings_fini(&cli.settings);
         free(cli.words);
-        return code;
+        return finish(code);
     }
     fprintf(stderr, "mtf: no command '%s'\n\n", argv[1]);
     usage(stderr);

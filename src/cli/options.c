@@ -137,9 +137,12 @@ static void print_help(const char *usage, const mtf_option *options, size_t coun
                  options[i].value ? options[i].value : "");
         printf("  %-26s %s\n", head, options[i].help);
     }
-    printf("  %-26s %s\n  %-26s %s\n  %-26s %s\n", "-c FILE", "settings file (YAML)",
+    printf("  %-26s %s\n  %-26s %s\n  %-26s %s\n", "-c, --config FILE", "settings file (YAML)",
            "--set section.key=value", "one setting; wins over file and environment", "--fail-fast",
            "leave when no broker answers");
+    if (!find(options, count, "--json", strlen("--json")))
+        printf("  %-26s %s\n", "--json", "listings as JSON");
+    printf("  %-26s %s\n", "-h, --help", "this text");
 }
 
 mtf_status mtf_cli_read(mtf_cli *cli, int argc, char **argv, const char *usage,
@@ -165,6 +168,15 @@ mtf_status mtf_cli_read(mtf_cli *cli, int argc, char **argv, const char *usage,
     return MTF_OK;
 }
 
+mtf_status mtf_cli_no_words(const mtf_cli *cli, mtf_err *err)
+{
+    if (cli->word_count == 0) return MTF_OK;
+    return mtf_fail(err, MTF_INVALID,
+                    "'%.200s' is not expected here; a settings file goes behind -c, and --help "
+                    "lists the options",
+                    cli->words[0]);
+}
+
 int mtf_cli_exit(mtf_status status, const mtf_err *err)
 {
     if (status == MTF_OK || status == MTF_CLOSED) return MTF_EXIT_OK;
@@ -176,6 +188,7 @@ int mtf_cli_exit(mtf_status status, const mtf_err *err)
     case MTF_CORRUPT:
         return MTF_EXIT_DATA;
     case MTF_BROKER:
+    case MTF_AGAIN: /* brokers that stayed busy until someone lost patience */
         return MTF_EXIT_BROKER;
     case MTF_IO:
         return MTF_EXIT_DISK;

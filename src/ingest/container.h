@@ -12,8 +12,8 @@
  *  It gives an ASSIGN per partition (no committed offset), messages, an END per partition,
  * MTF_CLOSED. A message is held back (MTF_AGAIN) until its partition is started. Its value is the
  * event as it stands in the file, in a single-object frame of the file's event schema, which is
- * added to the decoder: open that with MTF_FRAMING_SINGLE_OBJECT. It has no key. topic and decoder
- * outlive the source. MTF_INVALID, MTF_CORRUPT, MTF_IO name the file. */
+ * added to the decoder: open that with MTF_FRAMING_SINGLE_OBJECT. It has no key. paths, topic
+ * and decoder outlive the source. MTF_INVALID, MTF_CORRUPT, MTF_IO name the file. */
 mtf_status mtf_container_source(const char *const *paths, size_t count, const char *topic,
                                 mtf_decoder *decoder, mtf_source *source,
                                 mtf_err *err) MTF_NODISCARD;

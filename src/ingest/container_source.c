@@ -13,6 +13,7 @@ typedef struct input_file {
     mtf_container_file *file;
     mtf_schema *schema;
     mtf_plan *plan;
+    const char *path;     /* borrowed, for words */
     uint64_t fingerprint; /* of its event's schema */
 } input_file;
 
@@ -70,9 +71,8 @@ static mtf_status next_row(source *s, mtf_err *err)
         mtf_span records;
         if (s->file_index == s->file_count) return MTF_CLOSED;
         if (mtf_reader_left(&s->block)) {
-            return mtf_fail(err, MTF_CORRUPT,
-                            "replay file %zu: bytes after the last record of a block",
-                            s->file_index + 1);
+            return mtf_fail(err, MTF_CORRUPT, "%.180s: bytes after the last record of a block",
+                            s->files[s->file_index].path);
         }
         const mtf_status status =
             mtf_container_file_block(s->files[s->file_index].file, &s->records_left, &records, err);
@@ -90,8 +90,8 @@ static mtf_status next_row(source *s, mtf_err *err)
     if (status == MTF_NOMEM) return mtf_fail(err, MTF_NOMEM, "replay: out of memory");
     if (status != MTF_OK || s->row.partition < 0 || s->row.partition > INT32_MAX ||
         s->row.offset < 0 || s->row.offset == INT64_MAX) {
-        return mtf_fail(err, MTF_CORRUPT, "replay file %zu: a record is malformed: %.200s",
-                        s->file_index + 1,
+        return mtf_fail(err, MTF_CORRUPT, "%.180s: a record is malformed: %.180s",
+                        s->files[s->file_index].path,
                         status == MTF_OK ? "its partition or offset is out of range" : cause.msg);
     }
     s->records_left--;
@@ -127,10 +127,9 @@ static mtf_status scan(source *s, mtf_err *err)
         }
         if (s->row.offset < p->end) {
             return mtf_fail(err, MTF_CORRUPT,
-                            "replay file %zu: partition %d goes back from offset %lld to %lld; "
-                            "give the files in "
-                            "order and each once",
-                            s->file_index + 1, (int)p->id, (long long)p->end - 1,
+                            "%.180s: partition %d goes back from offset %lld to %lld; give the "
+                            "files in order and each once",
+                            s->files[s->file_index].path, (int)p->id, (long long)p->end - 1,
                             (long long)s->row.offset);
         }
         p->end = s->row.offset + 1;
@@ -164,6 +163,7 @@ static mtf_status open_file(source *s, const char *path, mtf_decoder *decoder, m
     mtf_status status = mtf_container_file_open(path, &input->file, err);
     if (status != MTF_OK) return status;
     s->file_count++;
+    input->path = path;
     const mtf_span text = mtf_container_file_schema(input->file);
     status = mtf_schema_parse((const char *)text.data, text.size, &input->schema, &cause);
     if (status == MTF_OK) {

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -9,8 +10,26 @@
 
 enum {
     CALL_MS = 10000,  /* one question to the brokers */
+    RETRY_MS = 100,   /* between two of the same */
     WIDEN_MS = 60000, /* a source without a group looks for new partitions this often */
 };
+
+/** First and end offsets, asked again while the brokers are between leaders, as just after a topic
+ * is made or a broker starts; MTF_AGAIN after CALL_MS of that. */
+static mtf_status ask_range(const mtf_kafka_source *source, int32_t partition, int64_t *first,
+                            int64_t *end, mtf_err *err)
+{
+    const int64_t deadline_ns = mtf_clock_mono_ns() + (int64_t)CALL_MS * 1000000;
+    for (;;) {
+        const rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
+            source->handle.rk, source->topic, partition, first, end, CALL_MS);
+        if (!code) return MTF_OK;
+        const mtf_status status = mtf_kafka_fail(&source->handle, code, err, "offsets of %s/%d",
+                                                 source->topic, partition);
+        if (status != MTF_AGAIN || mtf_clock_mono_ns() >= deadline_ns) return status;
+        nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000}, NULL);
+    }
+}
 
 /** Mid-stream "out of range": a real loss unless the log still has the position (librdkafka also
  *  reports failed offset queries so); then reading just starts again from it. */
@@ -19,11 +38,8 @@ static mtf_status lost_position(mtf_kafka_source *source, const rd_kafka_message
 {
     int64_t first = 0, end = 0;
     mtf_kafka_part *part = &source->parts[message->partition];
-    const rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-        source->handle.rk, source->topic, message->partition, &first, &end, CALL_MS);
-    if (code)
-        return mtf_kafka_fail(&source->handle, code, err, "offsets of %s/%d", source->topic,
-                              message->partition);
+    const mtf_status status = ask_range(source, message->partition, &first, &end, err);
+    if (status) return status;
     if (first <= part->next && part->next <= end) {
         source->stale = true;
         return MTF_AGAIN;
@@ -145,13 +161,7 @@ static mtf_status start_partition(void *self, int32_t partition, int64_t offset,
 
 static mtf_status range(void *self, int32_t partition, int64_t *first, int64_t *end, mtf_err *err)
 {
-    mtf_kafka_source *source = self;
-    const rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-        source->handle.rk, source->topic, partition, first, end, CALL_MS);
-    if (code)
-        return mtf_kafka_fail(&source->handle, code, err, "offsets of %s/%d", source->topic,
-                              partition);
-    return MTF_OK;
+    return ask_range(self, partition, first, end, err);
 }
 
 static mtf_status pause_all(void *self, bool paused, mtf_err *err)

@@ -260,13 +260,13 @@ static mtf_status set_aside(mtf_learn *learn, const mtf_message *message, mtf_er
     mtf_counter_add(&learn->metrics.bad, 1);
     learn->bad_in_a_row++;
     if (settings->errors_max_consecutive &&
-        learn->bad_in_a_row > settings->errors_max_consecutive) {
+        learn->bad_in_a_row >= settings->errors_max_consecutive) {
         const mtf_err last = *err;
         return mtf_fail(err, MTF_CORRUPT,
-                        "more than %" PRId64
-                        " sessions in a row cannot be used (errors.max_consecutive), "
-                        "the last: %.200s",
-                        settings->errors_max_consecutive, last.msg);
+                        "%" PRId64 " bad sessions in a row, the last at partition %" PRId32
+                        " offset %" PRId64 ": %.200s; mend what writes them, or raise "
+                        "errors.max_consecutive",
+                        learn->bad_in_a_row, message->partition, message->offset, last.msg);
     }
     if (!sink) return MTF_OK;
     char reason[32] = "invalid";

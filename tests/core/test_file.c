@@ -87,6 +87,21 @@ static void *read_until_stopped(void *arg)
     return NULL;
 }
 
+static void a_device_is_written_to_and_never_replaced(void **state)
+{
+    (void)state;
+    struct stat before, after;
+    mtf_err err = {0};
+    const mtf_span text = {(const uint8_t *)"text", 4};
+    assert_int_equal(stat("/dev/full", &before), 0);
+    assert_int_equal(mtf_file_replace("/dev/full", text, &err), MTF_IO);
+    assert_non_null(strstr(err.msg, "/dev/full: No space left"));
+    mtf_assert_ok(mtf_file_replace("/dev/null", text, &err), &err);
+    assert_int_equal(stat("/dev/full", &after), 0);
+    assert_int_equal(before.st_ino, after.st_ino);
+    assert_true(S_ISCHR(after.st_mode));
+}
+
 static void a_reader_never_sees_half_a_file(void **state)
 {
     (void)state;
@@ -152,6 +167,7 @@ int main(void)
         cmocka_unit_test(what_was_replaced_reads_back),
         cmocka_unit_test(reading_says_what_is_wrong),
         cmocka_unit_test(a_failed_replace_leaves_the_old_file),
+        cmocka_unit_test(a_device_is_written_to_and_never_replaced),
         cmocka_unit_test(a_reader_never_sees_half_a_file),
         cmocka_unit_test(folders_are_made_and_removed_whole),
         cmocka_unit_test(removing_a_folder_spares_what_links_point_to),

@@ -3,11 +3,11 @@
 #   broker.sh up RUN      starts one; its data, log and pid are in the folder RUN, its address in RUN/bootstrap
 #   broker.sh down RUN    stops it (TERM, KILL after 15 s) and removes RUN; fine when none runs
 #   broker.sh kill RUN    kills it at once and keeps RUN; `up` then starts it again on its port and data
-# The jars come from Maven Central, once, into $MTF_KAFKA_CACHE (default: build/kafka-3.9.2).
+# The jars come from Maven Central, once, into $MTF_TEST_KAFKA_CACHE (default: build/kafka-3.9.2).
 # Needs java 17 or newer, mvn (for the first fetch), python3 (to choose ports).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-cache=${MTF_KAFKA_CACHE:-$here/../../build/kafka-3.9.2}
+cache=${MTF_TEST_KAFKA_CACHE:-$here/../../build/kafka-3.9.2}
 
 fail() { echo "broker: $*" >&2; exit 69; }
 

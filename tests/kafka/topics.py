@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Creates mtf's topics with the settings their contracts ask for (fine if they exist).
 
-    topics.py BOOTSTRAP [--partitions N] [--replication N]
+    topics.py BOOTSTRAP [--partitions N] [--replication N] [--prefix mtf.]
 """
 
 import argparse
@@ -10,21 +10,24 @@ import sys
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
-# name: (partitions, or None for --partitions; settings)
+# name behind the prefix: (partitions, or None for --partitions; settings)
 TOPICS = {
-    "mtf.exploration": (None, {"message.timestamp.type": "LogAppendTime"}),
-    "mtf.sessions": (None, {}),
-    "mtf.late": (1, {}),
-    "mtf.dead-letter": (1, {}),
-    "mtf.policy": (1, {"cleanup.policy": "compact"}),
-    "mtf.policy-history": (1, {"retention.ms": "-1", "retention.bytes": "-1"}),
-    "mtf.leader": (1, {}),
+    "exploration": (None, {"message.timestamp.type": "LogAppendTime"}),
+    "sessions": (None, {}),
+    "late": (1, {}),
+    "dead-letter": (1, {}),
+    "policy": (1, {"cleanup.policy": "compact"}),
+    "policy-history": (1, {"retention.ms": "-1", "retention.bytes": "-1"}),
+    "leader": (1, {}),
 }
 
 
-def create(bootstrap: str, partitions: int, replication: int) -> None:
+def create(bootstrap: str, partitions: int, replication: int, prefix: str = "mtf.") -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    wanted = [NewTopic(name, count or partitions, replication, config=config) for name, (count, config) in TOPICS.items()]
+    wanted = [
+        NewTopic(prefix + name, count or partitions, replication, config=config)
+        for name, (count, config) in TOPICS.items()
+    ]
     for name, future in admin.create_topics(wanted, operation_timeout=30).items():
         try:
             future.result(60)
@@ -38,8 +41,9 @@ def main() -> None:
     parser.add_argument("bootstrap")
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--replication", type=int, default=1)
+    parser.add_argument("--prefix", default="mtf.")
     arguments = parser.parse_args()
-    create(arguments.bootstrap, arguments.partitions, arguments.replication)
+    create(arguments.bootstrap, arguments.partitions, arguments.replication, arguments.prefix)
 
 
 if __name__ == "__main__":

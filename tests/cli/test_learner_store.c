@@ -1,0 +1,202 @@
+/** Goal: a learner never works on a store that is another's, of other dimensions or no folder, and
+ *  says the way out; what the store holds can be shown while a learner works. Method: learners on
+ *  mock brokers and one store, the second with something changed. */
+#include "cli/brokers.h"
+#include "cli/requests.h"
+
+#include <jansson.h>
+
+static void ignore_record(void *arg, int index, const rd_kafka_message_t *message)
+{
+    (void)arg, (void)index, (void)message;
+}
+
+/** Sessions of ids first..first+count-1, then one that cannot be read. */
+static void put_sessions(brokers *b, int first, int count)
+{
+    mtf_buf session = {0};
+    for (int i = 0; i < count; i++) {
+        mtf_buf_clear(&session);
+        one_step_session((uint8_t)(first + i), 64, &session);
+        brokers_put(b, "mtf.sessions", "user", mtf_buf_span(&session));
+    }
+    brokers_put(b, "mtf.sessions", "user", (mtf_span){(const uint8_t *)"garbage", 7});
+    mtf_buf_fini(&session);
+}
+
+/** A learner that has read what put_sessions put last: its dead letter is `letters`-th. */
+static void start_learner(program *p, brokers *b, int letters)
+{
+    program_start(p, b->folder, "learn", "-c", b->config);
+    brokers_read(b, "mtf.dead-letter", letters, ignore_record, NULL);
+}
+
+static void stop_learner(program *p, const char *counts)
+{
+    assert_int_equal(kill(p->pid, SIGTERM), 0);
+    program_end(p);
+    program_said(p, 0, counts);
+    program_free(p);
+}
+
+static void open_stored(brokers *b)
+{
+    program p;
+    brokers_open(b, NULL, "");
+    put_sessions(b, 1, 5);
+    start_learner(&p, b, 1);
+    stop_learner(&p, "learn.end records=6 sessions=5 transitions=5 duplicates=0 bad=1");
+}
+
+static void a_store_of_other_dimensions_or_meaning_is_refused_with_the_way_out(void **state)
+{
+    (void)state;
+    static const char *const changes[] = {
+        "policy.state_dim=63",
+        "policy.name=other",
+        "reward.weights=valid=1 watch=0.02 finish=0.5 positive=2",
+        "policy.actions=valid.pow=0..2 watch.pow=0..2 valid.bias=0.01..0.51",
+    };
+    brokers b;
+    open_stored(&b);
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
+        program_check(b.folder, ARGS("learn", "-c", b.config, "--set", changes[i]), 64, b.folder,
+                      "was made with", "set a new store.path (a new generation)");
+    program_check(b.folder, ARGS("run", "-c", b.config, "--set", "policy.state_dim=63"), 64,
+                  "was made with");
+    brokers_close(&b);
+}
+
+static void a_second_learner_on_the_store_is_refused(void **state)
+{
+    (void)state;
+    brokers b;
+    program p;
+    brokers_open(&b, NULL, "");
+    put_sessions(&b, 1, 2);
+    start_learner(&p, &b, 1);
+    program_check(b.folder, ARGS("learn", "-c", b.config), 74, b.folder,
+                  "another learner uses it; stop that one, or set another store.path");
+    stop_learner(&p, "sessions=2");
+    brokers_close(&b);
+}
+
+static void a_store_path_that_cannot_be_a_folder_is_a_disk_error(void **state)
+{
+    (void)state;
+    brokers b;
+    char path[2 * MTF_TEST_PATH], pair[3 * MTF_TEST_PATH];
+    brokers_open(&b, NULL, "");
+    mtf_test_file(path, b.folder, "file", "no store");
+    snprintf(pair, sizeof pair, "store.path=%s", path);
+    program_check(b.folder, ARGS("learn", "-c", b.config, "--set", pair), 74, path);
+    program_check(b.folder, ARGS("learn", "-c", b.config, "--set", "store.path=/proc/mtf/store"),
+                  74, "/proc/mtf");
+    brokers_close(&b);
+}
+
+static void a_restart_goes_on_and_doubles_are_counted_once(void **state)
+{
+    (void)state;
+    brokers b;
+    program p;
+    open_stored(&b);
+    put_sessions(&b, 4, 4); /* 4 and 5 are known */
+    start_learner(&p, &b, 2);
+    stop_learner(&p, "learn.end records=5 sessions=2 transitions=2 duplicates=2 bad=1");
+    brokers_close(&b);
+}
+
+/** Value of a number in the store's JSON. */
+static long number_of(const json_t *root, const char *name)
+{
+    const json_t *value = json_object_get(root, name);
+    assert_true(json_is_integer(value));
+    return (long)json_integer_value(value);
+}
+
+static void stats_show_what_is_stored_also_while_a_learner_works(void **state)
+{
+    (void)state;
+    brokers b;
+    program learner, stats;
+    char pair[3 * MTF_TEST_PATH];
+    brokers_open(&b, NULL, "");
+    put_sessions(&b, 1, 5);
+    start_learner(&learner, &b, 1);
+    program_until(&learner, "msg=policy.initial"); /* the loop runs */
+    snprintf(pair, sizeof pair, "store.path=%s/store", b.folder);
+    program_start(&stats, b.folder, "store", "stats", "--json", "--set", pair);
+    program_end(&stats);
+    program_said(&stats, 0, "{");
+    program_free(&stats);
+    stop_learner(&learner, "sessions=5");
+    program_check(b.folder, ARGS("store", "stats", "--set", pair), 0, "records read  6",
+                  "sessions      5", "transitions   5", "bad records   1", "explore", "state_dim");
+    program_start(&stats, b.folder, "store", "stats", "--json", "-c", b.config);
+    program_end(&stats);
+    json_t *root = json_loads(program_text(&stats.out), 0, NULL);
+    assert_non_null(root);
+    assert_int_equal(number_of(root, "records"), 6);
+    assert_int_equal(number_of(root, "sessions"), 5);
+    assert_int_equal(number_of(root, "transitions"), 5);
+    assert_int_equal(number_of(root, "bad"), 1);
+    const json_t *version = json_array_get(json_object_get(root, "versions"), 0);
+    assert_int_equal(number_of(version, "version"), 1);
+    assert_int_equal(number_of(version, "sessions"), 5);
+    const json_t *position = json_array_get(json_object_get(root, "positions"), 0);
+    assert_int_equal(number_of(position, "next"), 6);
+    json_decref(root);
+    program_free(&stats);
+    brokers_close(&b);
+}
+
+static void another_topic_under_the_store_stops_the_learner_until_the_loss_is_accepted(void **state)
+{
+    (void)state;
+    brokers b;
+    program p;
+    mtf_buf session = {0};
+    open_stored(&b);
+    /* A topic of its own stands for one that was deleted and made anew. */
+    one_step_session(20, 64, &session);
+    brokers_put(&b, "mtf.late", "user", mtf_buf_span(&session));
+    brokers_put(&b, "mtf.late", "user", (mtf_span){(const uint8_t *)"garbage", 7});
+    program_check(b.folder, ARGS("learn", "-c", b.config, "--set", "topics.sessions=mtf.late"), 65,
+                  "sessions partition 0, store position 6", "it was made anew", "--accept-loss");
+    program_start(&p, b.folder, "learn", "-c", b.config, "--set", "topics.sessions=mtf.late",
+                  "--accept-loss");
+    brokers_read(&b, "mtf.dead-letter", 2, ignore_record, NULL);
+    stop_learner(&p, "learn.end records=2 sessions=1");
+    mtf_buf_fini(&session);
+    brokers_close(&b);
+}
+
+static void another_cluster_under_the_store_is_refused(void **state)
+{
+    (void)state;
+    brokers old, fresh;
+    char pair[3 * MTF_TEST_PATH];
+    open_stored(&old);
+    brokers_open(&fresh, NULL, "");
+    snprintf(pair, sizeof pair, "store.path=%s/store", old.folder);
+    program_check(fresh.folder, ARGS("learn", "-c", fresh.config, "--set", pair), 64,
+                  "was made with \"cluster: ", "set a new store.path");
+    brokers_close(&fresh);
+    brokers_close(&old);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_store_of_other_dimensions_or_meaning_is_refused_with_the_way_out),
+        cmocka_unit_test(a_second_learner_on_the_store_is_refused),
+        cmocka_unit_test(a_store_path_that_cannot_be_a_folder_is_a_disk_error),
+        cmocka_unit_test(a_restart_goes_on_and_doubles_are_counted_once),
+        cmocka_unit_test(stats_show_what_is_stored_also_while_a_learner_works),
+        cmocka_unit_test(
+            another_topic_under_the_store_stops_the_learner_until_the_loss_is_accepted),
+        cmocka_unit_test(another_cluster_under_the_store_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

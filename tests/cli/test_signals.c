@@ -1,0 +1,59 @@
+/** Goal: the roles end in order on SIGTERM and SIGINT, and at once on a second signal. Method: each
+ *  role on mock brokers; two signals at once are given to a stopped process, so that neither can be
+ *  answered before the other has come. */
+#include "cli/brokers.h"
+
+static const struct {
+    const char *command, *running; /* what it logs once it runs */
+} roles[] = {
+    {"sessionize", "msg=sessionize.start"},
+    {"learn", "msg=policy.initial"},
+    {"run", "msg=policy.initial"},
+};
+#define ROLE_COUNT (sizeof roles / sizeof *roles)
+
+static void a_signal_ends_every_role_in_order(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROLE_COUNT; i++) {
+        brokers b;
+        program p;
+        brokers_open(&b, NULL, "");
+        program_start(&p, b.folder, roles[i].command, "-c", b.config);
+        program_until(&p, roles[i].running);
+        assert_int_equal(kill(p.pid, i % 2 ? SIGINT : SIGTERM), 0);
+        program_end(&p);
+        program_said(&p, 0, "end ");
+        program_free(&p);
+        brokers_close(&b);
+    }
+}
+
+static void a_second_signal_kills_at_once(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ROLE_COUNT; i++) {
+        brokers b;
+        program p;
+        brokers_open(&b, NULL, "");
+        program_start(&p, b.folder, roles[i].command, "-c", b.config);
+        program_until(&p, roles[i].running);
+        assert_int_equal(kill(p.pid, SIGSTOP), 0);
+        assert_int_equal(kill(p.pid, SIGTERM), 0);
+        assert_int_equal(kill(p.pid, SIGINT), 0);
+        assert_int_equal(kill(p.pid, SIGCONT), 0);
+        program_end(&p);
+        assert_true(p.code == 128 + SIGTERM || p.code == 128 + SIGINT);
+        program_free(&p);
+        brokers_close(&b);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_signal_ends_every_role_in_order),
+        cmocka_unit_test(a_second_signal_kills_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
