@@ -33,7 +33,7 @@ static mtf_status make_candidate(const mtf_rounds *rounds, mtf_policy **out, mtf
     snprintf(info->algorithm, sizeof info->algorithm, "%s", rounds->ops->name);
     snprintf(info->parent_checkpoint, sizeof info->parent_checkpoint, "%s",
              rounds->state.parent_checkpoint);
-    info->version = rounds->state.parent + 1;
+    info->version = rounds->state.version;
     info->parent = rounds->state.parent;
     info->round = rounds->state.round;
     info->created_ms = mtf_clock_wall_ms();

@@ -34,6 +34,7 @@ mtf_status mtf_round_state_save(const mtf_round_state *state, mtf_store *store, 
     mtf_buf_put_u8(&out, state->servable);
     mtf_buf_put_u64_le(&out, (uint64_t)state->round);
     mtf_buf_put_u64_le(&out, (uint64_t)state->parent);
+    mtf_buf_put_u64_le(&out, (uint64_t)state->version);
     mtf_buf_put_u64_le(&out, (uint64_t)state->sessions);
     mtf_buf_put(&out, state->parent_checkpoint, sizeof state->parent_checkpoint);
     mtf_buf_put_u32_le(&out, state->cut_count);
@@ -57,6 +58,7 @@ static bool read_state(mtf_round_state *state, mtf_reader *in)
     state->servable = mtf_reader_u8(in);
     state->round = (int64_t)mtf_reader_u64_le(in);
     state->parent = (int64_t)mtf_reader_u64_le(in);
+    state->version = (int64_t)mtf_reader_u64_le(in);
     state->sessions = (int64_t)mtf_reader_u64_le(in);
     const uint8_t *id = mtf_reader_take(in, sizeof state->parent_checkpoint);
     const uint32_t count = mtf_reader_u32_le(in);

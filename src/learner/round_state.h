@@ -18,6 +18,7 @@ typedef struct mtf_round_state {
     mtf_round_phase phase;
     int64_t round;    /* of the attempt under way, or the last one */
     int64_t parent;   /* the champion it trains from */
+    int64_t version;  /* its candidate's: above every version seen, so that a held one is used up */
     int64_t sessions; /* explored under the parent, at the cut */
     bool cold;        /* started without the parent's checkpoint */
     char parent_checkpoint[MTF_CHECKPOINT_ID_CHARS];

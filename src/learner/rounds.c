@@ -1,5 +1,6 @@
 #include "learner/rounds_inside.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -159,6 +160,7 @@ static mtf_status collect(mtf_rounds *rounds, bool *due, mtf_err *err)
     state->phase = MTF_ROUND_TRAINING;
     state->round++;
     state->parent = rounds->champion->info.version;
+    state->version = (state->version > state->parent ? state->version : state->parent) + 1;
     state->sessions = sessions;
     state->cold = false;
     state->servable = false;
@@ -181,7 +183,7 @@ static void begin_report(mtf_rounds *rounds)
     rounds->report = (mtf_round_report){
         .round = state->round,
         .parent = state->parent,
-        .version = state->parent + 1,
+        .version = state->version,
         .sessions = state->sessions,
         .action_dim = rounds->algorithm_config.action_dim,
         .evidence = {.q_abs_max = nan,
@@ -324,27 +326,61 @@ done:
     return status;
 }
 
+/** The version whose checkpoint a file of the folder is; 0: of none. */
+static int64_t version_of(const char *file)
+{
+    char *end;
+    const long long version = file[0] == 'v' ? strtoll(file + 1, &end, 10) : 0;
+    return version > 0 && *end == '\0' ? version : 0;
+}
+
+/** Champions' checkpoints beyond the newest CHECKPOINTS_KEPT go. Versions have gaps: held
+ * candidates used theirs up. */
+static mtf_status drop_old_checkpoints(mtf_rounds *rounds, mtf_err *err)
+{
+    mtf_buf path = {0};
+    mtf_buf_printf(&path, "%s/checkpoints", mtf_store_path(rounds->config.store));
+    DIR *folder = path.failed ? NULL : opendir((const char *)path.data);
+    mtf_buf_fini(&path);
+    if (!folder) return mtf_fail(err, MTF_IO, "the checkpoints' folder cannot be listed");
+    int64_t kept[CHECKPOINTS_KEPT] = {0}; /* the newest, descending */
+    mtf_status status = MTF_OK;
+    const struct dirent *entry;
+    while (status == MTF_OK && (entry = readdir(folder))) {
+        int64_t version = version_of(entry->d_name);
+        for (int i = 0; i < CHECKPOINTS_KEPT; i++) {
+            if (version <= kept[i]) continue;
+            const int64_t older = kept[i];
+            kept[i] = version;
+            version = older;
+        }
+        if (version == 0) continue;
+        status = mtf_rounds_path(rounds, version, &path, err);
+        if (status == MTF_OK) unlink((const char *)path.data);
+        mtf_buf_fini(&path);
+    }
+    closedir(folder);
+    return status;
+}
+
 /** The candidate's checkpoint becomes the champion's, or goes. Repeatable. */
 static mtf_status settle_checkpoint(mtf_rounds *rounds, mtf_err *err)
 {
-    mtf_buf candidate = {0}, champion = {0}, old = {0};
-    const int64_t version = rounds->state.parent + 1;
+    mtf_buf candidate = {0}, champion = {0};
     mtf_status status = mtf_rounds_path(rounds, 0, &candidate, err);
-    if (status == MTF_OK) status = mtf_rounds_path(rounds, version, &champion, err);
+    if (status == MTF_OK) status = mtf_rounds_path(rounds, rounds->state.version, &champion, err);
     if (status) goto done;
     const char *from = (const char *)candidate.data, *to = (const char *)champion.data;
     if (!rounds->state.servable) {
         unlink(from);
     } else if (access(from, F_OK) == 0 && rename(from, to) != 0) {
         status = mtf_fail(err, MTF_IO, "checkpoint %s: cannot be renamed to %s", from, to);
-    } else if (version > CHECKPOINTS_KEPT) {
-        status = mtf_rounds_path(rounds, version - CHECKPOINTS_KEPT, &old, err);
-        if (status == MTF_OK) unlink((const char *)old.data);
+    } else {
+        status = drop_old_checkpoints(rounds, err);
     }
 done:
     mtf_buf_fini(&candidate);
     mtf_buf_fini(&champion);
-    mtf_buf_fini(&old);
     return status;
 }
 

@@ -22,7 +22,7 @@
 /** One attempt, for people and for the demo's JSON. A number not measured is NaN. */
 typedef struct mtf_round_report {
     int64_t round;
-    int64_t parent, version; /* champion trained from; candidate (parent + 1) */
+    int64_t parent, version; /* champion trained from; candidate, above all before */
     int64_t sessions;        /* under the champion, explored */
     int64_t transitions;     /* trained on */
     int64_t heldout_rows, heldout_users, truncated;

@@ -3,6 +3,7 @@
  *  and a gate that says what the test wants. */
 #include "data_fixture.h"
 
+#include <unistd.h>
 #include "core/hash.h"
 #include "learner/rounds.h"
 
@@ -307,7 +308,26 @@ static void a_hold_keeps_champion_and_data_and_tries_again(void **state)
     assert_int_equal(f->report.round, 2);
     assert_int_equal(f->report.sessions, 600);
     assert_true(f->report.transitions > 3 * transitions / 2);
-    assert_int_equal(f->head->info.version, 2);
+    assert_int_equal(f->head->info.version, 3); /* the held candidate used version 2 up */
+    assert_int_equal(f->head->info.parent, 1);
+}
+
+static void the_newest_three_champions_keep_their_checkpoints(void **state)
+{
+    fixture *f = *state;
+    char path[2 * MTF_TEST_PATH];
+    for (uint64_t i = 0; i < 6; i++) { /* versions 2, 3, 4 held, 5, 6, 7 */
+        f->verdict = i == 2 ? MTF_VERDICT_HOLD : MTF_VERDICT_PROMOTE;
+        collect(f, f->head ? f->head->info.version : 1, 300 * i, 300);
+        tick(f);
+    }
+    assert_int_equal(f->head->info.version, 7);
+    for (int version = 1; version <= 7; version++) {
+        char name[8];
+        snprintf(name, sizeof name, "v%d", version);
+        candidate_path(f, path, name);
+        assert_int_equal(access(path, F_OK) == 0, version >= 5);
+    }
 }
 
 static void without_exploration_a_round_holds_untrained(void **state)
@@ -488,6 +508,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_next_round_continues_from_the_champions_checkpoint, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_lost_checkpoint_starts_cold_and_says_so, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_hold_keeps_champion_and_data_and_tries_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_newest_three_champions_keep_their_checkpoints, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_exploration_a_round_holds_untrained, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_training_alarm_rejects, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_head_in_the_meantime_holds, set_up, tear_down),
