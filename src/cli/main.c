@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "learner/blas_core.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,10 +53,17 @@ static void usage(FILE *out)
     fprintf(out, "\n`mtf COMMAND --help` says more; `mtf config docs` lists every setting.\n");
 }
 
-/** What was printed must have arrived: a full disk or a closed pipe is no success. */
+/** `mtf ... | head`: whoever read our output has had enough. */
+static bool reader_has_left(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
+/** What was printed must have arrived: a full disk is no success. */
 static int finish(int code)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || reader_has_left()) return code;
     fprintf(stderr, "mtf: cannot write to standard output\n");
     return code == MTF_EXIT_OK ? MTF_EXIT_DISK : code;
 }
