@@ -10,7 +10,7 @@
 /** sysexits-like, the whole program's contract (README "Exit codes"). */
 enum {
     MTF_EXIT_OK = 0,
-    MTF_EXIT_FAILED = 1, /* a check the command was asked to make came out false */
+    MTF_EXIT_FAILED = 1, /* the work was stopped before its end */
     MTF_EXIT_USAGE = 64,
     MTF_EXIT_DATA = 65,
     MTF_EXIT_BROKER = 69,

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 typedef struct demo_options {
     int64_t rounds, sessions, seed, evaluate;
@@ -174,6 +176,13 @@ static mtf_status check_writable(const char *path, mtf_err *err)
     return MTF_OK;
 }
 
+/** What check_writable made and nothing was written to. */
+static void remove_if_empty(const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_size == 0) unlink(path);
+}
+
 static mtf_status demo(mtf_cli *cli, const demo_options *o, mtf_err *err)
 {
     mtf_sim *sim = NULL;
@@ -207,6 +216,7 @@ static mtf_status demo(mtf_cli *cli, const demo_options *o, mtf_err *err)
     report->total_seconds = (double)(mtf_clock_mono_ns() - started_ns) / 1e9;
     if (status == MTF_OK) demo_print_end(stdout, report);
     if (status == MTF_OK && o->json) status = demo_write_json(o->json, report, err);
+    if (status != MTF_OK && o->json) remove_if_empty(o->json);
     if (sim) mtf_sim_close(sim);
     free(report);
     return status;
@@ -234,6 +244,9 @@ int mtf_command_demo(mtf_cli *cli, int argc, char **argv)
     if (status == MTF_OK && cli->word_count > 0) {
         status = mtf_fail(&err, MTF_INVALID, "demo: '%s' is not expected here", cli->words[0]);
     }
-    if (status == MTF_OK) status = demo(cli, &o, &err);
-    return mtf_cli_exit(status, &err);
+    if (status != MTF_OK) return mtf_cli_exit(status, &err);
+    status = demo(cli, &o, &err);
+    if (status != MTF_CLOSED) return mtf_cli_exit(status, &err);
+    fprintf(stderr, "mtf demo: stopped before its end; no report is written\n");
+    return MTF_EXIT_FAILED;
 }

@@ -25,17 +25,28 @@ void demo_print_head(FILE *out)
             "gate");
 }
 
+/** "54%", "0.3%"; "-" where it was not measured; no "-0%". */
+static const char *percent(char text[16], double share, int digits)
+{
+    const double unit = digits ? 0.001 : 0.01;
+    if (!isfinite(share)) return "-";
+    if (fabs(share) < unit / 2) share = 0;
+    snprintf(text, 16, "%.*f%%", digits, 100 * share);
+    return text;
+}
+
 void demo_print_round(FILE *out, const demo_report *report, const demo_round *round)
 {
-    char policy[40], baseline[40];
+    char policy[40], baseline[40], gap[16], outside[16];
     snprintf(policy, sizeof policy, "%.3f [%.3f, %.3f]", round->policy.mean, round->policy.low,
              round->policy.high);
     snprintf(baseline, sizeof baseline, "%.3f [%.3f, %.3f]", round->baseline.mean,
              round->baseline.low, round->baseline.high);
-    fprintf(out, "%5lld %9lld %11lld  %-28s %-22s %5.0f%% %6.3f %4.1f%% %5.1fs  %s: %s\n",
+    fprintf(out, "%5lld %9lld %11lld  %-28s %-22s %6s %6.3f %5s %5.1fs  %s: %s\n",
             (long long)round->round, (long long)round->sessions, (long long)round->transitions,
-            policy, baseline, 100 * gap_at(report, round->policy.mean), round->gauc_policy,
-            100 * round->outside_box, round->train_seconds, round->verdict, round->reason);
+            policy, baseline, percent(gap, gap_at(report, round->policy.mean), 0),
+            round->gauc_policy, percent(outside, round->outside_box, 1), round->train_seconds,
+            round->verdict, round->reason);
     fflush(out);
 }
 

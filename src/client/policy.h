@@ -62,7 +62,7 @@ typedef struct mtf_policy_info {
     int64_t created_ms;
     float box;                     /* half-width of the next exploration; 0: do not explore */
     char verdict[16], reason[200]; /* promote | hold | reject, and why */
-    char parent_checkpoint[65];    /* XXH3-128 hex of the checkpoint the round started from, or "" */
+    char parent_checkpoint[65]; /* XXH3-128 hex of the checkpoint the round started from, or "" */
     mtf_policy_number numbers[MTF_POLICY_NUMBERS_MAX];
     uint32_t number_count;
     mtf_policy_offset offsets[MTF_POLICY_OFFSETS_MAX]; /* the round's cut of mtf.sessions */

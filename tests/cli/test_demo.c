@@ -5,6 +5,7 @@
 #include "cli/program.h"
 
 #include <jansson.h>
+#include <unistd.h>
 
 static char folder[MTF_TEST_PATH];
 
@@ -174,12 +175,16 @@ static void a_stopped_demo_ends_and_leaves_no_folder(void **state)
     snprintf(temporary, sizeof temporary, "%s/tmp", folder);
     mtf_assert_ok(mtf_folder_make(temporary, &err), &err);
     setenv("TMPDIR", temporary, 1);
-    program_start(&p, folder, "demo", "--sessions", "2000000", "--set", "log.level=info");
+    char json[2 * MTF_TEST_PATH];
+    snprintf(json, sizeof json, "%s/stopped.json", folder);
+    program_start(&p, folder, "demo", "--sessions", "2000000", "--set", "log.level=info", "--json",
+                  json);
     unsetenv("TMPDIR");
     program_until(&p, "msg=policy.initial");
     assert_int_equal(kill(p.pid, SIGINT), 0);
     program_end(&p);
-    program_said(&p, 0, "mtf demo: ");
+    program_said(&p, 1, "mtf demo: ");
+    assert_int_equal(access(json, F_OK), -1); /* no script takes it for a report */
     program_free(&p);
     assert_int_equal(remove(temporary), 0); /* an empty folder */
 }

@@ -46,6 +46,22 @@ static int teardown(void **state)
     return 0;
 }
 
+/** Creating a topic is heard of by the brokers' clients a little later. */
+static void wait_for_topic(const char *topic)
+{
+    const int64_t deadline_ns = mtf_clock_mono_ns() + (int64_t)WAIT_MS * 1000000;
+    mtf_kafka_client *client;
+    mtf_err err;
+    int32_t partitions;
+    mtf_assert_ok(mtf_kafka_client_open(&settings, NULL, NULL, true, NULL, &client, &err), &err);
+    mtf_status status;
+    do {
+        status = mtf_kafka_client_partitions(client, topic, &partitions, &err);
+    } while (status != MTF_OK && mtf_clock_mono_ns() < deadline_ns);
+    mtf_kafka_client_close(client);
+    mtf_assert_ok(status, &err);
+}
+
 /** Creates a topic of a name of its own, with one setting; the name is written to `topic`. */
 static void make_topic(char topic[60], const char *what, int partitions, const char *key,
                        const char *value)
@@ -69,6 +85,7 @@ static void make_topic(char topic[60], const char *what, int partitions, const c
     rd_kafka_queue_destroy(queue);
     rd_kafka_NewTopic_destroy(made);
     rd_kafka_destroy(rk);
+    wait_for_topic(topic);
 }
 
 static void stamps_are_checked(void **state)
