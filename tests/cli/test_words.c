@@ -131,6 +131,60 @@ static void without_brokers_in_the_settings_the_roles_say_which_setting(void **s
     program_check(folder, ARGS("policy", "list"), 64, "kafka.bootstrap_servers is empty");
 }
 
+/** `config check` and every role with this setting say so, and ask no broker: there is none. */
+static void refused_everywhere(const char *pair, const char *words)
+{
+    program_check(folder, ARGS("config", "check", "--set", pair), 64, words);
+    static const char *const roles[] = {"sessionize", "learn", "run"};
+    for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
+        program_check(folder,
+                      ARGS(roles[i], "--fail-fast", "--set", "kafka.bootstrap_servers=127.0.0.1:1",
+                           "--set", pair),
+                      64, words);
+    }
+}
+
+static void settings_only_their_parsers_can_judge_are_judged_before_a_broker_is_asked(void **state)
+{
+    (void)state;
+    refused_everywhere("reward.weights=valid=abc watch=1", "reward.weights");
+    refused_everywhere("reward.clip=foo=3", "reward.clip");
+    refused_everywhere("policy.actions=valid.pow=2..0", "valid.pow=2..0");
+    refused_everywhere("policy.actions=valid.bias=-1..0.5", "valid.bias=-1..0.5");
+    refused_everywhere("schema.framing=raw", "schema.pinned");
+    refused_everywhere("schema.directory=/no/such/folder", "/no/such/folder");
+    refused_everywhere("kafka.nonsense=3", "kafka.nonsense");
+    refused_everywhere("kafka.consumer.nonsense=3", "kafka.consumer.nonsense");
+    refused_everywhere("kafka.producer.linger.ms=soon", "linger.ms");
+}
+
+static void stats_of_no_store_say_where_one_would_be(void **state)
+{
+    (void)state;
+    char path[2 * MTF_TEST_PATH], pair[3 * MTF_TEST_PATH];
+    mtf_test_file(path, folder, "file", "no store");
+    snprintf(pair, sizeof pair, "store.path=%s", path);
+    program_check(folder, ARGS("store", "stats", "--set", "store.path=nowhere"), 64,
+                  "no store at nowhere", "store.path says where", "`mtf learn` makes it");
+    program_check(folder, ARGS("store", "stats", "--set", pair), 64, "no store at ", path);
+}
+
+static void a_replay_that_sets_all_aside_says_why(void **state)
+{
+    (void)state;
+    char path[2 * MTF_TEST_PATH];
+    snprintf(path, sizeof path, "%s/other.avro", folder);
+    program_check(folder, ARGS("simulate", "--sessions", "20", "--seed", "1", "--out", path), 0,
+                  "\"sessions\":20");
+    program_check(folder, ARGS("replay", path), 0, " 0 set aside\n");
+    program p;
+    program_start(&p, folder, "replay", path, "--set", "policy.state_dim=9");
+    program_end(&p);
+    program_said(&p, 0, " 0 session records, ", " set aside: dead_invalid=");
+    assert_null(strstr(program_text(&p.err), "set aside: late="));
+    program_free(&p);
+}
+
 static void help_names_every_option(void **state)
 {
     (void)state;
@@ -246,6 +300,9 @@ int main(void)
         cmocka_unit_test(a_forgotten_c_before_the_settings_file_is_no_silent_default),
         cmocka_unit_test(an_export_that_says_not_where_to_fails_before_any_broker_is_asked),
         cmocka_unit_test(without_brokers_in_the_settings_the_roles_say_which_setting),
+        cmocka_unit_test(settings_only_their_parsers_can_judge_are_judged_before_a_broker_is_asked),
+        cmocka_unit_test(stats_of_no_store_say_where_one_would_be),
+        cmocka_unit_test(a_replay_that_sets_all_aside_says_why),
         cmocka_unit_test(help_names_every_option),
         cmocka_unit_test(version_tells_what_it_runs_with),
         cmocka_unit_test(what_print_prints_is_taken_back),

@@ -37,7 +37,7 @@ static void records_that_expire_fail_the_commit_and_only_that_one(void **state)
     mtf_sink sink;
     mtf_err err;
     fixture_open(&fixture, TOPIC, 1);
-    fixture_set(&fixture.settings, "kafka.producer.message.timeout.ms", "1000");
+    fixture_set(&fixture.settings, "kafka.producer.message.timeout.ms", "4000");
     fixture_set(&fixture.settings, "kafka.reconnect.backoff.max.ms", "100");
     mtf_assert_ok(mtf_kafka_sink_open(&fixture.settings, NULL, NULL, &sink, &err), &err);
     put_numbers(&sink, TOPIC, 0, 10);
