@@ -1,5 +1,6 @@
 /** `mtf config check|print|docs`. */
 #include "cli/cli.h"
+#include "cli/stages.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,13 +19,14 @@ int mtf_command_config(mtf_cli *cli, int argc, char **argv)
 {
     mtf_err err = {0};
     mtf_buf out = {0};
-    const mtf_status status =
+    mtf_status status =
         mtf_cli_read(cli, argc, argv, "config check|print|docs [-c FILE]", NULL, 0, NULL, &err);
     if (status != MTF_OK) return mtf_cli_exit(status, &err);
     const char *what = cli->word_count == 1 ? cli->words[0] : "";
     if (strcmp(what, "check") == 0) {
-        printf("settings are valid\n");
-        return MTF_EXIT_OK;
+        status = stage_settings_check(&cli->settings, &err);
+        if (status == MTF_OK) printf("settings are valid\n");
+        return mtf_cli_exit(status, &err);
     }
     if (strcmp(what, "print") == 0) {
         mtf_settings_print(&cli->settings, &out);

@@ -115,7 +115,8 @@ mtf_status learn_stage_open(learn_stage *stage, const stage_context *context,
                            .gate = mtf_gate_config_of(s),
                            .topics = {s->topics_policy, s->topics_policy_history}};
     if (watch) stage->watch = *watch;
-    mtf_status status = check_cluster(context, cluster, sizeof cluster, err);
+    mtf_status status = stage_settings_check(s, err);
+    if (status == MTF_OK) status = check_cluster(context, cluster, sizeof cluster, err);
     if (status == MTF_OK) status = open_pipes(stage, err);
     if (status != MTF_OK) return status;
     const mtf_learn_config config = {

@@ -3,6 +3,7 @@
 #include "ingest/encode.h"
 #include "ingest/kafka_client.h"
 #include "ingest/kafka_sink.h"
+#include "learner/reward.h"
 
 #include <stdlib.h>
 
@@ -21,6 +22,18 @@ mtf_status stage_decoder_open(const mtf_settings *settings, bool of_files, mtf_d
     if (of_files) config.framing = MTF_FRAMING_SINGLE_OBJECT;
     config.dims = (mtf_dims){(uint32_t)settings->policy_state_dim, table.count};
     return mtf_decoder_open(&config, decoder, err);
+}
+
+mtf_status stage_settings_check(const mtf_settings *settings, mtf_err *err)
+{
+    mtf_reward reward;
+    mtf_decoder *decoder = NULL;
+    mtf_status status =
+        mtf_reward_parse(&reward, settings->reward_weights, settings->reward_clip, err);
+    if (status == MTF_OK) status = stage_decoder_open(settings, false, &decoder, err);
+    mtf_decoder_close(decoder);
+    if (status == MTF_OK) status = mtf_kafka_settings_check(settings, err);
+    return status;
 }
 
 mtf_sessionize_config stage_sessionize_config(const stage_context *context)
@@ -64,7 +77,8 @@ mtf_status sessionize_stage_open(sessionize_stage *stage, const stage_context *c
         .count_gaps = true,
     };
     const mtf_sessionize_config config = stage_sessionize_config(context);
-    mtf_status status = stage_decoder_open(s, false, &stage->decoder, err);
+    mtf_status status = stage_settings_check(s, err);
+    if (status == MTF_OK) status = stage_decoder_open(s, false, &stage->decoder, err);
     if (status == MTF_OK) status = check_topics(context, err);
     if (status == MTF_OK) status = mtf_kafka_source_open(s, context->log, &source, &kafka, err);
     if (status != MTF_OK) return status;

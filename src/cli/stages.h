@@ -32,6 +32,9 @@ typedef struct sessionize_stage {
  *  single-object frames, as files have them. */
 mtf_status stage_decoder_open(const mtf_settings *settings, bool of_files, mtf_decoder **decoder,
                               mtf_err *err) MTF_NODISCARD;
+/** What the table of settings cannot see: reward, action table, schemas and librdkafka's properties
+ *  through the parsers that use them. Asks no broker. MTF_INVALID: names the setting. */
+mtf_status stage_settings_check(const mtf_settings *settings, mtf_err *err) MTF_NODISCARD;
 /** The sessionizer's configuration by the settings. */
 mtf_sessionize_config stage_sessionize_config(const stage_context *context);
 

@@ -59,6 +59,12 @@ static mtf_status add_pair(mtf_action_table *table, mtf_str text, mtf_err *err)
             "<prediction>.bias=<low>..<high> with low <= high and a name below 48 bytes",
             (int)size, text.data);
     }
+    if (dim.bias && dim.low < 0) { /* arXiv:2404.17589, formula 1: a power of prediction + bias */
+        return mtf_fail(err, MTF_INVALID,
+                        "action table: \"%.*s\" goes below 0, and a prediction near 0 plus such a "
+                        "bias has no power: let a bias begin at 0 or above",
+                        (int)size, text.data);
+    }
     for (uint32_t i = 0; i < table->count; i++) {
         const mtf_action_dim *other = &table->dims[i];
         if (strcmp(other->prediction, dim.prediction) == 0 && other->bias == dim.bias) {

@@ -33,19 +33,20 @@ static const struct rule {
     const char *key;
     bool pairs;          /* "name=text name=text ..." */
     const char *choices; /* the words allowed (of pairs: as their text), NULL for any */
+    bool count;          /* also allowed: a whole number from 1 */
 } rules[] = {
-    {"schema.framing", false, "single-object confluent raw"},
-    {"sessionize.delivery", false, "at-least-once"},
-    {"sessionize.aggregators", true, "sum max last first"},
-    {"reward.weights", true, NULL},
-    {"reward.clip", true, NULL},
-    {"policy.actions", true, NULL},
-    {"learner.algorithm", false, "integrated"},
-    {"learner.penalty", false, "expm1 printed none"},
-    {"learner.target", false, "discount literal additive clip"},
-    {"learner.warm_start", false, "all actor none"},
-    {"learner.train_window", false, "champion all"},
-    {"log.level", false, "error warn info debug"},
+    {"schema.framing", false, "single-object confluent raw", false},
+    {"sessionize.delivery", false, "at-least-once", false},
+    {"sessionize.aggregators", true, "sum max last first", false},
+    {"reward.weights", true, NULL, false},
+    {"reward.clip", true, NULL, false},
+    {"policy.actions", true, NULL, false},
+    {"learner.algorithm", false, "integrated", false},
+    {"learner.penalty", false, "expm1 printed none", false},
+    {"learner.target", false, "discount literal additive clip", false},
+    {"learner.warm_start", false, "all actor none", false},
+    {"learner.train_window", false, "champion all", true},
+    {"log.level", false, "error warn info debug", false},
 };
 
 const mtf_setting *mtf_settings_rows(size_t *count)
@@ -66,6 +67,12 @@ const char *mtf_settings_choices(const mtf_setting *row)
 {
     const struct rule *rule = rule_of(row);
     return rule && !rule->pairs ? rule->choices : NULL;
+}
+
+bool mtf_settings_count(const mtf_setting *row)
+{
+    const struct rule *rule = rule_of(row);
+    return rule && rule->count;
 }
 
 bool mtf_settings_secret(const char *name)
@@ -209,11 +216,19 @@ static bool is_choice(const char *choices, mtf_str word)
     return false;
 }
 
+/** "1", "25", at most 9 digits. */
+static bool is_count(const char *text)
+{
+    const size_t size = strspn(text, "0123456789");
+    return text[0] >= '1' && size <= 9 && text[size] == '\0';
+}
+
 static mtf_status not_a_choice(const struct rule *rule, mtf_str word, const char *where,
                                mtf_err *err)
 {
-    return mtf_fail(err, MTF_INVALID, "%s: %s: '%.*s' is not one of: %s", where, rule->key,
-                    word.size < 60 ? (int)word.size : 60, word.data, rule->choices);
+    return mtf_fail(err, MTF_INVALID, "%s: %s: '%.*s' is not one of: %s%s", where, rule->key,
+                    word.size < 60 ? (int)word.size : 60, word.data, rule->choices,
+                    rule->count ? ", and no whole number from 1" : "");
 }
 
 static mtf_status check_text(const struct rule *rule, const char *value, const char *where,
@@ -221,6 +236,7 @@ static mtf_status check_text(const struct rule *rule, const char *value, const c
 {
     mtf_str name, text = mtf_str_of(value);
     if (!rule->pairs) {
+        if (rule->count && is_count(value)) return MTF_OK;
         return is_choice(rule->choices, text) ? MTF_OK : not_a_choice(rule, text, where, err);
     }
     const char *at = value;

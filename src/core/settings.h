@@ -16,7 +16,6 @@
     X(topics, dead_letter, S, "mtf.dead-letter", 1, 249, "", "records that cannot be used, bytes unchanged, reason in headers") \
     X(topics, policy, S, "mtf.policy", 1, 249, "", "servable policy records, compacted") \
     X(topics, policy_history, S, "mtf.policy-history", 1, 249, "", "every policy record, kept for ever") \
-    X(topics, leader, S, "mtf.leader", 1, 249, "", "one partition; its owner trains") \
     X(schema, directory, S, "", 0, 1000, "path", "folder of *.avsc writers' schemas besides the built-in ones") \
     X(schema, framing, S, "single-object", 1, 32, "", "framing of exploration events: single-object | confluent | raw") \
     X(schema, pinned, S, "", 0, 1000, "path", "the one writer's schema when framing is raw") \
@@ -35,7 +34,7 @@
     X(sessionize, delivery, S, "at-least-once", 1, 20, "", "at-least-once") \
     X(errors, max_consecutive, I, 1000, 0, 1000000000, "records", "stop after so many bad records in a row; 0 = never") \
     X(reward, weights, S, "valid=1 watch=0.02 finish=0.5 positive=2 negative=-2", 1, 4000, "", "formula 2: signal=weight ...; watch is seconds") \
-    X(reward, clip, S, "watch=300", 0, 4000, "", "winsorise a signal of one item: signal=max ...") \
+    X(reward, clip, S, "watch=300", 0, 4000, "", "winsorise a signal of one item: signal=max ...; a signal without a clip counts as at most 1 per item in the bound of |Q| whose crossing rejects a round: clip every signal that can be larger") \
     X(policy, name, S, "default", 1, 100, "", "policy name: the key of its records") \
     X(policy, state_dim, I, 64, 1, 4096, "floats", "state length") \
     X(policy, actions, S, "valid.pow=0..2 watch.pow=0..2 finish.pow=0..2 positive.pow=0..2 negative.pow=-2..0 valid.bias=0.01..0.51 watch.bias=0.01..0.51 finish.bias=0.01..0.51 positive.bias=0.01..0.51 negative.bias=0.01..0.51", 1, 8000, "", "action table: prediction.pow|bias=low..high ...; prediction order is first appearance") \
@@ -71,7 +70,7 @@
     X(learner, critic_clip, F, 100, 0, 1e9, "", "gradient norm limit of each critic") \
     X(learner, warm_start, S, "all", 1, 20, "", "all | actor | none: what continues from the champion's checkpoint") \
     X(learner, reset_optimizer, B, 1, 0, 1, "", "Adam moments start anew each round") \
-    X(learner, train_window, S, "champion", 1, 20, "", "champion | all: whose exploration rows a round trains on") \
+    X(learner, train_window, S, "champion", 1, 20, "", "whose exploration rows a round trains on: champion, the newest K versions that explored (the champion included; 1 = champion), or all. More than champion is not advised: rows pull towards the boxes they were logged in, so old ones pin the actor and take its bootstrap (phi) away; each such round warns") \
     X(learner, feed_mb, I, 1024, 16, 1048576, "MiB", "memory for the training feed") \
     X(gate, z, F, 1.0, -10, 10, "", "one-sided z that the value check must reach") \
     X(gate, min_transitions, I, 2000, 1, 1000000000, "rows", "held-out rows below which a round is held") \

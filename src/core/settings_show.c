@@ -111,6 +111,7 @@ static void put_range(mtf_buf *out, const mtf_setting *row)
         for (; choices && *choices; choices++) {
             mtf_buf_printf(out, *choices == ' ' ? ", " : "%c", *choices);
         }
+        if (mtf_settings_count(row)) mtf_buf_printf(out, ", 1 or more");
         if (!choices) mtf_buf_printf(out, "text, at most %" PRId64, row->limits.integer.max);
         break;
     }

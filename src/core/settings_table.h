@@ -33,6 +33,8 @@ typedef struct mtf_setting {
 const mtf_setting *mtf_settings_rows(size_t *count);
 /** The allowed words of an enumerated text, blank between; NULL for any other setting. */
 const char *mtf_settings_choices(const mtf_setting *row);
+/** Whether a whole number from 1 is allowed beside the choices. */
+bool mtf_settings_count(const mtf_setting *row);
 /** The row a misspelt key most likely meant, or NULL: the same name in another section, what
  *  it is the beginning of (a unit left out), else at most a third of the letters wrong. */
 const mtf_setting *mtf_settings_nearest(const char *key);

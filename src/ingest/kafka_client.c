@@ -215,3 +215,19 @@ int32_t mtf_kafka_partition_of(mtf_str key, int32_t partitions)
 {
     return rd_kafka_msg_partitioner_murmur2(NULL, key.data, key.size, partitions, NULL, NULL);
 }
+
+mtf_status mtf_kafka_settings_check(const mtf_settings *settings, mtf_err *err)
+{
+    static const mtf_kafka_scope scopes[] = {MTF_KAFKA_CONSUMER, MTF_KAFKA_PRODUCER};
+    char nowhere[] = "localhost";
+    mtf_settings named = *settings; /* borrows; never released */
+    mtf_kafka_handle handle = {0};
+    mtf_status status = MTF_OK;
+    if (!named.kafka_bootstrap_servers[0]) named.kafka_bootstrap_servers = nowhere;
+    for (size_t i = 0; status == MTF_OK && i < sizeof scopes / sizeof *scopes; i++) {
+        rd_kafka_conf_t *conf = NULL;
+        status = mtf_kafka_conf(&named, scopes[i], &handle, &conf, err);
+        if (conf) rd_kafka_conf_destroy(conf);
+    }
+    return status;
+}

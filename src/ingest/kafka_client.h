@@ -42,6 +42,9 @@ mtf_status mtf_kafka_client_committed(mtf_kafka_client *client, const char *topi
 mtf_status mtf_kafka_client_lag(mtf_kafka_client *client, const char *topic, int64_t *records,
                                 mtf_err *err) MTF_NODISCARD;
 
+/** Whether librdkafka takes every kafka.* property, without asking a broker. MTF_INVALID names the
+ *  one it refuses. */
+mtf_status mtf_kafka_settings_check(const mtf_settings *settings, mtf_err *err) MTF_NODISCARD;
 /** librdkafka's version, as text. */
 const char *mtf_kafka_version(void);
 /** The partition our sinks put a key into, of so many (murmur2, as Java's clients do). */

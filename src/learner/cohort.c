@@ -102,7 +102,7 @@ static mtf_status collect_row(const mtf_cohort_config *config, uint64_t share, m
     if (status) return status;
     /* Later versions too: a session under which the policy changed still needs its whole return. */
     mtf_selection wider = *config->selection;
-    wider.all_versions |= header.version > wider.version;
+    if (header.version > wider.version) wider.version = header.version;
     if (!mtf_selection_has(&wider, &header) ||
         mtf_held_out(config->selection, header.user) != config->heldout ||
         mtf_rng_bits(header.user, USER_SAMPLING, 0) % share != 0)

@@ -10,15 +10,15 @@
 /** The rows of a round. A row is training data if it was explored, has a next state or a true end,
  *  lies below the cut and is no held-out user's. */
 typedef struct mtf_selection {
-    int64_t version;   /* the champion's */
-    bool all_versions; /* train on every version's rows, not only the champion's */
+    int64_t version; /* the champion's, the newest */
+    int64_t reach;   /* back to version - reach (setting learner.train_window); 0: no older one */
     int64_t holdout_percent;
     const mtf_store_position *cut; /* borrowed: rows of offset < next of their partition */
     size_t cut_count;
     uint32_t day_first, day_last;
 } mtf_selection;
 
-/** A row the round may see at all: below the cut, and of the champion's version. */
+/** A row the round may see at all: below the cut, and of a version within reach. */
 bool mtf_selection_has(const mtf_selection *selection, const mtf_row_header *header);
 bool mtf_selection_trains(const mtf_selection *selection, const mtf_row_header *header);
 /** A fixed share of users, by hash, whom training never sees. */
@@ -41,10 +41,11 @@ void mtf_normalise(const mtf_normaliser *normaliser, const float *state, float *
 /** One pass over a round's rows. */
 typedef struct mtf_survey {
     int64_t rows;                                /* training rows */
-    int64_t heldout_rows, unexplored, truncated; /* not trained on, and why */
+    int64_t older;                               /* of them: logged under an older version */
+    int64_t heldout_rows, unexplored, truncated; /* of the champion's: not trained on, and why */
     double reward_mean, reward_deviation; /* of training rows; the deviation is the reward scale */
     uint32_t items_max;                   /* of a row: bounds |r| */
-    bool exploring;                       /* some training row has a box of non-zero width */
+    bool exploring; /* some training row of the champion's has a box of non-zero width */
 } mtf_survey;
 
 /** normaliser, unless NULL: filled from the training rows; a feature that does not vary gets

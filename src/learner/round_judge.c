@@ -145,20 +145,27 @@ static mtf_status load_cohorts(mtf_rounds *rounds, mtf_cohort *heldout, mtf_coho
 {
     const mtf_row_shape shape = mtf_store_shape(rounds->config.store);
     const int64_t row_bytes = 4 * (shape.state_dim + 4 * (int64_t)shape.action_dim) + 512;
+    /* What a candidate is worth is asked of the champion's rows, whatever it trained on. */
+    mtf_selection champions = rounds->selection;
+    champions.reach = 0;
+    if (!mtf_selection_days(&champions, rounds->config.store))
+        return mtf_fail(err, MTF_CORRUPT, "store %s: the champion's rows are gone (retention?)",
+                        mtf_store_path(rounds->config.store));
+    const mtf_survey *survey = &rounds->survey;
     mtf_cohort_config config = {
-        .selection = &rounds->selection,
+        .selection = &champions,
         .reward = rounds->config.reward,
         .normaliser = &rounds->checkpoint.normaliser,
         .gamma = rounds->algorithm_config.gamma,
         .heldout = true,
         .rows_max = (rounds->config.settings->learner_feed_mb << 20) / 2 / row_bytes,
-        .rows = rounds->survey.heldout_rows,
+        .rows = survey->heldout_rows,
     };
     mtf_status status = mtf_cohort_load(rounds->config.store, &config, heldout, err);
     if (status) return status;
     config.heldout = false;
     config.rows_max = TRAINING_ROWS_MAX;
-    config.rows = rounds->survey.rows + rounds->survey.truncated + rounds->survey.unexplored;
+    config.rows = survey->rows - survey->older + survey->truncated + survey->unexplored;
     return mtf_cohort_load(rounds->config.store, &config, training, err);
 }
 

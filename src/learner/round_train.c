@@ -1,6 +1,7 @@
 #include "learner/rounds_inside.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "core/clock.h"
 
@@ -130,13 +131,49 @@ done:
     return status;
 }
 
+/** How many versions back learner.train_window goes: champion, all, or the newest K versions with
+ *  explored rows. Versions have gaps: held candidates used theirs up. */
+static int64_t window_reach(const mtf_rounds *rounds)
+{
+    const char *window = rounds->config.settings->learner_train_window;
+    const int64_t champion = rounds->state.parent;
+    if (setting_is(window, "champion")) return 0;
+    if (setting_is(window, "all")) return INT64_MAX;
+    size_t count;
+    const mtf_store_count *counts = mtf_store_counts(rounds->config.store, &count);
+    int64_t oldest = champion;
+    for (long long left = strtoll(window, NULL, 10); left > 1; left--) {
+        int64_t next = INT64_MIN; /* the newest one older than `oldest` */
+        for (size_t i = 0; i < count; i++) {
+            if (counts[i].bucket != MTF_BUCKET_EXPLORE || counts[i].rows == 0) continue;
+            if (counts[i].version < oldest && counts[i].version > next) next = counts[i].version;
+        }
+        if (next == INT64_MIN) break;
+        oldest = next;
+    }
+    return champion - oldest;
+}
+
+/** Against an old box phi dies quickly (formulas 4 and 5 of arXiv:2404.17589). */
+static void warn_of_old_boxes(const mtf_rounds *rounds)
+{
+    const mtf_survey *found = &rounds->survey;
+    if (found->older == 0) return;
+    mtf_log_line(rounds->config.log, MTF_LOG_WARN, "round.window",
+                 "round=%" PRId64 " train_window=%s older_rows=%" PRId64 " rows=%" PRId64
+                 " why=\"rows of older versions pull the actor into the boxes they were logged in "
+                 "and take its bootstrap (phi) away; learner.train_window=champion is advised\"",
+                 rounds->state.round, rounds->config.settings->learner_train_window, found->older,
+                 found->rows);
+}
+
 static mtf_status survey(mtf_rounds *rounds, mtf_normaliser *normaliser, mtf_err *err)
 {
     const mtf_settings *settings = rounds->config.settings;
     mtf_survey *found = &rounds->survey;
     rounds->selection = (mtf_selection){
         .version = rounds->state.parent,
-        .all_versions = setting_is(settings->learner_train_window, "all"),
+        .reach = window_reach(rounds),
         .holdout_percent = settings->round_holdout_percent,
         .cut = rounds->state.cut,
         .cut_count = rounds->state.cut_count,
@@ -154,7 +191,8 @@ static mtf_status survey(mtf_rounds *rounds, mtf_normaliser *normaliser, mtf_err
         return mtf_fail(err, MTF_SKIP,
                         "no_exploration: %" PRId64 " explored rows of version %" PRId64
                         ", none with a box of non-zero width",
-                        found->rows, rounds->state.parent);
+                        found->rows - found->older, rounds->state.parent);
+    warn_of_old_boxes(rounds);
     return MTF_OK;
 }
 

@@ -13,13 +13,10 @@
 
 static mtf_status check_settings(const mtf_settings *settings, mtf_err *err)
 {
-    const char *warm = settings->learner_warm_start, *window = settings->learner_train_window;
+    const char *warm = settings->learner_warm_start;
     if (strcmp(warm, "all") != 0 && strcmp(warm, "actor") != 0 && strcmp(warm, "none") != 0)
         return mtf_fail(err, MTF_INVALID, "learner.warm_start: \"%s\" is not all, actor or none",
                         warm);
-    if (strcmp(window, "champion") != 0 && strcmp(window, "all") != 0)
-        return mtf_fail(err, MTF_INVALID, "learner.train_window: \"%s\" is not champion or all",
-                        window);
     return MTF_OK;
 }
 

@@ -7,9 +7,14 @@
 #define DEVIATION_MIN 1e-4 /* a feature that varies less is a constant: not blown up */
 #define WIDTH_MIN     1e-6f
 
+static bool within_reach(const mtf_selection *selection, int64_t version)
+{
+    return version <= selection->version && version >= selection->version - selection->reach;
+}
+
 bool mtf_selection_has(const mtf_selection *selection, const mtf_row_header *header)
 {
-    if (header->version != selection->version && !selection->all_versions) return false;
+    if (!within_reach(selection, header->version)) return false;
     for (size_t i = 0; i < selection->cut_count; i++)
         if (selection->cut[i].partition == header->partition)
             return header->offset < selection->cut[i].next;
@@ -34,7 +39,7 @@ bool mtf_selection_days(mtf_selection *selection, const mtf_store *store)
     selection->day_first = UINT32_MAX;
     selection->day_last = 0;
     for (size_t i = 0; i < count; i++) {
-        if (counts[i].version != selection->version && !selection->all_versions) continue;
+        if (!within_reach(selection, counts[i].version)) continue;
         if (counts[i].day_first < selection->day_first) selection->day_first = counts[i].day_first;
         if (counts[i].day_last > selection->day_last) selection->day_last = counts[i].day_last;
     }
@@ -100,7 +105,9 @@ static mtf_status survey_row(const mtf_row_shape *shape, const mtf_selection *se
     mtf_row_header header;
     mtf_status status = mtf_row_peek(value, &header, err);
     if (status || !mtf_selection_has(selection, &header)) return status;
+    const bool champions = header.version == selection->version;
     if (!mtf_selection_trains(selection, &header)) {
+        if (!champions) return MTF_OK;
         if (mtf_held_out(selection, header.user))
             survey->heldout_rows++;
         else if (header.bucket != MTF_BUCKET_EXPLORE)
@@ -112,8 +119,9 @@ static mtf_status survey_row(const mtf_row_shape *shape, const mtf_selection *se
     status = mtf_row_decode(shape, value, row, err);
     if (status) return status;
     survey->rows++;
+    survey->older += !champions;
     if (row->h.items > survey->items_max) survey->items_max = row->h.items;
-    if (!survey->exploring) survey->exploring = has_width(row, shape->action_dim);
+    if (champions && !survey->exploring) survey->exploring = has_width(row, shape->action_dim);
     moments_add(sums, row->s, shape->state_dim, mtf_row_reward(shape, reward, row));
     return MTF_OK;
 }

@@ -134,8 +134,11 @@ mtf_status mtf_train(const mtf_train_config *config, mtf_checkpoint *checkpoint,
             return MTF_OK;
         }
         if (metrics.q_abs_max > config->q_limit) {
-            snprintf(alarm, 160, "|Q| %.4g is above the limit %.4g at step %llu", metrics.q_abs_max,
-                     config->q_limit, (unsigned long long)checkpoint->step);
+            snprintf(
+                alarm, 160,
+                "|Q| %.4g is above the limit %.4g at step %llu: clip signals that exceed 1 per "
+                "item with reward.clip",
+                metrics.q_abs_max, config->q_limit, (unsigned long long)checkpoint->step);
             return MTF_OK;
         }
         if (config->progress)

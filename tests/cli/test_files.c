@@ -192,7 +192,7 @@ static void a_store_that_is_not_there_is_named(void **state)
 {
     (void)state;
     char pair[3 * MTF_TEST_PATH], path[2 * MTF_TEST_PATH];
-    program_check(folder, ARGS("store", "stats", "--set", "store.path=no-such-store"), 74,
+    program_check(folder, ARGS("store", "stats", "--set", "store.path=no-such-store"), 64,
                   "no-such-store");
     mtf_test_file(path, folder, "file", "no store");
     snprintf(pair, sizeof pair, "store.path=%s", path);

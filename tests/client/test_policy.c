@@ -180,6 +180,10 @@ static void a_wrong_pair_is_named(void **state)
     assert_int_equal(mtf_action_table_parse(&table, "a.pow=0..1 a.pow=0..2", &err), MTF_INVALID);
     assert_non_null(strstr(err.msg, "a.pow is there twice"));
     assert_int_equal(mtf_action_table_parse(&table, " , ", &err), MTF_INVALID);
+    assert_int_equal(mtf_action_table_parse(&table, "a.pow=-1..1 a.bias=-0.1..0.5", &err),
+                     MTF_INVALID);
+    assert_non_null(strstr(err.msg, "\"a.bias=-0.1..0.5\" goes below 0"));
+    mtf_assert_ok(mtf_action_table_parse(&table, "a.pow=-1..1 a.bias=0..0.5", &err), &err);
 }
 
 static void more_actions_than_fit_are_refused(void **state)

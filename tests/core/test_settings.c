@@ -155,7 +155,6 @@ static void enumerated_texts_take_only_their_words(void **state)
         {"learner.penalty", "none", "expm1 printed none"},
         {"learner.target", "clip", "discount literal additive clip"},
         {"learner.warm_start", "actor", "all actor none"},
-        {"learner.train_window", "all", "champion all"},
         {"log.level", "debug", "error warn info debug"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -170,6 +169,32 @@ static void enumerated_texts_take_only_their_words(void **state)
         snprintf(blank_behind, sizeof blank_behind, "%s ", cases[i].good);
         refuses(settings, cases[i].key, blank_behind, words);
     }
+}
+
+static void the_training_window_takes_two_words_or_a_count(void **state)
+{
+    mtf_settings *settings = *state;
+    static const char *const good[] = {"all", "1", "25", "999999999", "champion"};
+    static const char *const bad[] = {"0", "-1", "K", "2 rounds", "1.5", "01", "1000000000", "al"};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        takes(settings, "learner.train_window", good[i]);
+        assert_string_equal(settings->learner_train_window, good[i]);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char words[200];
+        snprintf(words, sizeof words,
+                 "--set: learner.train_window: '%s' is not one of: champion all, and no whole "
+                 "number from 1",
+                 bad[i]);
+        refuses(settings, "learner.train_window", bad[i], words);
+    }
+}
+
+static void settings_that_do_nothing_are_unknown(void **state)
+{
+    mtf_err err = {0};
+    assert_int_equal(mtf_settings_set(*state, "topics.leader", "x", "--set", &err), MTF_INVALID);
+    assert_non_null(strstr(err.msg, "unknown setting topics.leader"));
 }
 
 static void lists_of_pairs_are_checked(void **state)
@@ -280,6 +305,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(booleans_take_eight_words, init, fini),
         cmocka_unit_test_setup_teardown(texts_keep_to_their_length, init, fini),
         cmocka_unit_test_setup_teardown(enumerated_texts_take_only_their_words, init, fini),
+        cmocka_unit_test_setup_teardown(the_training_window_takes_two_words_or_a_count, init, fini),
+        cmocka_unit_test_setup_teardown(settings_that_do_nothing_are_unknown, init, fini),
         cmocka_unit_test_setup_teardown(lists_of_pairs_are_checked, init, fini),
         cmocka_unit_test_setup_teardown(unknown_names_suggest_the_nearest, init, fini),
         cmocka_unit_test_setup_teardown(kafka_properties_are_kept_by_scope, init, fini),

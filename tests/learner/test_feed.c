@@ -84,15 +84,32 @@ static void only_the_champions_explored_rows_below_the_cut_train(void **state)
     mtf_survey found = survey(f, NULL);
     assert_int_equal(found.rows, count_rows(&world, 0, 300, false));
     assert_true(found.unexplored > 0 && found.unexplored < unexplored);
+    assert_int_equal(found.older, 0);
+    const int64_t unexplored_found = found.unexplored;
     assert_int_equal(found.heldout_rows,
                      count_rows(&world, 0, 300, true) + count_rows(&control, 400, 450, true));
     f->cut.next = 200;
     found = survey(f, NULL);
     assert_int_equal(found.rows, count_rows(&world, 0, 200, false));
     f->cut.next = 450;
-    f->selection.all_versions = true;
+    f->selection.reach = INT64_MAX;
+    const mtf_survey wide = survey(f, NULL);
+    assert_int_equal(wide.rows, count_rows(&world, 0, 400, false));
+    assert_int_equal(wide.older, count_rows(&old, 300, 400, false));
+    /* what is judged stays the champion's */
+    assert_int_equal(wide.heldout_rows,
+                     count_rows(&world, 0, 300, true) + count_rows(&control, 400, 450, true));
+    assert_int_equal(wide.unexplored, unexplored_found);
+    f->selection.reach = 1;
+    assert_int_equal(survey(f, NULL).rows, wide.rows);
+    f->selection.version = 6, f->selection.reach = 1;
     found = survey(f, NULL);
-    assert_int_equal(found.rows, count_rows(&world, 0, 400, false));
+    assert_int_equal(found.rows, count_rows(&world, 0, 300, false));
+    assert_int_equal(found.older, found.rows);
+    assert_false(found.exploring);                            /* the champion's own rows do not */
+    f->selection.version = 4, f->selection.reach = INT64_MAX; /* never a newer one */
+    assert_int_equal(survey(f, NULL).rows, count_rows(&old, 300, 400, false));
+    f->selection.version = 5;
     f->cut.partition = 1; /* a partition not in the cut gives nothing */
     assert_int_equal(survey(f, NULL).rows, 0);
 }

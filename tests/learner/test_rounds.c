@@ -3,6 +3,7 @@
  *  and a gate that says what the test wants. */
 #include "data_fixture.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 #include "core/hash.h"
 #include "learner/rounds.h"
@@ -15,6 +16,7 @@ typedef struct fixture {
     mtf_store *store;
     mtf_rounds *rounds;
     atomic_bool stop;
+    mtf_log log; /* warnings, into the file `log` of the folder */
     /* the outside */
     mtf_policy *head;         /* what mtf.policy holds */
     mtf_verdict_kind verdict; /* the gate's answer */
@@ -127,6 +129,7 @@ static void open_rounds(fixture *f)
                   .publish = publish,
                   .progress = progress,
                   .report = report},
+        .log = &f->log,
         .stop = &f->stop,
         .checkpoint_every = 20,
     };
@@ -152,6 +155,10 @@ static int set_up(void **state)
     fixture *f = calloc(1, sizeof *f);
     mtf_err err = {0};
     mtf_test_folder(f->folder);
+    char path[2 * MTF_TEST_PATH];
+    mtf_test_file(path, f->folder, "log", "");
+    f->log = (mtf_log){.level = MTF_LOG_WARN, .fd = open(path, O_WRONLY | O_APPEND)};
+    assert_true(f->log.fd >= 0);
     data_settings(&f->settings, f->folder);
     f->reward = data_reward(&f->settings);
     mtf_assert_ok(mtf_action_table_parse(&f->table, f->settings.policy_actions, &err), &err);
@@ -167,6 +174,7 @@ static int tear_down(void **state)
     close_rounds(f);
     mtf_policy_free(f->head);
     mtf_settings_fini(&f->settings);
+    close(f->log.fd);
     mtf_test_folder_remove(f->folder);
     free(f);
     return 0;
@@ -360,11 +368,70 @@ static void a_training_alarm_rejects(void **state)
     collect(f, 1, 0, 300);
     tick(f);
     assert_int_equal(f->report.verdict.kind, MTF_VERDICT_REJECT);
-    assert_int_equal(strncmp(f->report.verdict.reason, "alarm: ", 7), 0);
+    assert_int_equal(strncmp(f->report.verdict.reason, "alarm: |Q| ", 11), 0);
+    assert_non_null(strstr(f->report.verdict.reason, "reward.clip"));
     assert_int_not_equal(f->report.evidence.alarm[0], 0);
     assert_int_equal(f->gated, 0);
     assert_int_equal(f->publications, 1);
     assert_int_equal(f->head->info.version, 1);
+}
+
+/** Warnings of this kind so far; the last holds the words. */
+static int warnings_of(const fixture *f, const char *what, const char *words)
+{
+    char path[2 * MTF_TEST_PATH];
+    mtf_buf text = {0};
+    mtf_err err = {0};
+    int count = 0;
+    snprintf(path, sizeof path, "%s/log", f->folder);
+    mtf_assert_ok(mtf_file_read(path, 1 << 20, &text, &err), &err);
+    mtf_buf_put_u8(&text, 0);
+    const char *last = NULL;
+    for (const char *at = (const char *)text.data; (at = strstr(at, what)); at++, count++)
+        last = at;
+    if (last && !strstr(last, words)) fail_msg("\"%s\" is not in %s", words, last);
+    mtf_buf_fini(&text);
+    return count;
+}
+
+/** Champions 1, 2, 4, 5 with 300 sessions each (3 was held), a round of 5 with this window. */
+static int64_t windowed_round(void **state, const char *window, int warnings)
+{
+    tear_down(state);
+    set_up(state);
+    fixture *f = *state;
+    for (uint64_t i = 0; i < 4; i++) {
+        f->verdict = i == 1 ? MTF_VERDICT_HOLD : MTF_VERDICT_PROMOTE;
+        collect(f, f->head ? f->head->info.version : 1, 300 * i, 300);
+        tick(f);
+    }
+    assert_int_equal(f->head->info.version, 5);
+    assert_int_equal(warnings_of(f, "round.window", ""), 0);
+    data_set(&f->settings, "learner.train_window", window);
+    reopen(f);
+    collect(f, 5, 1200, 300);
+    tick(f);
+    assert_int_equal(f->report.parent, 5);
+    assert_int_equal(warnings_of(f, "round.window", "learner.train_window=champion is advised"),
+                     warnings);
+    assert_true(f->report.evidence.heldout_rows > 0);
+    return f->report.transitions;
+}
+
+static void a_wider_window_trains_on_the_newest_versions_warns_and_judges_alike(void **state)
+{
+    const int64_t champion = windowed_round(state, "champion", 0);
+    const mtf_round_report alike = ((fixture *)*state)->report;
+    assert_int_equal(windowed_round(state, "1", 0), champion);
+    const int64_t two = windowed_round(state, "2", 1); /* 4 and 5: 3 has no rows */
+    assert_int_equal(((fixture *)*state)->report.evidence.heldout_rows,
+                     alike.evidence.heldout_rows);
+    const int64_t three = windowed_round(state, "3", 1); /* 2, which two rounds collected for */
+    const int64_t four = windowed_round(state, "4", 1);
+    assert_true(champion < two && two < three);
+    assert_true(four >= three);
+    assert_int_equal(windowed_round(state, "99", 1), four);
+    assert_int_equal(windowed_round(state, "all", 1), four);
 }
 
 static void another_head_in_the_meantime_holds(void **state)
@@ -511,6 +578,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_newest_three_champions_keep_their_checkpoints, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_exploration_a_round_holds_untrained, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_training_alarm_rejects, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_wider_window_trains_on_the_newest_versions_warns_and_judges_alike, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_head_in_the_meantime_holds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_crash_before_publishing_publishes_the_same_bytes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_crash_after_publishing_does_it_again_and_goes_on, set_up, tear_down),
