@@ -4,7 +4,7 @@
   bench/demo-seeds.py [--mtf build/release/mtf] [--seeds 1-10] [--controls none,no-exploration,shuffled-rewards]
                       [--out build/bench/demo-seeds] [-- extra arguments of mtf demo]
 
-A run whose JSON is there already is not run again. The last line is JSON: for each control the gap closed of every
+A run whose JSON is there already and younger than the program is not run again. The last line is JSON: for each control the gap closed of every
 seed, and whether the bound holds: at least 0.4 in 8 of 10 (none), at most 0.05 in all (controls).
 """
 import argparse, json, pathlib, subprocess, sys
@@ -15,9 +15,15 @@ def seeds_of(text):
     return range(int(first), int(last or first) + 1)
 
 
+def is_done(path, mtf):
+    if not path.exists() or path.stat().st_size == 0:
+        return False
+    return path.stat().st_mtime > pathlib.Path(mtf).stat().st_mtime
+
+
 def run(mtf, folder, control, seed, extra):
     path = folder / f"{control}-{seed}.json"
-    if not path.exists() or path.stat().st_size == 0:
+    if not is_done(path, mtf):
         log = open(folder / f"{control}-{seed}.log", "w")
         command = [mtf, "demo", "--seed", str(seed), "--json", str(path), *extra]
         if control != "none":

@@ -2,7 +2,7 @@
 # Everything that must pass, label nightly excepted: packages, builds, tests, sanitizers, format, fuzz.
 # The last line is `N passed, N failed`; logs are in build/test-logs; the exit code is 0 if none failed.
 #   scripts/test.sh                the whole (tests/README.md has the time budgets)
-#   scripts/test.sh --label NAME   the release build's tests of one label only, nightly too
+#   scripts/test.sh --label NAME   the tests of one label only, nightly too; fuzz has a build of its own
 set -uo pipefail # not -e: a failed stage is counted, and the next one runs
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -116,9 +116,11 @@ if check "python packages" scripts/python-env.sh; then
 fi
 
 if [ -n "$label" ]; then
-    preset=release
-    [ "$label" != nightly ] || preset=nightly
-    check "build release" scripts/build.sh release && run_ctest "$label" $preset -L "^$label\$"
+    build=release
+    [ "$label" != fuzz ] || build=fuzz
+    preset=$build
+    [ "$label" != nightly ] || preset=nightly # the release build too
+    check "build $build" scripts/build.sh $build && run_ctest "$label" $preset -L "^$label\$"
     finish
     exit
 fi

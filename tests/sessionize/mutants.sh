@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Takes out each rule of the sessionizer in turn (mutants.txt) and shows that a test fails without it.
 # Goal: the tests are as sharp as they look. Method: a copy of the sources in a temporary folder, one
-# edit, the changed file compiled, the tests linked and run until one fails. Prints a table; fails if
-# a mutant survives, does not compile, or its edit no longer finds its place.
+# edit, the changed file compiled, the tests linked and run until one fails. Prints a table. Fails if a
+# mutant survives, and if one is broken: its edit finds no place, or it does not compile or link. A
+# test that crashes or hangs for a minute counts as failing, and the table says so.
 #   mutants.sh [a word of the rules to try]      CC=cc MTF_TEST_STREAMS=1500
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -26,17 +27,18 @@ link() { # test
     $compiler "$work/test/test_$1.o" "${extra[@]}" "$work"/part/*.o "$work/core.a" -lcmocka -lyaml -lm -lpthread \
         -o "$work/run_$1"
 }
-# Prints the first test that fails; nothing when all pass.
+# Prints the first test that fails; nothing when all pass; BROKEN when there is no program to run.
 first_failure() {
-    local test output
+    local test output name code
     for test in "${tests[@]}"; do
-        link "$test" || { echo "does not link"; return; }
-        if ! output=$(cd "$work" && timeout 60 "./run_$test" 2>&1); then
-            local name
-            name=$(grep -aoE '^\[  FAILED  \] [a-z_]+$' <<<"$output" | head -n 1 | awk '{ print $4 }')
-            echo "$test: ${name:-stopped or hung}"
-            return
-        fi
+        link "$test" 2>"$work/words" || { echo "BROKEN, does not link: $(grep -m 1 -E 'undefined|error' "$work/words")"; return; }
+        code=0
+        output=$(cd "$work" && timeout 60 "./run_$test" 2>&1) || code=$?
+        [ $code -ne 0 ] || continue
+        name=$(grep -aoE '^\[  FAILED  \] [a-z_]+$' <<<"$output" | head -n 1 | awk '{ print $4 }')
+        if [ -z "$name" ] && [ $code -eq 124 ]; then name="hung, stopped after 60 s"; fi
+        echo "$test: ${name:-stopped with code $code}"
+        return
     done
 }
 
@@ -52,7 +54,7 @@ if [ -n "$failed" ]; then
     exit 1
 fi
 
-survivors=0 count=0
+survivors=0 broken=0 count=0
 while IFS= read -r line; do
     case $line in '' | '#'*) continue ;; esac
     rule=${line%% | *} rest=${line#* | }
@@ -62,17 +64,20 @@ while IFS= read -r line; do
     cp "$root/src/sessionize/$file" "$work/src/sessionize/$file"
     sed -E -z -i "$edit" "$work/src/sessionize/$file"
     if cmp -s "$root/src/sessionize/$file" "$work/src/sessionize/$file"; then
-        found="NO SUCH PLACE in $file"
+        found="BROKEN, no such place in $file"
     elif ! compile "$work/src/sessionize/$file" "$work/part/${file%.c}.o" 2>"$work/words"; then
-        found="DOES NOT COMPILE: $(grep -m 1 error "$work/words")"
+        found="BROKEN, does not compile: $(grep -m 1 error "$work/words")"
     else
         found=$(first_failure)
         [ -n "$found" ] || found=SURVIVED
     fi
-    [[ $found =~ ^[A-Z] ]] && survivors=$((survivors + 1))
+    case $found in
+    SURVIVED) survivors=$((survivors + 1)) ;;
+    BROKEN*) broken=$((broken + 1)) ;;
+    esac
     printf '%-62s %s\n' "$rule" "$found"
     cp "$root/src/sessionize/$file" "$work/src/sessionize/$file"
     compile "$work/src/sessionize/$file" "$work/part/${file%.c}.o"
 done <"$here/mutants.txt"
-echo "$count rules taken out, $survivors not noticed"
-[ "$survivors" -eq 0 ] && [ "$count" -gt 0 ]
+echo "$count rules taken out, $survivors not noticed, $broken broken mutants"
+[ "$survivors" -eq 0 ] && [ "$broken" -eq 0 ] && [ "$count" -gt 0 ]

@@ -1,7 +1,7 @@
 /** Goal: values are means over sessions with honest intervals, paired on common random numbers,
- *  the same for any thread count; the committed reference belongs to this world and is what the
- * issue asks of it. Method: evaluations against each other, repeated ones for coverage, and wrong
- * configurations. */
+ *  the same for any thread count; the committed reference belongs to this world, and in it it pays
+ *  to look ahead and to treat users apart. Method: evaluations against each other, repeated ones
+ * for coverage, and wrong configurations. */
 #include "support/mtf_test.h"
 
 #include "sim/sim.h"

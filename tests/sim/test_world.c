@@ -207,10 +207,10 @@ static void other_users_are_other_people_in_the_same_world(void **state)
     assert_memory_not_equal(&a.profile, &b.profile, sizeof a.profile);
 }
 
-/* Committed figures: a linear reader names the type in 74 % of states (chance 25 %), one with 256
- * random bends in 88 %. A linear policy can thus not have all of the gap, and a network can have
- * most. */
-static void the_state_hides_the_type_from_a_linear_reader(void **state)
+/* Measured: a linear reader names the type in 74 % of states, where guessing names one in four; one
+ * with 256 random bends names it in 86 %. A linear policy can thus have much of the gap but not
+ * all, a network more, and neither is told everything. */
+static void a_linear_reader_names_the_type_three_times_in_four(void **state)
 {
     (void)state;
     enum { ROWS = 16000, BENT = 256, LINEAR = SIM_STATE + 1, ALL = LINEAR + BENT };
@@ -262,7 +262,7 @@ int main(void)
         cmocka_unit_test(predictions_are_informative_and_biased),
         cmocka_unit_test(luck_does_not_depend_on_the_action),
         cmocka_unit_test(other_users_are_other_people_in_the_same_world),
-        cmocka_unit_test(the_state_hides_the_type_from_a_linear_reader),
+        cmocka_unit_test(a_linear_reader_names_the_type_three_times_in_four),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
