@@ -196,7 +196,7 @@ static void a_store_that_is_not_there_is_named(void **state)
                   "no-such-store");
     mtf_test_file(path, folder, "file", "no store");
     snprintf(pair, sizeof pair, "store.path=%s", path);
-    program_check(folder, ARGS("store", "stats", "--set", pair), 74, path);
+    program_check(folder, ARGS("store", "stats", "--set", pair), 64, path);
 }
 
 int main(void)
