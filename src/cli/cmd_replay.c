@@ -106,7 +106,12 @@ static mtf_status replay(mtf_cli *cli, const char *out_path, mtf_err *err)
         status = mtf_container_source((const char *const *)cli->words, (size_t)cli->word_count,
                                       s->topics_exploration, decoder, &source, err);
     }
-    mtf_sink sink = {&p, printer_begin, printer_put, printer_commit, printer_begin, SIZE_MAX, NULL};
+    mtf_sink sink = {.self = &p,
+                     .begin = printer_begin,
+                     .put = printer_put,
+                     .commit = printer_commit,
+                     .abort = printer_begin,
+                     .value_bytes_max = SIZE_MAX};
     const mtf_event_decoder events = decoder ? mtf_decoder_events(decoder) : (mtf_event_decoder){0};
     if (status == MTF_OK) {
         status =

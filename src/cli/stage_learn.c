@@ -78,14 +78,10 @@ static mtf_status check_cluster(const stage_context *context, char *cluster, siz
     const char *const topics[] = {s->topics_sessions, s->topics_policy, s->topics_policy_history,
                                   s->topics_dead_letter};
     mtf_kafka_client *client = NULL;
-    mtf_status status = mtf_kafka_client_open(s, context->log, NULL, context->fail_fast,
-                                              context->stop, &client, err);
-    for (size_t i = 0; status == MTF_OK && i < sizeof topics / sizeof *topics; i++) {
-        int32_t partitions;
-        status = mtf_kafka_client_partitions(client, topics[i], &partitions, err);
-    }
+    const mtf_status status =
+        stage_client_open(context, topics, sizeof topics / sizeof *topics, &client, err);
     if (status == MTF_OK) snprintf(cluster, cluster_size, "%s", mtf_kafka_client_cluster(client));
-    if (client) mtf_kafka_client_close(client);
+    mtf_kafka_client_close(client);
     return status;
 }
 

@@ -3,38 +3,11 @@
 #include "ingest/encode.h"
 #include "ingest/kafka_client.h"
 #include "ingest/kafka_sink.h"
-#include "learner/reward.h"
 
 #include <stdlib.h>
 
 /** Raise it when the same bytes decode to something else: it is part of the function hash. */
 #define DECODER_VERSION "avro-1"
-
-mtf_status stage_decoder_open(const mtf_settings *settings, bool of_files, mtf_decoder **decoder,
-                              mtf_err *err)
-{
-    mtf_action_table table;
-    mtf_decoder_config config = {.directory = settings->schema_directory,
-                                 .pinned = settings->schema_pinned};
-    mtf_status status = mtf_framing_parse(settings->schema_framing, &config.framing, err);
-    if (status == MTF_OK) status = mtf_action_table_parse(&table, settings->policy_actions, err);
-    if (status != MTF_OK) return status;
-    if (of_files) config.framing = MTF_FRAMING_SINGLE_OBJECT;
-    config.dims = (mtf_dims){(uint32_t)settings->policy_state_dim, table.count};
-    return mtf_decoder_open(&config, decoder, err);
-}
-
-mtf_status stage_settings_check(const mtf_settings *settings, mtf_err *err)
-{
-    mtf_reward reward;
-    mtf_decoder *decoder = NULL;
-    mtf_status status =
-        mtf_reward_parse(&reward, settings->reward_weights, settings->reward_clip, err);
-    if (status == MTF_OK) status = stage_decoder_open(settings, false, &decoder, err);
-    mtf_decoder_close(decoder);
-    if (status == MTF_OK) status = mtf_kafka_settings_check(settings, err);
-    return status;
-}
 
 mtf_sessionize_config stage_sessionize_config(const stage_context *context)
 {
@@ -50,17 +23,13 @@ static mtf_status check_topics(const stage_context *context, mtf_err *err)
     const char *const topics[] = {s->topics_exploration, s->topics_sessions, s->topics_late,
                                   s->topics_dead_letter};
     mtf_kafka_client *client = NULL;
-    mtf_status status = mtf_kafka_client_open(s, context->log, NULL, context->fail_fast,
-                                              context->stop, &client, err);
-    for (size_t i = 0; status == MTF_OK && i < sizeof topics / sizeof *topics; i++) {
-        int32_t partitions;
-        status = mtf_kafka_client_partitions(client, topics[i], &partitions, err);
-    }
+    mtf_status status =
+        stage_client_open(context, topics, sizeof topics / sizeof *topics, &client, err);
     if (status == MTF_OK) {
         status = mtf_kafka_client_check_stamps(client, s->topics_exploration,
                                                s->sessionize_allow_create_time, err);
     }
-    if (client) mtf_kafka_client_close(client);
+    mtf_kafka_client_close(client);
     return status;
 }
 

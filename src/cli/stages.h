@@ -5,6 +5,7 @@
 
 #include "core/log.h"
 #include "ingest/decoder.h"
+#include "ingest/kafka_client.h"
 #include "ingest/kafka_follow.h"
 #include "ingest/kafka_source.h"
 #include "learner/learn.h"
@@ -35,6 +36,10 @@ mtf_status stage_decoder_open(const mtf_settings *settings, bool of_files, mtf_d
 /** What the table of settings cannot see: reward, action table, schemas and librdkafka's properties
  *  through the parsers that use them. Asks no broker. MTF_INVALID: names the setting. */
 mtf_status stage_settings_check(const mtf_settings *settings, mtf_err *err) MTF_NODISCARD;
+/** Waits for the brokers, then for nothing: every topic must be there. *client, also after a
+ * failure, is the caller's to close; NULL: none was made. */
+mtf_status stage_client_open(const stage_context *context, const char *const *topics, size_t count,
+                             mtf_kafka_client **client, mtf_err *err) MTF_NODISCARD;
 /** The sessionizer's configuration by the settings. */
 mtf_sessionize_config stage_sessionize_config(const stage_context *context);
 

@@ -75,6 +75,9 @@ struct mtf_sink {
     mtf_status (*abort)(void *self, mtf_err *err);
     size_t value_bytes_max; /* the largest value put() takes */
     void (*close)(void *self);
+    /** How full the sink's queue is, 0 to 1; NULL: it has none. Whoever feeds it should stop its
+     *  source well below 1, where put() begins to wait. */
+    double (*fill)(void *self);
 };
 
 #endif

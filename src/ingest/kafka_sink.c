@@ -16,7 +16,7 @@ enum {
 typedef struct kafka_sink {
     mtf_kafka_handle handle;
     mtf_kafka_source *source;
-    size_t message_bytes_max;
+    size_t message_bytes_max, queue_messages_max;
     uintptr_t unit; /* counts begin..commit; a record carries it as its opaque */
     uint32_t puts;
     rd_kafka_resp_err_t failure; /* the unit's first delivery failure */
@@ -136,20 +136,36 @@ static void close_sink(void *self)
     free(sink);
 }
 
-/** librdkafka's limit of a record, as the operator may have set it. */
-static mtf_status read_limit(kafka_sink *sink, const rd_kafka_conf_t *conf, mtf_err *err)
+static double fill(void *self)
+{
+    const kafka_sink *sink = self;
+    return (double)rd_kafka_outq_len(sink->handle.rk) / (double)sink->queue_messages_max;
+}
+
+static mtf_status read_number(const rd_kafka_conf_t *conf, const char *name, size_t *value,
+                              mtf_err *err)
 {
     char text[32];
     size_t size = sizeof text;
-    if (rd_kafka_conf_get(conf, "message.max.bytes", text, &size) != RD_KAFKA_CONF_OK) {
-        return mtf_fail(err, MTF_INVALID, "kafka property message.max.bytes cannot be read");
-    }
-    sink->message_bytes_max = (size_t)strtoull(text, NULL, 10);
-    if (sink->message_bytes_max < (size_t)2 * OVERHEAD_BYTES) {
-        return mtf_fail(err, MTF_INVALID, "kafka.producer.message.max.bytes: %s is below %d", text,
-                        2 * OVERHEAD_BYTES);
-    }
+    if (rd_kafka_conf_get(conf, name, text, &size) != RD_KAFKA_CONF_OK)
+        return mtf_fail(err, MTF_INVALID, "kafka property %s cannot be read", name);
+    *value = (size_t)strtoull(text, NULL, 10);
     return MTF_OK;
+}
+
+/** librdkafka's limits, as the operator may have set them. A queue without a limit of records (0)
+ * is bounded by its bytes; then the records' default stands for it. */
+static mtf_status read_limits(kafka_sink *sink, const rd_kafka_conf_t *conf, mtf_err *err)
+{
+    mtf_status status = read_number(conf, "message.max.bytes", &sink->message_bytes_max, err);
+    if (status == MTF_OK)
+        status = read_number(conf, "queue.buffering.max.messages", &sink->queue_messages_max, err);
+    if (sink->queue_messages_max == 0) sink->queue_messages_max = 100000;
+    if (status == MTF_OK && sink->message_bytes_max < (size_t)2 * OVERHEAD_BYTES) {
+        return mtf_fail(err, MTF_INVALID, "kafka.producer.message.max.bytes: %zu is below %d",
+                        sink->message_bytes_max, 2 * OVERHEAD_BYTES);
+    }
+    return status;
 }
 
 mtf_status mtf_kafka_sink_open(const mtf_settings *settings, const mtf_log *log,
@@ -161,7 +177,7 @@ mtf_status mtf_kafka_sink_open(const mtf_settings *settings, const mtf_log *log,
     made->handle = (mtf_kafka_handle){.log = log, .role = "producer", .owner = made};
     made->source = source;
     mtf_status status = mtf_kafka_conf(settings, MTF_KAFKA_PRODUCER, &made->handle, &conf, err);
-    if (!status) status = read_limit(made, conf, err);
+    if (!status) status = read_limits(made, conf, err);
     if (!status) {
         rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
         status = mtf_kafka_handle_open(&made->handle, RD_KAFKA_PRODUCER, &conf, err);
@@ -171,8 +187,9 @@ mtf_status mtf_kafka_sink_open(const mtf_settings *settings, const mtf_log *log,
         close_sink(made);
         return status;
     }
-    *sink = (mtf_sink){
-        made, begin, put, commit, abort_unit, made->message_bytes_max - OVERHEAD_BYTES, close_sink};
+    *sink = (mtf_sink){made,       begin,      put,
+                       commit,     abort_unit, made->message_bytes_max - OVERHEAD_BYTES,
+                       close_sink, fill};
     return MTF_OK;
 }
 

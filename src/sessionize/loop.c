@@ -9,6 +9,8 @@
 
 /** A drained source's last commit is tried so often. */
 #define LAST_COMMIT_TRIES 3
+#define PAUSE_FILL        0.75 /* of the sink's queue */
+#define RESUME_FILL       0.25
 #define POLL_MS           100
 
 mtf_sessionize_config mtf_sessionize_config_of(const mtf_settings *settings)
@@ -212,13 +214,34 @@ static mtf_status tick(mtf_sessionize *stage, mtf_err *err)
                             : mtf_stage_settle(stage, status, &why, err);
 }
 
+/** Stops the source while the sink's queue is nearly full, and goes on polling it: a member that
+ *  does not poll loses its partitions. */
+static mtf_status hold_back(mtf_sessionize *stage, mtf_err *err)
+{
+    mtf_source *source = stage->source;
+    if (!stage->sink->fill || !source->pause) return MTF_OK;
+    const double fill = stage->sink->fill(stage->sink->self);
+    const bool paused = fill > (stage->paused ? RESUME_FILL : PAUSE_FILL);
+    if (paused == stage->paused) return MTF_OK;
+    const mtf_status status = source->pause(source->self, paused, err);
+    if (status != MTF_OK) return status;
+    stage->paused = paused;
+    mtf_log_line(stage->config.log, MTF_LOG_INFO, paused ? "sessionize.pause" : "sessionize.resume",
+                 "sink_fill=%.2f", fill);
+    return MTF_OK;
+}
+
 mtf_status mtf_sessionize_step(mtf_sessionize *stage, int timeout_ms, mtf_err *err)
 {
     mtf_source *source = stage->source;
     mtf_input input;
     mtf_err why = {0};
+    mtf_status status = hold_back(stage, &why);
+    if (status != MTF_OK) {
+        if (err) *err = why;
+        return status;
+    }
     const mtf_status polled = source->poll(source->self, timeout_ms, &input, &why);
-    mtf_status status = MTF_OK;
     read_clock(stage);
     if (polled == MTF_OK) {
         status = on_input(stage, &input, &why);

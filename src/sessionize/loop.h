@@ -8,8 +8,8 @@
  *                   +------ a unit was given up: from the last commit +
  *
  *  There is one path of recovery: drop the state, start at S, run the same machine silently to L.
- *  It runs in the poll loop, so the stage keeps polling. What this does not do: keep state over a
- *  rebalance, or pause its source. */
+ *  It runs in the poll loop, so the stage keeps polling. It pauses its source while the sink's
+ * queue is nearly full. What this does not do: keep state over a rebalance. */
 #ifndef MTF_SESSIONIZE_LOOP_H
 #define MTF_SESSIONIZE_LOOP_H
 

@@ -37,7 +37,8 @@ struct mtf_sessionize {
     mtf_position *positions; /* room for all of them */
     uint32_t partition_count, partition_capacity;
 
-    bool begun; /* a unit is open in the sink */
+    bool begun;  /* a unit is open in the sink */
+    bool paused; /* the source is, until the sink has room */
     int64_t now_ms, commit_due_ms;
     int64_t bad_in_a_row;
     int64_t tally[MTF_SESSIONIZE_COUNTERS]; /* of the open unit; folded into counters by commit */

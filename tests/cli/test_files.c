@@ -12,8 +12,10 @@ static int make_folder(void **state)
     (void)state;
     mtf_test_folder(folder);
     snprintf(events, sizeof events, "%s/events.avro", folder);
-    program_check(folder, ARGS("simulate", "--sessions", "800", "--seed", "3", "--out", events), 0,
-                  "\"sessions\":800");
+    program_check(folder,
+                  ARGS("simulate", "--sessions", "800", "--seed", "3", "--start-ms",
+                       "1767225600000", "--out", events),
+                  0, "\"sessions\":800");
     return 0;
 }
 

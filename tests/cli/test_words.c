@@ -174,8 +174,10 @@ static void a_replay_that_sets_all_aside_says_why(void **state)
     (void)state;
     char path[2 * MTF_TEST_PATH];
     snprintf(path, sizeof path, "%s/other.avro", folder);
-    program_check(folder, ARGS("simulate", "--sessions", "20", "--seed", "1", "--out", path), 0,
-                  "\"sessions\":20");
+    program_check(folder,
+                  ARGS("simulate", "--sessions", "20", "--seed", "1", "--start-ms", "1767225600000",
+                       "--out", path),
+                  0, "\"sessions\":20", "\"late_ends\":0");
     program_check(folder, ARGS("replay", path), 0, " 4 set aside: late_no_request=4\n");
     program p;
     program_start(&p, folder, "replay", path, "--set", "policy.state_dim=9");

@@ -31,6 +31,7 @@ static mtf_status poll(void *self, int timeout_ms, mtf_input *input, mtf_err *er
     (void)err;
     m->poll_count++;
     if (m->control_count) return take_control(m, input);
+    if (m->paused) return MTF_AGAIN;
     bool drained = true;
     for (int i = 0; i < MEMORY_PARTITIONS; i++) {
         const int32_t id = (int32_t)((m->poll_count + i) % MEMORY_PARTITIONS);
@@ -148,17 +149,31 @@ static mtf_status abort_unit(void *self, mtf_err *err)
     return MTF_OK;
 }
 
+static mtf_status pause_all(void *self, bool paused, mtf_err *err)
+{
+    (void)err;
+    ((struct memory *)self)->paused = paused;
+    return MTF_OK;
+}
+
+static double fill(void *self)
+{
+    return ((struct memory *)self)->fill;
+}
+
 void memory_init(struct memory *m)
 {
     memset(m, 0, sizeof *m);
     for (int i = 0; i < MEMORY_PARTITIONS; i++) m->partitions[i].committed = -1;
-    m->source = (mtf_source){.self = m, .poll = poll, .start = start, .range = range};
+    m->source =
+        (mtf_source){.self = m, .poll = poll, .start = start, .range = range, .pause = pause_all};
     m->sink = (mtf_sink){.self = m,
                          .begin = begin,
                          .put = put,
                          .commit = commit,
                          .abort = abort_unit,
-                         .value_bytes_max = 100000};
+                         .value_bytes_max = 100000,
+                         .fill = fill};
 }
 
 void memory_fini(struct memory *m)

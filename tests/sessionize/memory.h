@@ -34,6 +34,8 @@ struct memory {
     bool jump_to_kept; /* start below the log's first offset goes on at it, silently */
     int range_again;   /* so many calls of range answer MTF_AGAIN */
     int64_t poll_count;
+    bool paused; /* no messages are handed out */
+    double fill; /* of the sink's queue */
 
     mtf_buf out;  /* committed: "<topic> <key> [reason: words] <value>" a line */
     mtf_buf unit; /* put since begin */

@@ -593,6 +593,31 @@ static void commits_come_at_the_interval_and_only_when_something_changed(void **
     fini(&b);
 }
 
+static void a_full_sink_pauses_the_source_until_it_has_room(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    request(&b, "u", "r0", 0);
+    assign(&b, 0);
+    settle(&b);
+    b.memory.fill = 0.9;
+    request(&b, "u", "r1", 1);
+    const int64_t polls = b.memory.poll_count;
+    settle(&b);
+    assert_true(b.memory.paused);
+    assert_true(b.memory.poll_count > polls); /* a paused member goes on polling */
+    b.memory.fill = 0.5;                      /* not yet: it would pause again at once */
+    settle(&b);
+    assert_true(b.memory.paused);
+    assert_int_equal(b.memory.partitions[0].next, 1);
+    b.memory.fill = 0.1;
+    settle(&b);
+    assert_false(b.memory.paused);
+    assert_int_equal(b.memory.partitions[0].next, 2);
+    fini(&b);
+}
+
 static void stop_commits_and_leaves_sessions_open(void **state)
 {
     (void)state;
@@ -890,6 +915,7 @@ int main(void)
         cmocka_unit_test(a_commit_that_fails_for_now_is_given_up_and_read_again),
         cmocka_unit_test(a_fenced_sink_stops_the_stage),
         cmocka_unit_test(commits_come_at_the_interval_and_only_when_something_changed),
+        cmocka_unit_test(a_full_sink_pauses_the_source_until_it_has_room),
         cmocka_unit_test(stop_commits_and_leaves_sessions_open),
         cmocka_unit_test(a_drained_source_closes_all_only_if_asked),
         cmocka_unit_test(a_quiet_partition_closes_by_the_wall_clock),

@@ -1,0 +1,42 @@
+/** What all stages share: a decoder, a look at the settings, a look at the brokers. */
+#include "cli/stages.h"
+
+#include "learner/reward.h"
+
+mtf_status stage_decoder_open(const mtf_settings *settings, bool of_files, mtf_decoder **decoder,
+                              mtf_err *err)
+{
+    mtf_action_table table;
+    mtf_decoder_config config = {.directory = settings->schema_directory,
+                                 .pinned = settings->schema_pinned};
+    mtf_status status = mtf_framing_parse(settings->schema_framing, &config.framing, err);
+    if (status == MTF_OK) status = mtf_action_table_parse(&table, settings->policy_actions, err);
+    if (status != MTF_OK) return status;
+    if (of_files) config.framing = MTF_FRAMING_SINGLE_OBJECT;
+    config.dims = (mtf_dims){(uint32_t)settings->policy_state_dim, table.count};
+    return mtf_decoder_open(&config, decoder, err);
+}
+
+mtf_status stage_settings_check(const mtf_settings *settings, mtf_err *err)
+{
+    mtf_reward reward;
+    mtf_decoder *decoder = NULL;
+    mtf_status status =
+        mtf_reward_parse(&reward, settings->reward_weights, settings->reward_clip, err);
+    if (status == MTF_OK) status = stage_decoder_open(settings, false, &decoder, err);
+    mtf_decoder_close(decoder);
+    if (status == MTF_OK) status = mtf_kafka_settings_check(settings, err);
+    return status;
+}
+
+mtf_status stage_client_open(const stage_context *context, const char *const *topics, size_t count,
+                             mtf_kafka_client **client, mtf_err *err)
+{
+    mtf_status status = mtf_kafka_client_open(context->settings, context->log, NULL,
+                                              context->fail_fast, context->stop, client, err);
+    for (size_t i = 0; status == MTF_OK && i < count; i++) {
+        int32_t partitions;
+        status = mtf_kafka_client_partitions(*client, topics[i], &partitions, err);
+    }
+    return status;
+}
