@@ -100,8 +100,10 @@ static uint64_t read_number(json *in)
         else
             value = value * 10 + (uint64_t)(*in->at++ - '0');
     }
-    if (in->at == first) refuse(in, "a number is missing");
-    if (*first == '0' && in->at - first > 1) refuse(in, "a number starts with 0");
+    if (in->at == first)
+        refuse(in, "a number is missing");
+    else if (*first == '0' && in->at - first > 1)
+        refuse(in, "a number starts with 0");
     return value;
 }
 
