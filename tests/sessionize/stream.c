@@ -24,7 +24,7 @@ static int64_t pick(mtf_rng *rng, const int64_t *choices, size_t count)
 static void random_signals(struct sample *s, mtf_rng *rng, double share)
 {
     s->signal_count = mtf_rng_uniform(rng) < share ? 1 + (int)mtf_rng_below(rng, 2) : 0;
-    for (int i = 0; i < s->signal_count; i++) {
+    for (int i = 0; i < 2 && i < s->signal_count; i++) {
         s->names[i] = (char)('w' + mtf_rng_below(rng, 4));
         s->values[i] = (double)mtf_rng_below(rng, 9);
     }
