@@ -1,9 +1,7 @@
 /** `mtf policy list|show|export`: what the policy topics hold. */
 #include "cli/cli.h"
+#include "cli/stages.h"
 #include "core/file.h"
-#include "ingest/kafka_client.h"
-#include "ingest/kafka_follow.h"
-#include "publish/policy_book.h"
 #include "publish/policy_view.h"
 
 #include <stdio.h>
@@ -15,43 +13,16 @@ typedef struct policy_options {
     const char *name, *out, *format;
 } policy_options;
 
-typedef struct reading {
-    mtf_policy_book book;
-    const mtf_log *log;
-} reading;
-
-static mtf_status take_record(void *arg, const mtf_message *message, mtf_err *err)
+/** The topic to its end, into head's book; the caller closes head. */
+static mtf_status read_topic(mtf_cli *cli, bool history, policy_head *head, mtf_err *err)
 {
-    reading *r = arg;
-    mtf_err why = {0};
-    const mtf_status status = mtf_policy_book_add(&r->book, message->key, message->value, &why);
-    if (status == MTF_SKIP) {
-        mtf_log_line(r->log, MTF_LOG_WARN, "policy.refused",
-                     "topic=%.*s partition=%d offset=%lld reason=\"%s\"", (int)message->topic.size,
-                     message->topic.data, message->partition, (long long)message->offset, why.msg);
-        return MTF_OK;
-    }
-    if (status != MTF_OK && err) *err = why;
-    return status;
-}
-
-static mtf_status read_topic(mtf_cli *cli, const char *topic, reading *r, mtf_err *err)
-{
+    const stage_context context = {&cli->settings, &cli->log, cli->stop, true};
     mtf_kafka_client *client = NULL;
-    mtf_kafka_follower *follower = NULL;
-    mtf_status status =
-        mtf_kafka_client_open(&cli->settings, &cli->log, NULL, true, cli->stop, &client, err);
-    if (status == MTF_OK) {
-        status = mtf_kafka_follower_open(&cli->settings, &cli->log, topic, take_record, r,
-                                         &follower, err);
-    }
-    if (status == MTF_OK) status = mtf_kafka_follower_catch_up(follower, 30000, err);
-    if (status == MTF_AGAIN) {
-        status = mtf_fail(err, MTF_BROKER,
-                          "topic %s: its end was not reached within 30 s; try again", topic);
-    }
-    if (follower) mtf_kafka_follower_close(follower);
-    if (client) mtf_kafka_client_close(client);
+    const mtf_policy *newest;
+    mtf_status status = stage_client_open(&context, NULL, 0, &client, err);
+    if (status == MTF_OK) status = policy_head_open(head, &context, history, err);
+    if (status == MTF_OK) status = policy_head_read(head, &newest, err);
+    mtf_kafka_client_close(client);
     return status;
 }
 
@@ -135,11 +106,10 @@ int mtf_command_policy(mtf_cli *cli, int argc, char **argv)
     if (status != MTF_OK) return mtf_cli_exit(status, &err);
     if (!o.name) o.name = cli->settings.policy_name;
     const bool history = o.history || o.version > 0;
-    reading r = {.book.every_version = history, .log = &cli->log};
+    policy_head head = {0};
     mtf_buf out = {0};
-    status = read_topic(
-        cli, history ? cli->settings.topics_policy_history : cli->settings.topics_policy, &r, &err);
-    if (status == MTF_OK) status = do_what(cli, &o, cli->words[0], &r.book, &out, &err);
+    status = read_topic(cli, history, &head, &err);
+    if (status == MTF_OK) status = do_what(cli, &o, cli->words[0], &head.book, &out, &err);
     if (status == MTF_OK && out.failed)
         status = mtf_fail(&err, MTF_NOMEM, "out of memory printing policies");
     if (status == MTF_OK && out.size) {
@@ -147,6 +117,6 @@ int mtf_command_policy(mtf_cli *cli, int argc, char **argv)
         if (cli->json && out.data[out.size - 1] != '\n') putchar('\n');
     }
     mtf_buf_fini(&out);
-    mtf_policy_book_fini(&r.book);
+    policy_head_close(&head);
     return mtf_cli_exit(status, &err);
 }

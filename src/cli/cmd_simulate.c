@@ -179,7 +179,7 @@ static mtf_status to_kafka(simulation *run, mtf_err *err)
             mtf_fail(err, MTF_INVALID, "topic %s has %d partitions, the simulator knows %d at most",
                      s->topics_exploration, run->feed.partitions, SIM_FEED_PARTITIONS_MAX);
     }
-    if (status == MTF_OK) status = policy_head_open(&run->head, &context, err);
+    if (status == MTF_OK) status = policy_head_open(&run->head, &context, false, err);
     /* The newest policy serves from the start, not the oldest that compaction left. */
     if (status == MTF_OK) status = policy_head_read(&run->head, &run->policy, err);
     if (status == MTF_OK) status = mtf_kafka_sink_open(s, &run->cli->log, NULL, &run->sink, err);

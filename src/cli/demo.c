@@ -87,7 +87,7 @@ mtf_status demo_loop_open(const demo_loop_config *config, demo_loop **out, mtf_e
         status = learn_stage_open(&loop->learn, &loop->context, &watch, false, err);
     if (status == MTF_OK)
         status = mtf_kafka_sink_open(config->settings, config->log, NULL, &loop->sink, err);
-    if (status == MTF_OK) status = policy_head_open(&loop->head, &loop->context, err);
+    if (status == MTF_OK) status = policy_head_open(&loop->head, &loop->context, false, err);
     void *(*const run[])(void *) = {run_sessionize, run_learn};
     for (; status == MTF_OK && loop->thread_count < 2; loop->thread_count++) {
         if (pthread_create(&loop->threads[loop->thread_count], NULL, run[loop->thread_count],

@@ -1,4 +1,4 @@
-/** The served policy, as the policy topic has it. */
+/** Policies, as the policy topics have them. */
 #include "cli/stages.h"
 
 static mtf_status take_record(void *arg, const mtf_message *message, mtf_err *err)
@@ -8,20 +8,23 @@ static mtf_status take_record(void *arg, const mtf_message *message, mtf_err *er
     const mtf_status status = mtf_policy_book_add(&head->book, message->key, message->value, &why);
     if (status == MTF_SKIP) {
         mtf_log_line(head->log, MTF_LOG_WARN, "policy.refused",
-                     "partition=%d offset=%lld reason=\"%s\"", message->partition,
-                     (long long)message->offset, why.msg);
+                     "topic=%.*s partition=%d offset=%lld reason=\"%s\"", (int)message->topic.size,
+                     message->topic.data, message->partition, (long long)message->offset, why.msg);
         return MTF_OK;
     }
     if (status != MTF_OK && err) *err = why;
     return status;
 }
 
-mtf_status policy_head_open(policy_head *head, const stage_context *context, mtf_err *err)
+mtf_status policy_head_open(policy_head *head, const stage_context *context, bool history,
+                            mtf_err *err)
 {
-    *head = (policy_head){.log = context->log, .name = context->settings->policy_name};
-    return mtf_kafka_follower_open(context->settings, context->log,
-                                   context->settings->topics_policy, take_record, head,
-                                   &head->follower, err);
+    const mtf_settings *s = context->settings;
+    *head =
+        (policy_head){.log = context->log, .name = s->policy_name, .book.every_version = history};
+    return mtf_kafka_follower_open(s, context->log,
+                                   history ? s->topics_policy_history : s->topics_policy,
+                                   take_record, head, &head->follower, err);
 }
 
 mtf_status policy_head_read(policy_head *head, const mtf_policy **policy, mtf_err *err)
@@ -29,7 +32,8 @@ mtf_status policy_head_read(policy_head *head, const mtf_policy **policy, mtf_er
     *policy = NULL;
     mtf_status status = mtf_kafka_follower_catch_up(head->follower, 30000, err);
     if (status == MTF_AGAIN) {
-        status = mtf_fail(err, MTF_BROKER, "the policy topic was not read to its end within 30 s");
+        status = mtf_fail(err, MTF_BROKER,
+                          "the policy topic was not read to its end within 30 s; try again");
     }
     if (status == MTF_OK) *policy = mtf_policy_book_find(&head->book, head->name, 0);
     return status;

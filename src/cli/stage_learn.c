@@ -41,8 +41,7 @@ static mtf_status hook_publish(void *arg, const mtf_policy *policy, bool servabl
 static bool hook_due(void *arg, int64_t sessions)
 {
     learn_stage *stage = arg;
-    if (stage->watch.due) return stage->watch.due(stage->watch.arg, sessions);
-    return sessions >= stage->context->settings->round_min_sessions;
+    return stage->watch.due(stage->watch.arg, sessions);
 }
 
 static void hook_progress(void *arg, const char *what, int64_t done, int64_t total)
@@ -98,7 +97,7 @@ static mtf_status open_pipes(learn_stage *stage, mtf_err *err)
     stage->sessions = mtf_decoder_sessions(stage->decoder);
     stage->source = mtf_kafka_source_pipe(kafka);
     status = mtf_kafka_sink_open(s, stage->context->log, NULL, &stage->sink, err);
-    if (status == MTF_OK) status = policy_head_open(&stage->head, stage->context, err);
+    if (status == MTF_OK) status = policy_head_open(&stage->head, stage->context, false, err);
     return status;
 }
 
@@ -121,7 +120,8 @@ mtf_status learn_stage_open(learn_stage *stage, const stage_context *context,
         .decoder = &stage->sessions,
         .dead_letters = &stage->sink,
         .cluster_id = cluster,
-        .hooks = {stage, hook_head, hook_gate, hook_publish, hook_due, hook_progress, hook_report},
+        .hooks = {stage, hook_head, hook_gate, hook_publish, stage->watch.due ? hook_due : NULL,
+                  hook_progress, hook_report},
         .log = context->log,
         .stop = context->stop,
         .accept_loss = accept_loss,

@@ -53,7 +53,7 @@ mtf_status sessionize_stage_run(sessionize_stage *stage, const stage_context *co
 /** Also of a stage whose open failed. */
 void sessionize_stage_close(sessionize_stage *stage);
 
-/** Follows mtf.policy: the book of heads, kept current by catch_up. */
+/** Follows mtf.policy, a book of heads, or mtf.policy-history, a book of every version. */
 typedef struct policy_head {
     const mtf_log *log;
     const char *name;
@@ -61,7 +61,7 @@ typedef struct policy_head {
     mtf_policy_book book;
 } policy_head;
 
-mtf_status policy_head_open(policy_head *head, const stage_context *context,
+mtf_status policy_head_open(policy_head *head, const stage_context *context, bool history,
                             mtf_err *err) MTF_NODISCARD;
 /** Reads the topic to its end of now; *policy is borrowed until the next call, NULL: none yet. */
 mtf_status policy_head_read(policy_head *head, const mtf_policy **policy,
