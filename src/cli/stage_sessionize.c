@@ -53,7 +53,8 @@ mtf_status sessionize_stage_open(sessionize_stage *stage, const stage_context *c
     if (status != MTF_OK) return status;
     stage->source = mtf_kafka_source_pipe(kafka);
     stage->events = mtf_decoder_events(stage->decoder);
-    status = mtf_kafka_sink_open(s, context->log, kafka, &stage->sink, err);
+    const mtf_kafka_sink_config sink = {.source = kafka};
+    status = mtf_kafka_sink_open(s, context->log, &sink, &stage->sink, err);
     if (status != MTF_OK) return status;
     return mtf_sessionize_open(&config, &stage->source, &stage->sink, &stage->events,
                                mtf_session_encode, &stage->loop, err);

@@ -169,13 +169,13 @@ static mtf_status read_limits(kafka_sink *sink, const rd_kafka_conf_t *conf, mtf
 }
 
 mtf_status mtf_kafka_sink_open(const mtf_settings *settings, const mtf_log *log,
-                               mtf_kafka_source *source, mtf_sink *sink, mtf_err *err)
+                               const mtf_kafka_sink_config *config, mtf_sink *sink, mtf_err *err)
 {
     rd_kafka_conf_t *conf = NULL;
     kafka_sink *made = calloc(1, sizeof *made);
     if (!made) return mtf_fail(err, MTF_NOMEM, "kafka sink: out of memory");
     made->handle = (mtf_kafka_handle){.log = log, .role = "producer", .owner = made};
-    made->source = source;
+    if (config) made->source = config->source;
     mtf_status status = mtf_kafka_conf(settings, MTF_KAFKA_PRODUCER, &made->handle, &conf, err);
     if (!status) status = read_limits(made, conf, err);
     if (!status) {

@@ -14,15 +14,20 @@ typedef struct mtf_kafka_sink_counts {
     mtf_counter produced, acked, failed, bytes;
 } mtf_kafka_sink_counts;
 
-/** source: whose positions commit() commits, and which must outlive the sink; NULL: there are none
- *  (policies, the simulator). MTF_INVALID: a setting is refused. Then the functions:
+typedef struct mtf_kafka_sink_config {
+    /** Whose positions commit() commits; it must outlive the sink. NULL: there are none (policies,
+     *  the simulator). */
+    mtf_kafka_source *source;
+} mtf_kafka_sink_config;
+
+/** config NULL: all of it absent. MTF_INVALID: a setting is refused. Then the functions:
  *  - put waits while the queue is full. MTF_NOMEM: too large for kafka.message.max.bytes.
  *  - commit waits for the brokers, message.timeout.ms (60 s) at most. MTF_AGAIN: not everything is
  *    durable, or the group moved on: abort, and read again from the committed position. Else as
  *    mtf_kafka_source's poll.
  *  - abort cannot take back what was sent; readers know records by their ids. */
 mtf_status mtf_kafka_sink_open(const mtf_settings *settings, const mtf_log *log,
-                               mtf_kafka_source *source, mtf_sink *sink,
+                               const mtf_kafka_sink_config *config, mtf_sink *sink,
                                mtf_err *err) MTF_NODISCARD;
 
 /** Of a sink made by mtf_kafka_sink_open; valid until its close. */

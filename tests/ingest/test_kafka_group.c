@@ -31,7 +31,9 @@ static void positions_and_metadata_come_back(void **state)
     memset(longest, 'm', sizeof longest);
     longest[sizeof longest - 1] = '\0';
     mtf_source source = fixture_source(&fixture.settings, TOPIC, "one", true, &handle);
-    mtf_assert_ok(mtf_kafka_sink_open(&fixture.settings, NULL, handle, &sink, &err), &err);
+    mtf_assert_ok(mtf_kafka_sink_open(&fixture.settings, NULL,
+                                      &(mtf_kafka_sink_config){.source = handle}, &sink, &err),
+                  &err);
     put_numbers(&sink, TOPIC, 0, 40);
     start_all(&source, 2);
 
