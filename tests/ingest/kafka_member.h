@@ -20,7 +20,9 @@ static inline void member_open(member *m, const mtf_settings *settings, const ch
     mtf_err err;
     *m = (member){.next = {-1, -1, -1, -1}};
     m->source = fixture_source(settings, topic, instance, true, &m->handle);
-    mtf_assert_ok(mtf_kafka_sink_open(settings, NULL, m->handle, &m->sink, &err), &err);
+    mtf_assert_ok(mtf_kafka_sink_open(settings, NULL, &(mtf_kafka_sink_config){.source = m->handle},
+                                      &m->sink, &err),
+                  &err);
 }
 
 static inline void member_close(member *m)
