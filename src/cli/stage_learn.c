@@ -6,10 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static mtf_status hook_head(void *arg, mtf_policy **champion, mtf_err *err)
+static mtf_status hook_head(void *arg, mtf_policy **champion, int64_t *newest_version, mtf_err *err)
 {
     learn_stage *stage = arg;
     const mtf_policy *policy;
+    *newest_version = 0;
     const mtf_status status = policy_head_read(&stage->head, &policy, err);
     *champion = NULL;
     if (status != MTF_OK || !policy) return status;
@@ -31,11 +32,19 @@ static mtf_status hook_gate(void *arg, const mtf_evidence *evidence, mtf_policy 
     return MTF_OK;
 }
 
-static mtf_status hook_publish(void *arg, const mtf_policy *policy, bool servable, mtf_err *err)
+static mtf_status hook_publish(void *arg, mtf_policy *candidate, mtf_err *err)
 {
     learn_stage *stage = arg;
-    (void)servable; /* the record's verdict says it */
-    return mtf_policy_publish(policy, &stage->topics, &stage->sink, err);
+    const mtf_policy *head;
+    mtf_verdict verdict = {.kind = MTF_VERDICT_PROMOTE};
+    const mtf_status status = policy_head_read(&stage->head, &head, err);
+    if (status != MTF_OK) return status;
+    if (mtf_policy_is_servable(&candidate->info)) {
+        mtf_policy_compare(head, candidate, &verdict);
+        if (verdict.kind != MTF_VERDICT_PROMOTE)
+            mtf_gate_record_verdict(&verdict, &candidate->info);
+    }
+    return mtf_policy_publish(candidate, &stage->topics, &stage->sink, err);
 }
 
 static bool hook_due(void *arg, int64_t sessions)
@@ -120,8 +129,13 @@ mtf_status learn_stage_open(learn_stage *stage, const stage_context *context,
         .decoder = &stage->sessions,
         .dead_letters = &stage->sink,
         .cluster_id = cluster,
-        .hooks = {stage, hook_head, hook_gate, hook_publish, stage->watch.due ? hook_due : NULL,
-                  hook_progress, hook_report},
+        .hooks = {.arg = stage,
+                  .head = hook_head,
+                  .gate = hook_gate,
+                  .publish = hook_publish,
+                  .due = stage->watch.due ? hook_due : NULL,
+                  .progress = hook_progress,
+                  .report = hook_report},
         .log = context->log,
         .stop = context->stop,
         .accept_loss = accept_loss,

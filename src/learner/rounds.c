@@ -65,8 +65,8 @@ int64_t mtf_rounds_champion(const mtf_rounds *rounds)
 
 /* -- the champion ------------------------------------------------ */
 
-/** Version 1: a network of zeros, so that every action is the middle of its range. */
-static mtf_status publish_first(mtf_rounds *rounds, mtf_err *err)
+/** A network of zeros, so that every action is the middle of its range. */
+static mtf_status publish_first(mtf_rounds *rounds, int64_t version, mtf_err *err)
 {
     const mtf_settings *settings = rounds->config.settings;
     const mtf_algorithm_config *config = &rounds->algorithm_config;
@@ -75,7 +75,7 @@ static mtf_status publish_first(mtf_rounds *rounds, mtf_err *err)
     mtf_policy *policy = mtf_policy_new(widths, 3, rounds->config.table);
     if (!policy) return mtf_fail(err, MTF_NOMEM, "no memory for the first policy");
     mtf_policy_info *info = &policy->info;
-    info->version = 1;
+    info->version = version;
     info->created_ms = mtf_clock_wall_ms();
     info->box = (float)settings->policy_box;
     snprintf(info->name, sizeof info->name, "%s", settings->policy_name);
@@ -84,26 +84,35 @@ static mtf_status publish_first(mtf_rounds *rounds, mtf_err *err)
     snprintf(info->verdict, sizeof info->verdict, "promote");
     snprintf(info->reason, sizeof info->reason, "initial: there was no policy");
     const mtf_round_hooks *hooks = &rounds->config.hooks;
-    const mtf_status status = hooks->publish(hooks->arg, policy, true, err);
-    if (status == MTF_OK) {
-        rounds->champion = policy;
-        policy = NULL;
-        mtf_log_line(rounds->config.log, MTF_LOG_INFO, "policy.initial", "version=1");
-    }
+    const mtf_status status = hooks->publish(hooks->arg, policy, err);
+    if (status == MTF_OK)
+        mtf_log_line(rounds->config.log, MTF_LOG_INFO, "policy.initial", "version=%" PRId64,
+                     policy->info.version);
     mtf_policy_free(policy);
     return status;
+}
+
+/** The head becomes the champion, NULL where there is none. */
+static mtf_status read_head(mtf_rounds *rounds, mtf_err *err)
+{
+    const mtf_round_hooks *hooks = &rounds->config.hooks;
+    mtf_policy *head = NULL;
+    const mtf_status status = hooks->head(hooks->arg, &head, &rounds->newest_version, err);
+    if (status) return status;
+    mtf_policy_free(rounds->champion);
+    rounds->champion = head;
+    return MTF_OK;
 }
 
 /** Reads the head again; makes the first policy when there is none. */
 static mtf_status refresh_champion(mtf_rounds *rounds, mtf_err *err)
 {
-    const mtf_round_hooks *hooks = &rounds->config.hooks;
-    mtf_policy *head = NULL;
-    const mtf_status status = hooks->head(hooks->arg, &head, err);
-    if (status) return status;
-    mtf_policy_free(rounds->champion);
-    rounds->champion = head;
-    return head ? MTF_OK : publish_first(rounds, err);
+    mtf_status status = read_head(rounds, err);
+    if (status || rounds->champion) return status;
+    status = publish_first(rounds, rounds->newest_version + 1, err);
+    if (status == MTF_OK) status = read_head(rounds, err);
+    if (status || rounds->champion) return status;
+    return mtf_fail(err, MTF_AGAIN, "the first policy is published, but not yet to be read");
 }
 
 /* -- COLLECT ----------------------------------------------------- */
@@ -136,6 +145,15 @@ static bool is_due(const mtf_rounds *rounds, int64_t sessions)
     return fresh >= rounds->config.settings->round_min_sessions;
 }
 
+/** Above every version seen: ours, the head's, and whatever the history has. */
+static int64_t next_version(const mtf_rounds *rounds)
+{
+    int64_t newest = rounds->state.version;
+    if (newest < rounds->champion->info.version) newest = rounds->champion->info.version;
+    if (newest < rounds->newest_version) newest = rounds->newest_version;
+    return newest + 1;
+}
+
 /** Cuts the data of a new round if one is due. */
 static mtf_status collect(mtf_rounds *rounds, bool *due, mtf_err *err)
 {
@@ -157,7 +175,7 @@ static mtf_status collect(mtf_rounds *rounds, bool *due, mtf_err *err)
     state->phase = MTF_ROUND_TRAINING;
     state->round++;
     state->parent = rounds->champion->info.version;
-    state->version = (state->version > state->parent ? state->version : state->parent) + 1;
+    state->version = next_version(rounds);
     state->sessions = sessions;
     state->cold = false;
     state->servable = false;
@@ -270,29 +288,6 @@ static mtf_status judge(mtf_rounds *rounds, mtf_err *err)
 
 /* -- GATED, PUBLISHED -------------------------------------------- */
 
-/** Was the candidate trained from a champion that is one no longer? Its own record as the head is
- *  the publication before a crash. */
-static bool parent_changed(const mtf_rounds *rounds, const mtf_policy *candidate)
-{
-    const mtf_policy *head = rounds->champion;
-    if (head->info.version == candidate->info.parent) return false;
-    return head->info.version != candidate->info.version ||
-           memcmp(head->sha256, candidate->sha256, sizeof head->sha256) != 0;
-}
-
-static mtf_status hold_candidate(mtf_rounds *rounds, mtf_policy *candidate, mtf_err *err)
-{
-    mtf_policy_info *info = &candidate->info;
-    snprintf(info->verdict, sizeof info->verdict, "%s", mtf_verdict_text(MTF_VERDICT_HOLD));
-    snprintf(info->reason, sizeof info->reason,
-             "parent_changed: the head is version %" PRId64 ", trained from %" PRId64,
-             rounds->champion->info.version, info->parent);
-    rounds->state.servable = false;
-    mtf_buf_clear(&rounds->state.record);
-    const mtf_status status = mtf_policy_encode(candidate, &rounds->state.record, err);
-    return status ? status : mtf_round_state_save(&rounds->state, rounds->config.store, err);
-}
-
 static mtf_status publish(mtf_rounds *rounds, mtf_err *err)
 {
     const mtf_round_hooks *hooks = &rounds->config.hooks;
@@ -301,10 +296,8 @@ static mtf_status publish(mtf_rounds *rounds, mtf_err *err)
     if (rounds->report.round != state->round) begin_report(rounds);
     if (state->record.size == 0) return move_to(rounds, MTF_ROUND_PUBLISHED, err);
     mtf_status status = mtf_policy_decode(mtf_buf_span(&state->record), &candidate, err);
+    if (status == MTF_OK) status = hooks->publish(hooks->arg, candidate, err);
     if (status == MTF_OK) status = refresh_champion(rounds, err);
-    if (status == MTF_OK && state->servable && parent_changed(rounds, candidate))
-        status = hold_candidate(rounds, candidate, err);
-    if (status == MTF_OK) status = hooks->publish(hooks->arg, candidate, state->servable, err);
     if (status) goto done;
     mtf_verdict *verdict = &rounds->report.verdict;
     verdict->kind = MTF_VERDICT_PROMOTE;
@@ -312,11 +305,8 @@ static mtf_status publish(mtf_rounds *rounds, mtf_err *err)
            verdict->kind != MTF_VERDICT_REJECT)
         verdict->kind++;
     snprintf(verdict->reason, sizeof verdict->reason, "%s", candidate->info.reason);
-    if (state->servable) {
-        mtf_policy_free(rounds->champion);
-        rounds->champion = candidate;
-        candidate = NULL;
-    }
+    state->servable = verdict->kind == MTF_VERDICT_PROMOTE;
+    state->version = rounds->report.version = candidate->info.version;
     status = move_to(rounds, MTF_ROUND_PUBLISHED, err);
 done:
     mtf_policy_free(candidate);
@@ -397,6 +387,14 @@ static mtf_status end_round(mtf_rounds *rounds, mtf_err *err)
     return MTF_OK;
 }
 
+/** Not now, says a hook: the next tick asks again. */
+static mtf_status wait_for_hooks(const mtf_rounds *rounds, const mtf_err *why)
+{
+    mtf_log_line(rounds->config.log, MTF_LOG_WARN, "round.wait", "round=%" PRId64 " reason=\"%s\"",
+                 rounds->state.round, why ? why->msg : "");
+    return MTF_OK;
+}
+
 mtf_status mtf_rounds_tick(mtf_rounds *rounds, mtf_err *err)
 {
     MTF_ASSERT(mtf_store_pending(rounds->config.store) == 0);
@@ -423,5 +421,5 @@ mtf_status mtf_rounds_tick(mtf_rounds *rounds, mtf_err *err)
         }
         if (!due) break;
     }
-    return status;
+    return status == MTF_AGAIN ? wait_for_hooks(rounds, err) : status;
 }

@@ -39,14 +39,25 @@ typedef struct mtf_round_report {
 /** What rounds need of the outside; cli supplies it. Called on the learner's thread. */
 typedef struct mtf_round_hooks {
     void *arg;
-    /** The newest servable policy of our name, the caller's to free; NULL with MTF_OK: none yet. */
-    mtf_status (*head)(void *arg, mtf_policy **champion, mtf_err *err);
+    /** May this process train and publish? Cheap: asked before every phase and training step. When
+     *  it says no, a round under way stops where a signal would stop it, checkpoint kept, and goes
+     *  on (or is taken up anew, if the head has moved) when it says yes again. NULL: always. */
+    bool (*leads)(void *arg);
+    /** The newest servable policy of our name, the caller's to free; NULL with MTF_OK: none yet.
+     *  *newest_version: the largest version number ever used under our name, whatever became of it
+     *  (0: none): a candidate's number is above it, also where an operator or another learner used
+     *  some up. */
+    mtf_status (*head)(void *arg, mtf_policy **champion, int64_t *newest_version, mtf_err *err);
     /** Decides; may add numbers to the candidate's record. */
     mtf_status (*gate)(void *arg, const mtf_evidence *evidence, mtf_policy *candidate,
                        mtf_verdict *verdict, mtf_err *err);
-    /** To the history and, if servable, the policy topic; durable when it returns. Doing it again
-     *  with the same policy must be harmless. */
-    mtf_status (*publish)(void *arg, const mtf_policy *policy, bool servable, mtf_err *err);
+    /** Compares and sets: to the history and, if its verdict is to promote and its parent is still
+     *  the head, the policy topic; durable when it returns. Doing it again with the same candidate
+     *  publishes nothing twice. *candidate then says what the topics say: a promotion that came too
+     *  late has become a hold, parent_changed; its version is another if its own was used
+     * meanwhile. MTF_AGAIN: not now (this process leads no longer, or the brokers are away); the
+     * round stays as it is and the next tick asks again. */
+    mtf_status (*publish)(void *arg, mtf_policy *candidate, mtf_err *err);
     /** Is a round due, so many sessions having come under the champion (or since its last hold)?
      *  NULL: round.min_sessions decides. */
     bool (*due)(void *arg, int64_t sessions);

@@ -13,7 +13,8 @@ struct mtf_rounds {
     mtf_algorithm_config algorithm_config;
     uint64_t settings_hash;
     mtf_round_state state;
-    mtf_policy *champion; /* as last read; NULL: not yet */
+    mtf_policy *champion;   /* as last read; NULL: not yet */
+    int64_t newest_version; /* ever used under our name, as last read */
     int64_t ended;
 
     /* The round under way; made again from the state and the files after a restart. */

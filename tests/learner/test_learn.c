@@ -134,10 +134,11 @@ static mtf_status sink_put(void *self, const char *topic, mtf_span key, mtf_span
     return MTF_OK;
 }
 
-static mtf_status head(void *arg, mtf_policy **champion, mtf_err *err)
+static mtf_status head(void *arg, mtf_policy **champion, int64_t *newest_version, mtf_err *err)
 {
     fixture *f = arg;
     (void)err;
+    *newest_version = 0;
     *champion = f->head ? mtf_policy_clone(f->head) : NULL;
     return MTF_OK;
 }
@@ -150,11 +151,11 @@ static mtf_status gate(void *arg, const mtf_evidence *evidence, mtf_policy *cand
     return MTF_OK;
 }
 
-static mtf_status publish(void *arg, const mtf_policy *policy, bool servable, mtf_err *err)
+static mtf_status publish(void *arg, mtf_policy *policy, mtf_err *err)
 {
     fixture *f = arg;
     (void)err;
-    if (!servable) return MTF_OK;
+    if (strcmp(policy->info.verdict, "promote") != 0) return MTF_OK;
     mtf_policy_free(f->head);
     f->head = mtf_policy_clone(policy);
     return MTF_OK;

@@ -22,7 +22,9 @@ typedef struct fixture {
     mtf_verdict_kind verdict; /* the gate's answer */
     int publish_failures;     /* how many publications to fail */
     bool publish_hears;       /* a failed publication came through all the same */
+    mtf_status failure;       /* what a failed publication says; MTF_OK: MTF_BROKER */
     bool head_moves;          /* someone else publishes while a round trains */
+    int64_t newest_version;   /* what the history holds */
     int64_t stop_at, copy_at; /* steps at which to stop, to keep a copy of the checkpoint */
     /* what happened */
     int publications, served, gated;
@@ -34,11 +36,12 @@ typedef struct fixture {
 static const data_world world = {
     .seed = 5, .slope = {2, -1}, .noise = 0.1, .half_width = 0.15f, .version = 1};
 
-static mtf_status head(void *arg, mtf_policy **champion, mtf_err *err)
+static mtf_status head(void *arg, mtf_policy **champion, int64_t *newest_version, mtf_err *err)
 {
     fixture *f = arg;
     (void)err;
     *champion = f->head ? mtf_policy_clone(f->head) : NULL;
+    *newest_version = f->newest_version;
     return MTF_OK;
 }
 
@@ -62,17 +65,28 @@ static mtf_status gate(void *arg, const mtf_evidence *evidence, mtf_policy *cand
     return MTF_OK;
 }
 
-static mtf_status publish(void *arg, const mtf_policy *policy, bool servable, mtf_err *err)
+/** Compare and set, as the publisher does it. */
+static void compare(const fixture *f, mtf_policy *policy)
+{
+    const int64_t at = f->head ? f->head->info.version : 0;
+    if (at == policy->info.parent || at == policy->info.version) return;
+    snprintf(policy->info.verdict, sizeof policy->info.verdict, "hold");
+    snprintf(policy->info.reason, sizeof policy->info.reason, "parent_changed: by the test");
+}
+
+static mtf_status publish(void *arg, mtf_policy *policy, mtf_err *err)
 {
     fixture *f = arg;
     mtf_buf record = {0};
+    compare(f, policy);
+    const bool servable = strcmp(policy->info.verdict, "promote") == 0;
     mtf_assert_ok(mtf_policy_encode(policy, &record, err), err);
     f->record_hashes[f->publications++] = mtf_hash64(record.data, record.size);
     mtf_buf_fini(&record);
     if (f->publish_failures > 0) {
         f->publish_failures--;
         if (f->publish_hears && servable) serve(f, policy);
-        return mtf_fail(err, MTF_BROKER, "the test's broker is down");
+        return mtf_fail(err, f->failure ? f->failure : MTF_BROKER, "the test's broker is down");
     }
     f->served += servable;
     if (servable) serve(f, policy);
@@ -446,6 +460,36 @@ static void another_head_in_the_meantime_holds(void **state)
     assert_int_equal(mtf_rounds_champion(f->rounds), 11);
 }
 
+static void a_candidate_has_a_number_that_nobody_has_used(void **state)
+{
+    fixture *f = *state;
+    f->newest_version = 5; /* a history without a head: its topic was made anew */
+    tick(f);
+    assert_int_equal(f->head->info.version, 6);
+    f->newest_version = 9; /* an operator's rollback, another learner's candidates */
+    collect(f, 6, 0, 300);
+    tick(f);
+    assert_int_equal(f->head->info.version, 10);
+    assert_int_equal(f->head->info.parent, 6);
+    assert_int_equal(f->report.version, 10);
+}
+
+static void a_publication_that_must_wait_is_tried_at_the_next_tick(void **state)
+{
+    fixture *f = *state;
+    tick(f);
+    collect(f, 1, 0, 300);
+    f->publish_failures = 1;
+    f->failure = MTF_AGAIN;
+    tick(f);
+    assert_int_equal(f->reports, 0);
+    assert_int_equal(f->head->info.version, 1);
+    tick(f);
+    assert_int_equal(f->reports, 1);
+    assert_int_equal(f->gated, 1);
+    assert_int_equal(f->head->info.version, 2);
+}
+
 static void a_crash_before_publishing_publishes_the_same_bytes(void **state)
 {
     fixture *f = *state;
@@ -580,6 +624,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_training_alarm_rejects, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_wider_window_trains_on_the_newest_versions_warns_and_judges_alike, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_head_in_the_meantime_holds, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_candidate_has_a_number_that_nobody_has_used, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_publication_that_must_wait_is_tried_at_the_next_tick, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_crash_before_publishing_publishes_the_same_bytes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_crash_after_publishing_does_it_again_and_goes_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_stopped_or_killed_round_ends_as_an_undisturbed_one, set_up, tear_down),
