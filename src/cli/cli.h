@@ -21,7 +21,8 @@ enum {
 typedef struct mtf_cli {
     mtf_settings settings;
     mtf_log log;
-    atomic_bool *stop; /* set by SIGINT and SIGTERM; a second signal kills */
+    atomic_bool *stop;            /* set by SIGINT and SIGTERM; a second signal kills */
+    _Atomic int64_t *shutdown_ms; /* how long after the first; set once settings are read */
     const char *blas_core;
     bool json;      /* --json */
     bool fail_fast; /* --fail-fast: an unreachable broker ends the program */

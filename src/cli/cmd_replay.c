@@ -117,11 +117,9 @@ static mtf_status replay(mtf_cli *cli, const char *out_path, mtf_err *err)
         status =
             mtf_sessionize_open(&config, &source, &sink, &events, mtf_session_encode, &loop, err);
     }
-    sessionize_stage stage = {.loop = loop};
-    if (status == MTF_OK) status = sessionize_stage_run(&stage, &context, err);
-    if (status == MTF_OK) {
-        print_summary(&p, mtf_sessionize_count(loop));
-    }
+    if (status == MTF_OK) status = mtf_sessionize_run(loop, context.stop, err);
+    if (status == MTF_OK) status = sessionize_report(context.log, mtf_sessionize_count(loop), err);
+    if (status == MTF_OK) print_summary(&p, mtf_sessionize_count(loop));
     if (loop) mtf_sessionize_close(loop);
     if (source.close) source.close(source.self);
     mtf_decoder_close(decoder);

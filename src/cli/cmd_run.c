@@ -7,8 +7,6 @@
 
 typedef struct worker {
     sessionize_stage stage;
-    const stage_context *context;
-    atomic_bool *stop;
     mtf_status status;
     mtf_err err;
 } worker;
@@ -16,23 +14,25 @@ typedef struct worker {
 static void *run_sessionize(void *arg)
 {
     worker *w = arg;
-    w->status = sessionize_stage_run(&w->stage, w->context, &w->err);
-    atomic_store(w->stop, true);
+    w->status = sessionize_stage_run(&w->stage, &w->err);
     return NULL;
 }
 
 int mtf_command_run(mtf_cli *cli, int argc, char **argv)
 {
+    bool accept_config_change = false;
+    const mtf_option options[] = {STAGE_ACCEPT_CONFIG_CHANGE(accept_config_change)};
     mtf_err err = {0};
-    mtf_status status = mtf_cli_read(cli, argc, argv, "run -c FILE", NULL, 0, NULL, &err);
+    mtf_status status = mtf_cli_read(cli, argc, argv, "run -c FILE [--accept-config-change]",
+                                     options, 1, NULL, &err);
     if (status == MTF_OK) status = mtf_cli_no_words(cli, &err);
     if (status != MTF_OK) return mtf_cli_exit(status, &err);
     const stage_context context = {&cli->settings, &cli->log, cli->stop, cli->fail_fast};
-    worker w = {.context = &context, .stop = cli->stop};
+    worker w = {0};
     learn_stage learn = {0};
     pthread_t thread;
     bool started = false;
-    status = sessionize_stage_open(&w.stage, &context, &err);
+    status = sessionize_stage_open(&w.stage, &context, accept_config_change, &err);
     if (status == MTF_OK) status = learn_stage_open(&learn, &context, NULL, false, &err);
     if (status == MTF_OK) {
         started = pthread_create(&thread, NULL, run_sessionize, &w) == 0;

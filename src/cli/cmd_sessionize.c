@@ -1,17 +1,20 @@
-/** `mtf sessionize`: exploration events -> sessions, as a member of the consumer group. */
+/** `mtf sessionize`: exploration events -> sessions, as members of the consumer group. */
 #include "cli/cli.h"
 #include "cli/stages.h"
 
 int mtf_command_sessionize(mtf_cli *cli, int argc, char **argv)
 {
+    bool accept_config_change = false;
+    const mtf_option options[] = {STAGE_ACCEPT_CONFIG_CHANGE(accept_config_change)};
     mtf_err err = {0};
-    mtf_status status = mtf_cli_read(cli, argc, argv, "sessionize -c FILE", NULL, 0, NULL, &err);
+    mtf_status status = mtf_cli_read(cli, argc, argv, "sessionize -c FILE [--accept-config-change]",
+                                     options, 1, NULL, &err);
     if (status == MTF_OK) status = mtf_cli_no_words(cli, &err);
     if (status != MTF_OK) return mtf_cli_exit(status, &err);
     const stage_context context = {&cli->settings, &cli->log, cli->stop, cli->fail_fast};
     sessionize_stage stage;
-    status = sessionize_stage_open(&stage, &context, &err);
-    if (status == MTF_OK) status = sessionize_stage_run(&stage, &context, &err);
+    status = sessionize_stage_open(&stage, &context, accept_config_change, &err);
+    if (status == MTF_OK) status = sessionize_stage_run(&stage, &err);
     sessionize_stage_close(&stage);
     return mtf_cli_exit(status, &err);
 }

@@ -10,8 +10,7 @@
 static void *run_sessionize(void *arg)
 {
     demo_loop *loop = arg;
-    loop->sessionize_status =
-        sessionize_stage_run(&loop->sessionize, &loop->context, &loop->sessionize_err);
+    loop->sessionize_status = sessionize_stage_run(&loop->sessionize, &loop->sessionize_err);
     atomic_fetch_add(&loop->ended, 1);
     return NULL;
 }
@@ -82,7 +81,8 @@ mtf_status demo_loop_open(const demo_loop_config *config, demo_loop **out, mtf_e
         .settings = config->settings, .sink = &loop->sink, .partitions = DEMO_PARTITIONS};
     const learn_watch watch = {loop, watch_due, watch_progress, watch_report};
     mtf_status status = open_brokers(loop, err);
-    if (status == MTF_OK) status = sessionize_stage_open(&loop->sessionize, &loop->context, err);
+    if (status == MTF_OK)
+        status = sessionize_stage_open(&loop->sessionize, &loop->context, false, err);
     if (status == MTF_OK)
         status = learn_stage_open(&loop->learn, &loop->context, &watch, false, err);
     if (status == MTF_OK)

@@ -40,14 +40,21 @@ static mtf_status wait_a_little(demo_loop *loop, patience *p, int64_t progress, 
     return MTF_OK;
 }
 
+static int64_t counted(const demo_loop *loop, mtf_sessionize_counter counter)
+{
+    mtf_sessionize_counters sum;
+    sessionize_stage_count(&loop->sessionize, &sum);
+    return mtf_sessionize_get(&sum, counter);
+}
+
 static int64_t events_read(const demo_loop *loop)
 {
-    return mtf_sessionize_get(mtf_sessionize_count(loop->sessionize.loop), MTF_SESSIONIZE_IN);
+    return counted(loop, MTF_SESSIONIZE_IN);
 }
 
 static int64_t sessions_put(const demo_loop *loop)
 {
-    return mtf_sessionize_get(mtf_sessionize_count(loop->sessionize.loop), MTF_SESSIONIZE_PARTS);
+    return counted(loop, MTF_SESSIONIZE_PARTS);
 }
 
 int64_t demo_loop_stored(const demo_loop *loop)

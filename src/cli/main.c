@@ -2,11 +2,13 @@
 #include "cli/cli.h"
 #include "learner/blas_core.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static const struct command {
@@ -25,21 +27,47 @@ static const struct command {
     {"version", "what this program was built from and runs on", mtf_command_version},
 };
 
-/** The one mutable global: a signal handler has no other way to speak to the program. */
-static atomic_bool stop_asked;
+/** The mutable globals: a signal handler has no other way to speak to the program. */
+static atomic_bool stop_asked, signalled;
+static _Atomic int64_t shutdown_ms = 25000; /* until the settings say it */
+static timer_t deadline;
+
+/** Async-signal-safe, as all that handlers call. */
+static void say(const char *words)
+{
+    if (write(STDERR_FILENO, words, strlen(words)) < 0) return;
+}
 
 static void on_signal(int number)
 {
-    if (atomic_exchange(&stop_asked, true)) _exit(128 + number);
+    const int64_t ms = atomic_load(&shutdown_ms);
+    const struct itimerspec wait = {.it_value = {ms / 1000, ms % 1000 * 1000000}};
+    if (atomic_exchange(&signalled, true)) _exit(128 + number);
+    atomic_store(&stop_asked, true);
+    timer_settime(deadline, 0, &wait, NULL); /* 0 disarms it */
 }
 
-static void catch_signals(void)
+static void on_deadline(int number)
+{
+    (void)number;
+    say("level=error msg=shutdown.timeout reason=\"not ended within shutdown.timeout_ms of the "
+        "signal; what was not committed is done again at the next start\"\n");
+    _exit(MTF_EXIT_INTERNAL);
+}
+
+static bool catch_signals(void)
 {
     struct sigaction action = {.sa_handler = on_signal};
-    sigemptyset(&action.sa_mask);
+    struct sigaction alarm_action = {.sa_handler = on_deadline};
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
+    sigfillset(&action.sa_mask); /* one handler at a time */
+    sigfillset(&alarm_action.sa_mask);
+    sigaction(SIGALRM, &alarm_action, NULL);
+    if (timer_create(CLOCK_MONOTONIC, &event, &deadline) != 0) return false;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    return true;
 }
 
 static void usage(FILE *out)
@@ -70,7 +98,9 @@ static int finish(int code)
 
 int main(int argc, char **argv)
 {
-    mtf_cli cli = {.stop = &stop_asked, .log = {.level = MTF_LOG_INFO, .fd = STDERR_FILENO}};
+    mtf_cli cli = {.stop = &stop_asked,
+                   .shutdown_ms = &shutdown_ms,
+                   .log = {.level = MTF_LOG_INFO, .fd = STDERR_FILENO}};
     if (argc < 2) {
         usage(stderr);
         return MTF_EXIT_USAGE;
@@ -83,7 +113,10 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (strcmp(argv[1], commands[i].name) != 0) continue;
         cli.blas_core = mtf_blas_core_fix(argv);
-        catch_signals();
+        if (!catch_signals()) {
+            fprintf(stderr, "mtf: no timer for the deadline of a shutdown: %s\n", strerror(errno));
+            return MTF_EXIT_INTERNAL;
+        }
         const int code = commands[i].run(&cli, argc - 2, argv + 2);
         mtf_settings_fini(&cli.settings);
         free(cli.words);

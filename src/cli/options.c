@@ -165,6 +165,7 @@ mtf_status mtf_cli_read(mtf_cli *cli, int argc, char **argv, const char *usage,
         if (strcmp(cli->settings.log_level, levels[i]) == 0) cli->log.level = (mtf_log_level)i;
     }
     cli->log.json = cli->settings.log_json;
+    atomic_store(cli->shutdown_ms, cli->settings.shutdown_timeout_ms);
     return MTF_OK;
 }
 

@@ -1,13 +1,30 @@
-/** The sessionizer against Kafka: checks first, then a source, a sink, and the loop between. */
+/** The sessionizer against Kafka: checks first, then members of the group, each a source, a sink
+ * and the loop between. */
 #include "cli/stages.h"
 #include "ingest/encode.h"
 #include "ingest/kafka_client.h"
 #include "ingest/kafka_sink.h"
 
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /** Raise it when the same bytes decode to something else: it is part of the function hash. */
 #define DECODER_VERSION "avro-1"
+
+/** What one thread runs. */
+struct sessionize_member {
+    char name[280]; /* static member name */
+    const stage_context *context;
+    mtf_decoder *decoder; /* it learns schemas as it goes, so each has its own */
+    mtf_event_decoder events;
+    mtf_source source;
+    mtf_sink sink;
+    mtf_sessionize *loop;
+    mtf_status status;
+    mtf_err err;
+};
 
 mtf_sessionize_config stage_sessionize_config(const stage_context *context)
 {
@@ -33,37 +50,118 @@ static mtf_status check_topics(const stage_context *context, mtf_err *err)
     return status;
 }
 
-mtf_status sessionize_stage_open(sessionize_stage *stage, const stage_context *context,
-                                 mtf_err *err)
+/** <instance>, or <instance>-<index> where there are several. */
+static mtf_status name_member(sessionize_member *member, const mtf_settings *settings, int index,
+                              mtf_err *err)
+{
+    char host[256] = "";
+    const char *instance = settings->sessionize_instance;
+    if (instance[0] == '\0') {
+        if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0')
+            return mtf_fail(err, MTF_INVALID,
+                            "sessionize.instance is empty and the host has no name: set it");
+        instance = host;
+    }
+    if (settings->sessionize_threads == 1)
+        snprintf(member->name, sizeof member->name, "%s", instance);
+    else
+        snprintf(member->name, sizeof member->name, "%s-%d", instance, index);
+    return MTF_OK;
+}
+
+static mtf_status open_member(sessionize_member *member, const stage_context *context, int index,
+                              bool accept_config_change, mtf_err *err)
 {
     const mtf_settings *s = context->settings;
-    *stage = (sessionize_stage){0};
     mtf_kafka_source *kafka = NULL;
+    mtf_sessionize_config config = stage_sessionize_config(context);
+    config.accept_function = accept_config_change;
+    member->context = context;
+    mtf_status status = name_member(member, s, index, err);
+    if (status == MTF_OK) status = stage_decoder_open(s, false, &member->decoder, err);
+    if (status != MTF_OK) return status;
     const mtf_kafka_source_config source = {
         .topic = s->topics_exploration,
         .group = s->sessionize_group,
-        .instance = s->sessionize_instance,
+        .instance = member->name,
         .count_gaps = true,
     };
-    const mtf_sessionize_config config = stage_sessionize_config(context);
-    mtf_status status = stage_settings_check(s, err);
-    if (status == MTF_OK) status = stage_decoder_open(s, false, &stage->decoder, err);
-    if (status == MTF_OK) status = check_topics(context, err);
-    if (status == MTF_OK) status = mtf_kafka_source_open(s, context->log, &source, &kafka, err);
+    status = mtf_kafka_source_open(s, context->log, &source, &kafka, err);
     if (status != MTF_OK) return status;
-    stage->source = mtf_kafka_source_pipe(kafka);
-    stage->events = mtf_decoder_events(stage->decoder);
+    member->source = mtf_kafka_source_pipe(kafka);
+    member->events = mtf_decoder_events(member->decoder);
     const mtf_kafka_sink_config sink = {.source = kafka};
-    status = mtf_kafka_sink_open(s, context->log, &sink, &stage->sink, err);
+    status = mtf_kafka_sink_open(s, context->log, &sink, &member->sink, err);
     if (status != MTF_OK) return status;
-    return mtf_sessionize_open(&config, &stage->source, &stage->sink, &stage->events,
-                               mtf_session_encode, &stage->loop, err);
+    return mtf_sessionize_open(&config, &member->source, &member->sink, &member->events,
+                               mtf_session_encode, &member->loop, err);
 }
 
-mtf_status sessionize_stage_run(sessionize_stage *stage, const stage_context *context, mtf_err *err)
+static void close_member(sessionize_member *member)
 {
-    const mtf_status status = mtf_sessionize_run(stage->loop, context->stop, err);
-    const mtf_sessionize_counters *counts = mtf_sessionize_count(stage->loop);
+    mtf_sessionize_close(member->loop);
+    if (member->sink.close) member->sink.close(member->sink.self);
+    if (member->source.close) member->source.close(member->source.self);
+    mtf_decoder_close(member->decoder);
+}
+
+mtf_status sessionize_stage_open(sessionize_stage *stage, const stage_context *context,
+                                 bool accept_config_change, mtf_err *err)
+{
+    const mtf_settings *s = context->settings;
+    *stage = (sessionize_stage){.context = context};
+    mtf_status status = stage_settings_check(s, err);
+    if (status == MTF_OK) status = check_topics(context, err);
+    if (status != MTF_OK) return status;
+    stage->members = calloc((size_t)s->sessionize_threads, sizeof *stage->members);
+    if (!stage->members) return mtf_fail(err, MTF_NOMEM, "no memory for the sessionizer's members");
+    for (; status == MTF_OK && stage->count < s->sessionize_threads; stage->count++)
+        status = open_member(&stage->members[stage->count], context, stage->count,
+                             accept_config_change, err);
+    return status;
+}
+
+/** Whoever ends first, in order or not, ends the others: a part that works would only hide it. */
+static void *run_member(void *arg)
+{
+    sessionize_member *member = arg;
+    member->status = mtf_sessionize_run(member->loop, member->context->stop, &member->err);
+    if (member->status != MTF_OK)
+        mtf_log_line(member->context->log, MTF_LOG_ERROR, "sessionize.failed",
+                     "instance=%s reason=\"%s\"", member->name, member->err.msg);
+    atomic_store(member->context->stop, true);
+    return NULL;
+}
+
+/** The first on this thread, the others on threads of their own; the first failure is the stage's.
+ */
+static mtf_status run_members(sessionize_stage *stage, mtf_err *err)
+{
+    mtf_status status = MTF_OK;
+    int started = 1;
+    pthread_t *threads = calloc((size_t)stage->count, sizeof *threads);
+    if (!threads) return mtf_fail(err, MTF_NOMEM, "no memory for the sessionizer's threads");
+    while (started < stage->count &&
+           pthread_create(&threads[started], NULL, run_member, &stage->members[started]) == 0)
+        started++;
+    if (started == stage->count) {
+        run_member(&stage->members[0]);
+    } else {
+        status = mtf_fail(err, MTF_NOMEM, "cannot start thread %d of the sessionizer", started);
+        atomic_store(stage->context->stop, true);
+    }
+    for (int i = 1; i < started; i++) pthread_join(threads[i], NULL);
+    free(threads);
+    for (int i = 0; i < stage->count && status == MTF_OK; i++) {
+        status = stage->members[i].status;
+        if (status != MTF_OK && err) *err = stage->members[i].err;
+    }
+    return status;
+}
+
+mtf_status sessionize_report(const mtf_log *log, const mtf_sessionize_counters *counts,
+                             mtf_err *err)
+{
     mtf_buf line = {0};
     for (int i = 0; i < MTF_SESSIONIZE_COUNTERS; i++) {
         const int64_t value = mtf_sessionize_get(counts, (mtf_sessionize_counter)i);
@@ -72,23 +170,39 @@ mtf_status sessionize_stage_run(sessionize_stage *stage, const stage_context *co
                            mtf_sessionize_counter_name((mtf_sessionize_counter)i),
                            (long long)value);
     }
-    mtf_log_line(context->log, MTF_LOG_INFO, "sessionize.end", "%s",
+    mtf_log_line(log, MTF_LOG_INFO, "sessionize.end", "%s",
                  line.size ? (const char *)line.data : "");
     mtf_buf_fini(&line);
-    if (status == MTF_OK && mtf_sessionize_imbalance(counts) != 0) {
-        return mtf_fail(
-            err, MTF_CORRUPT,
-            "sessionize: %lld records went in and did not come out; see the counts above",
-            (long long)mtf_sessionize_imbalance(counts));
+    if (mtf_sessionize_imbalance(counts) == 0) return MTF_OK;
+    return mtf_fail(err, MTF_CORRUPT,
+                    "sessionize: %lld records went in and did not come out; see the counts above",
+                    (long long)mtf_sessionize_imbalance(counts));
+}
+
+mtf_status sessionize_stage_run(sessionize_stage *stage, mtf_err *err)
+{
+    mtf_sessionize_counters counts;
+    const mtf_status status = run_members(stage, err);
+    sessionize_stage_count(stage, &counts);
+    const mtf_status balance =
+        sessionize_report(stage->context->log, &counts, status == MTF_OK ? err : NULL);
+    return status == MTF_OK ? balance : status;
+}
+
+void sessionize_stage_count(const sessionize_stage *stage, mtf_sessionize_counters *sum)
+{
+    *sum = (mtf_sessionize_counters){0};
+    for (int i = 0; i < stage->count; i++) {
+        if (!stage->members[i].loop) continue;
+        const mtf_sessionize_counters *counts = mtf_sessionize_count(stage->members[i].loop);
+        for (int k = 0; k < MTF_SESSIONIZE_COUNTERS; k++)
+            mtf_counter_add(&sum->values[k], mtf_counter_get(&counts->values[k]));
     }
-    return status;
 }
 
 void sessionize_stage_close(sessionize_stage *stage)
 {
-    if (stage->loop) mtf_sessionize_close(stage->loop);
-    if (stage->sink.close) stage->sink.close(stage->sink.self);
-    if (stage->source.close) stage->source.close(stage->source.self);
-    mtf_decoder_close(stage->decoder);
+    for (int i = 0; i < stage->count; i++) close_member(&stage->members[i]);
+    free(stage->members);
     *stage = (sessionize_stage){0};
 }

@@ -17,16 +17,18 @@
 typedef struct stage_context {
     const mtf_settings *settings;
     const mtf_log *log;
-    const atomic_bool *stop;
+    atomic_bool *stop; /* set by signals, and by a stage that fails */
     bool fail_fast;
 } stage_context;
 
+typedef struct sessionize_member sessionize_member;
+
+/** The members of the group that this process is: one, or `sessionize.threads`, each on its own
+ *  thread under the name <instance>-<i>, i from 0. */
 typedef struct sessionize_stage {
-    mtf_decoder *decoder;
-    mtf_event_decoder events;
-    mtf_source source;
-    mtf_sink sink;
-    mtf_sessionize *loop;
+    const stage_context *context;
+    sessionize_member *members;
+    int count;
 } sessionize_stage;
 
 /** A decoder by the settings `schema.*` and `policy.*`, in the framing of the topic's events, or in
@@ -43,13 +45,26 @@ mtf_status stage_client_open(const stage_context *context, const char *const *to
 /** The sessionizer's configuration by the settings. */
 mtf_sessionize_config stage_sessionize_config(const stage_context *context);
 
-/** A member of the group, against the brokers of the settings, once they and the topics are there.
- */
+/** The option of every command that runs the sessionizer. */
+#define STAGE_ACCEPT_CONFIG_CHANGE(target)                                                         \
+    {                                                                                              \
+        "--accept-config-change", MTF_OPTION_FLAG, &(target), 0, 0, NULL,                          \
+            "start clean where the last commit was made under other session settings: sessions "   \
+            "that were open there are lost, and the log says how much"                             \
+    }
+
+/** The members, against the brokers of the settings, once they and the topics are there.
+ *  accept_config_change: start clean where the commit was made under other settings. */
 mtf_status sessionize_stage_open(sessionize_stage *stage, const stage_context *context,
-                                 mtf_err *err) MTF_NODISCARD;
-/** Until stop; then logs the counts and that they add up. */
-mtf_status sessionize_stage_run(sessionize_stage *stage, const stage_context *context,
-                                mtf_err *err) MTF_NODISCARD;
+                                 bool accept_config_change, mtf_err *err) MTF_NODISCARD;
+/** Until stop; then logs the counts and that they add up. A member's failure stops the others, and
+ *  the process. */
+mtf_status sessionize_stage_run(sessionize_stage *stage, mtf_err *err) MTF_NODISCARD;
+/** The members' counts, summed; any thread, until close. */
+void sessionize_stage_count(const sessionize_stage *stage, mtf_sessionize_counters *sum);
+/** The line "sessionize.end" of all that is not 0. MTF_CORRUPT: they do not add up. */
+mtf_status sessionize_report(const mtf_log *log, const mtf_sessionize_counters *counts,
+                             mtf_err *err) MTF_NODISCARD;
 /** Also of a stage whose open failed. */
 void sessionize_stage_close(sessionize_stage *stage);
 

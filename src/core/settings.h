@@ -21,6 +21,7 @@
     X(schema, pinned, S, "", 0, 1000, "path", "the one writer's schema when framing is raw") \
     X(sessionize, group, S, "mtf-sessionize", 1, 249, "", "consumer group") \
     X(sessionize, instance, S, "", 0, 200, "", "static member name; empty = the host's name") \
+    X(sessionize, threads, I, 1, 1, 64, "threads", "members of the group in one process, named <instance>-0, -1, ... where there are several") \
     X(sessionize, gap_ms, I, 1800000, 1000, 86400000, "ms", "inactivity that ends a session") \
     X(sessionize, grace_ms, I, 60000, 0, 86400000, "ms", "wait for late events after the gap") \
     X(sessionize, out_of_orderness_ms, I, 5000, 0, 3600000, "ms", "how far the watermark stays behind the newest event") \
@@ -78,6 +79,7 @@
     X(gate, phi_min, F, 0.5, 0, 1, "", "mean phi below this holds") \
     X(gate, skill_z, F, 2.0, -10, 10, "", "z of the correlation of critics and held-out returns that must be reached") \
     X(gate, bootstrap, I, 200, 10, 100000, "", "user-level bootstrap draws") \
+    X(shutdown, timeout_ms, I, 25000, 0, 86400000, "ms", "after SIGTERM or SIGINT: whatever has not ended by then is ended with exit code 70, and what was not committed is done again at the next start; 0 = wait for ever") \
     X(log, level, S, "info", 1, 10, "", "error | warn | info | debug") \
     X(log, json, B, 0, 0, 1, "", "JSON lines instead of key=value")
 // clang-format on

@@ -49,11 +49,38 @@ static void a_second_signal_kills_at_once(void **state)
     }
 }
 
+static void take_none(void *arg, int index, const rd_kafka_message_t *message)
+{
+    (void)arg, (void)index, (void)message;
+}
+
+static void what_hangs_is_ended_at_the_deadline_with_70(void **state)
+{
+    (void)state;
+    for (int run = 0; run < 2; run++) {
+        brokers b;
+        program p;
+        brokers_open(&b, NULL, "shutdown.timeout_ms: 500\n");
+        brokers_put(&b, "mtf.exploration", "user", (mtf_span){(const uint8_t *)"garbage", 7});
+        program_start(&p, b.folder, run ? "run" : "sessionize", "-c", b.config, "--set",
+                      "sessionize.commit_interval_ms=60000");
+        brokers_read(&b, "mtf.dead-letter", 1, take_none, NULL); /* read, not committed */
+        mtf_kafka_mock_close(b.mock);
+        b.mock = NULL;
+        assert_int_equal(kill(p.pid, SIGTERM), 0); /* the last commit finds no brokers */
+        program_end(&p);
+        program_said(&p, 70, "msg=shutdown.timeout", "shutdown.timeout_ms");
+        program_free(&p);
+        brokers_close(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_signal_ends_every_role_in_order),
         cmocka_unit_test(a_second_signal_kills_at_once),
+        cmocka_unit_test(what_hangs_is_ended_at_the_deadline_with_70),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
