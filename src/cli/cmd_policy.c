@@ -46,7 +46,7 @@ static mtf_status export_policy(const mtf_policy *policy, const policy_options *
 {
     mtf_buf bytes = {0};
     mtf_status status = strcmp(options->format, "record") == 0
-                            ? mtf_policy_encode(policy, &bytes, err)
+                            ? mtf_policy_encode_as_read(policy, &bytes, err)
                             : mtf_policy_safetensors(policy, &bytes, err);
     if (status == MTF_OK) status = mtf_file_replace(options->out, mtf_buf_span(&bytes), err);
     mtf_buf_fini(&bytes);

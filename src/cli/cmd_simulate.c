@@ -190,24 +190,33 @@ static mtf_status to_kafka(simulation *run, mtf_err *err)
     return status;
 }
 
+/** --policy FILE, held to the same signature as a record of the topic. */
+static mtf_status read_policy(simulation *run, mtf_err *err)
+{
+    const char *path = run->options->policy;
+    mtf_policy_keys *keys = NULL;
+    mtf_buf record = {0};
+    mtf_err why = {0};
+    mtf_status status =
+        mtf_policy_keys_open(NULL, run->cli->settings.policy_public_key_file, false, &keys, err);
+    if (status == MTF_OK)
+        status = mtf_file_read(path, 2 * MTF_POLICY_RECORD_BYTES_MAX, &record, err);
+    if (status == MTF_OK) {
+        status = mtf_policy_verify(keys, mtf_buf_span(&record), &why);
+        if (status == MTF_OK) status = mtf_policy_decode(mtf_buf_span(&record), &run->own, &why);
+        if (status != MTF_OK) mtf_fail(err, status, "%.180s: %.200s", path, why.msg);
+    }
+    mtf_buf_fini(&record);
+    mtf_policy_keys_free(keys);
+    return status;
+}
+
 /** The policy of a file, or else the first one: action 0 everywhere. */
 static mtf_status own_policy(simulation *run, mtf_err *err)
 {
     const mtf_settings *s = &run->cli->settings;
     mtf_action_table table;
-    if (run->options->policy) {
-        mtf_buf record = {0};
-        mtf_status status =
-            mtf_file_read(run->options->policy, 2 * MTF_POLICY_RECORD_BYTES_MAX, &record, err);
-        mtf_err why = {0};
-        if (status == MTF_OK) {
-            status = mtf_policy_decode(mtf_buf_span(&record), &run->own, &why);
-            if (status != MTF_OK)
-                mtf_fail(err, status, "%.180s: %.200s", run->options->policy, why.msg);
-        }
-        mtf_buf_fini(&record);
-        return status;
-    }
+    if (run->options->policy) return read_policy(run, err);
     const mtf_status status = mtf_action_table_parse(&table, s->policy_actions, err);
     if (status != MTF_OK) return status;
     const uint32_t widths[] = {(uint32_t)s->policy_state_dim, table.count};

@@ -7,6 +7,8 @@ static mtf_status take_record(void *arg, const mtf_message *message, mtf_err *er
     mtf_err why = {0};
     const mtf_status status = mtf_policy_book_add(&head->book, message->key, message->value, &why);
     if (status == MTF_SKIP) {
+        head->refused += mtf_str_is(
+            (mtf_str){(const char *)message->key.data, (uint32_t)message->key.size}, head->name);
         mtf_log_line(head->log, MTF_LOG_WARN, "policy.refused",
                      "topic=%.*s partition=%d offset=%lld reason=\"%s\"", (int)message->topic.size,
                      message->topic.data, message->partition, (long long)message->offset, why.msg);
@@ -22,6 +24,10 @@ mtf_status policy_head_open(policy_head *head, const stage_context *context, boo
     const mtf_settings *s = context->settings;
     *head =
         (policy_head){.log = context->log, .name = s->policy_name, .book.every_version = history};
+    const mtf_status status =
+        mtf_policy_keys_open(NULL, s->policy_public_key_file, false, &head->keys, err);
+    if (status != MTF_OK) return status;
+    head->book.keys = head->keys;
     return mtf_kafka_follower_open(s, context->log,
                                    history ? s->topics_policy_history : s->topics_policy,
                                    take_record, head, &head->follower, err);
@@ -43,5 +49,6 @@ void policy_head_close(policy_head *head)
 {
     if (head->follower) mtf_kafka_follower_close(head->follower);
     mtf_policy_book_fini(&head->book);
+    mtf_policy_keys_free(head->keys);
     *head = (policy_head){0};
 }

@@ -13,6 +13,13 @@ static mtf_status hook_head(void *arg, mtf_policy **champion, int64_t *newest_ve
     *newest_version = 0;
     const mtf_status status = policy_head_read(&stage->head, &policy, err);
     *champion = NULL;
+    if (status == MTF_OK && !policy && stage->head.refused > 0) {
+        return mtf_fail(err, MTF_CORRUPT,
+                        "topic %s: every record of policy %s was refused (see policy.refused), so "
+                        "its last version is unknown and no first one is published; put a good "
+                        "record back, or give the policy another name",
+                        stage->context->settings->topics_policy, stage->head.name);
+    }
     if (status != MTF_OK || !policy) return status;
     *champion = mtf_policy_clone(policy);
     return *champion ? MTF_OK : mtf_fail(err, MTF_NOMEM, "no memory for the served policy");
@@ -44,7 +51,7 @@ static mtf_status hook_publish(void *arg, mtf_policy *candidate, mtf_err *err)
         if (verdict.kind != MTF_VERDICT_PROMOTE)
             mtf_gate_record_verdict(&verdict, &candidate->info);
     }
-    return mtf_policy_publish(candidate, &stage->topics, &stage->sink, err);
+    return mtf_policy_publish(candidate, stage->keys, &stage->topics, &stage->sink, err);
 }
 
 static bool hook_due(void *arg, int64_t sessions)
@@ -120,6 +127,10 @@ mtf_status learn_stage_open(learn_stage *stage, const stage_context *context,
                            .topics = {s->topics_policy, s->topics_policy_history}};
     if (watch) stage->watch = *watch;
     mtf_status status = stage_settings_check(s, err);
+    if (status == MTF_OK) {
+        status = mtf_policy_keys_open(s->policy_signing_key_file, s->policy_public_key_file, true,
+                                      &stage->keys, err);
+    }
     if (status == MTF_OK) status = check_cluster(context, cluster, sizeof cluster, err);
     if (status == MTF_OK) status = open_pipes(stage, err);
     if (status != MTF_OK) return status;
@@ -164,6 +175,7 @@ void learn_stage_close(learn_stage *stage)
 {
     mtf_learn_close(stage->loop);
     policy_head_close(&stage->head);
+    mtf_policy_keys_free(stage->keys);
     if (stage->sink.close) stage->sink.close(stage->sink.self);
     if (stage->source.close) stage->source.close(stage->source.self);
     mtf_decoder_close(stage->decoder);

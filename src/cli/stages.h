@@ -73,7 +73,9 @@ typedef struct policy_head {
     const mtf_log *log;
     const char *name;
     mtf_kafka_follower *follower;
+    mtf_policy_keys *keys; /* of the settings, for reading */
     mtf_policy_book book;
+    int64_t refused; /* records under our name */
 } policy_head;
 
 mtf_status policy_head_open(policy_head *head, const stage_context *context, bool history,
@@ -97,6 +99,7 @@ typedef struct learn_stage {
     mtf_session_decoder sessions;
     mtf_source source;
     mtf_sink sink; /* policies and dead letters */
+    mtf_policy_keys *keys;
     policy_head head;
     mtf_gate_config gate;
     mtf_policy_topics topics;

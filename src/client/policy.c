@@ -62,6 +62,8 @@ mtf_policy *mtf_policy_clone(const mtf_policy *policy)
     copy->info = policy->info;
     memcpy(copy->block, policy->block, policy->block_count * sizeof(float));
     memcpy(copy->sha256, policy->sha256, sizeof copy->sha256);
+    copy->is_signed = policy->is_signed;
+    memcpy(copy->signature, policy->signature, sizeof copy->signature);
     return copy;
 }
 

@@ -10,7 +10,8 @@
 #define MTF_POLICY_ACTIONS_MAX      64
 #define MTF_POLICY_WIDTH_MAX        4096
 #define MTF_POLICY_TEST_VECTORS     16
-#define MTF_POLICY_RECORD_BYTES_MAX 900000
+#define MTF_POLICY_SIGNATURE_BYTES  64
+#define MTF_POLICY_RECORD_BYTES_MAX 900000 /* a signature comes on top */
 
 /** One action dimension: normalised a in [-1,1] -> low + (a+1)/2 (high-low), the pow or the bias of
  *  one prediction in formula 1 of arXiv:2404.17589. */
@@ -78,6 +79,8 @@ typedef struct mtf_policy {
     float *block; /* owns every float above */
     size_t block_count;
     uint8_t sha256[32]; /* of the payload it was decoded from; zeros if it was not */
+    bool is_signed;     /* the record it was decoded from carried a signature: */
+    uint8_t signature[MTF_POLICY_SIGNATURE_BYTES]; /* checked by mtf_policy_verify only */
 } mtf_policy;
 
 /** An owned policy of zero weights (mean 0, deviation 1): action 0 everywhere; stage live, verdict
@@ -92,12 +95,13 @@ void mtf_policy_free(mtf_policy *policy);
  *  normalised count as the mean (missing = NaN). */
 void mtf_policy_act(const mtf_policy *policy, const float *state, float *action);
 
-/** Appends the single-object encoded policy record, payload and test vectors included.
+/** Appends the single-object encoded policy record, unsigned, payload and test vectors included.
  * Byte-identical for equal policies. MTF_INVALID when it would exceed MTF_POLICY_RECORD_BYTES_MAX
  * or is not finite. */
 mtf_status mtf_policy_encode(const mtf_policy *policy, mtf_buf *record, mtf_err *err) MTF_NODISCARD;
-/** Decodes and verifies: frame, lengths, sha256, finite weights, test vectors within 1e-5.
- *  MTF_CORRUPT says what is wrong. *policy is the caller's. */
+/** Decodes and checks: frame, lengths, sha256, finite weights, test vectors within 1e-5; who signed
+ *  it is asked before, by mtf_policy_verify of policy_keys.h. MTF_CORRUPT says what is wrong.
+ *  *policy is the caller's. */
 mtf_status mtf_policy_decode(mtf_span record, mtf_policy **policy, mtf_err *err) MTF_NODISCARD;
 /** The payload alone: a safetensors file. */
 mtf_status mtf_policy_safetensors(const mtf_policy *policy, mtf_buf *payload,

@@ -172,11 +172,11 @@ static void take_info(loader *from)
     take_text(from, info->reason, sizeof info->reason);
 }
 
-/* null or bytes that this build has no use for. */
-static void skip_optional_bytes(loader *from, const char *field)
+/* null is the empty span. */
+static mtf_span take_optional_bytes(loader *from, const char *field)
 {
     enter(from, field);
-    if (take_index(from, 2) == 1) mtf_avro_bytes(&from->in);
+    return take_index(from, 2) == 1 ? mtf_avro_bytes(&from->in) : (mtf_span){0};
 }
 
 static mtf_status check_payload(loader *from, uint8_t digest[32], mtf_err *err)
@@ -187,7 +187,7 @@ static mtf_status check_payload(loader *from, uint8_t digest[32], mtf_err *err)
     if (strcmp(format, MTF_POLICY_FORMAT) != 0) refuse(from, "this build reads safetensors only");
     enter(from, "payload");
     from->payload = mtf_avro_bytes(&from->in);
-    skip_optional_bytes(from, "onnx");
+    take_optional_bytes(from, "onnx"); /* this build has no use for it */
     enter(from, "sha256");
     const uint8_t *written = mtf_reader_take(&from->in, 32);
     if (from->in.failed) return MTF_OK; /* reported by the caller, as all of the reader's */
@@ -249,7 +249,10 @@ mtf_status mtf_policy_decode(mtf_span record, mtf_policy **policy, mtf_err *err)
     if ((*policy)->state_dim != from.state_dim)
         refuse(&from, "the payload takes another state_dim");
     check_test_vectors(&from, *policy);
-    skip_optional_bytes(&from, "signature");
+    const mtf_span signature = take_optional_bytes(&from, "signature");
+    (*policy)->is_signed = signature.size == MTF_POLICY_SIGNATURE_BYTES;
+    if ((*policy)->is_signed)
+        memcpy((*policy)->signature, signature.data, MTF_POLICY_SIGNATURE_BYTES);
     if (mtf_reader_left(&from.in) != 0) refuse(&from, "bytes follow the record");
     if (from.in.failed) {
         status = fail_at(&from, err);

@@ -36,6 +36,46 @@ mtf_status mtf_file_read(const char *path, size_t bytes_max, mtf_buf *buf, mtf_e
     return status;
 }
 
+static mtf_status check_key_file(int fd, const char *path, mtf_err *err)
+{
+    struct stat info;
+    if (fstat(fd, &info) != 0) return mtf_fail(err, MTF_IO, "stat %s: %s", path, strerror(errno));
+    if (S_ISDIR(info.st_mode)) return mtf_fail(err, MTF_INVALID, "%s is a folder", path);
+    if (info.st_mode & S_IRWXO) {
+        return mtf_fail(err, MTF_INVALID,
+                        "%s holds a key and anyone on this machine may open it (mode %03o); "
+                        "chmod o-rwx it",
+                        path, (unsigned)info.st_mode & 0777);
+    }
+    return MTF_OK;
+}
+
+mtf_status mtf_file_read_key(const char *path, uint8_t *bytes, size_t capacity, size_t *size,
+                             mtf_err *err)
+{
+    uint8_t more;
+    *size = 0;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return mtf_fail(err, MTF_INVALID, "open %s: %s", path, strerror(errno));
+    mtf_status status = check_key_file(fd, path, err);
+    while (status == MTF_OK) {
+        const bool full = *size == capacity;
+        const ssize_t got = full ? read(fd, &more, 1) : read(fd, bytes + *size, capacity - *size);
+        if (got == 0) break;
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0)
+            status = mtf_fail(err, MTF_IO, "read %s: %s", path, strerror(errno));
+        else if (full)
+            status = mtf_fail(err, MTF_INVALID, "%s is no key file: larger than %zu bytes", path,
+                              capacity);
+        else
+            *size += (size_t)got;
+    }
+    close(fd);
+    if (status == MTF_OK && *size == 0) status = mtf_fail(err, MTF_INVALID, "%s is empty", path);
+    return status;
+}
+
 static mtf_status write_all(int fd, mtf_span content, const char *path, mtf_err *err)
 {
     while (content.size > 0) {

@@ -9,6 +9,12 @@
 mtf_status mtf_file_read(const char *path, size_t bytes_max, mtf_buf *buf,
                          mtf_err *err) MTF_NODISCARD;
 
+/** Reads a key file whole into the caller's bytes and leaves no copy elsewhere; the caller wipes
+ *  them. MTF_INVALID: no such file, not readable, a folder, empty, longer than `capacity`, or open
+ *  to others than its owner and group; MTF_IO: the disk failed. */
+mtf_status mtf_file_read_key(const char *path, uint8_t *bytes, size_t capacity, size_t *size,
+                             mtf_err *err) MTF_NODISCARD;
+
 /** Writes path.tmp, fsyncs, renames over path, fsyncs the folder. A path that is there and no
  *  regular file (/dev/stdout, a pipe) is written to as it is. */
 mtf_status mtf_file_replace(const char *path, mtf_span content, mtf_err *err) MTF_NODISCARD;

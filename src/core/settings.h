@@ -40,6 +40,9 @@
     X(policy, state_dim, I, 64, 1, 4096, "floats", "state length") \
     X(policy, actions, S, "valid.pow=0..2 watch.pow=0..2 finish.pow=0..2 positive.pow=0..2 negative.pow=-2..0 valid.bias=0.01..0.51 watch.bias=0.01..0.51 finish.bias=0.01..0.51 positive.bias=0.01..0.51 negative.bias=0.01..0.51", 1, 8000, "", "action table: prediction.pow|bias=low..high ...; prediction order is first appearance") \
     X(policy, box, F, 0.15, 0, 1, "", "half-width of the exploration box of the next round; 0 stops exploration") \
+    X(policy, signing_key_file, S, "", 0, 1000, "path", "Ed25519 private key, PEM: sign every policy record; empty = do not sign") \
+    X(policy, public_key_file, S, "", 0, 1000, "path", "Ed25519 public keys, PEM, one or more: refuse a policy record that none of them verifies; empty = do not ask") \
+    X(privacy, user_key_file, S, "", 0, 1000, "path", "32 to 128 hex digits: user ids are replaced by a keyed hash as events are read; empty = kept as they are") \
     X(store, path, S, "mtf-store", 1, 1000, "path", "RocksDB folder of the learner") \
     X(store, retention_days, I, 30, 1, 3650, "days", "rows older than this are deleted") \
     X(store, commit_rows, I, 4096, 1, 1000000, "rows", "rows per synced write batch at most") \

@@ -67,8 +67,10 @@ static mtf_status insert(mtf_policy_book *book, const char *key, mtf_policy **po
 static mtf_status add_record(mtf_policy_book *book, const char *key, mtf_span value, mtf_err *err)
 {
     char expected[MTF_POLICY_KEY_CHARS];
-    mtf_policy *policy;
-    mtf_status status = mtf_policy_decode(value, &policy, err);
+    mtf_policy *policy = NULL;
+    mtf_status status = mtf_policy_verify(book->keys, value, err);
+    if (status == MTF_CORRUPT) book->unverified++;
+    if (status == MTF_OK) status = mtf_policy_decode(value, &policy, err);
     if (status == MTF_CORRUPT) return MTF_SKIP;
     if (status) return status;
     mtf_policy_key(&policy->info, expected);

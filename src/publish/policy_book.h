@@ -14,7 +14,10 @@ typedef struct mtf_policy_book {
     bool every_version;        /* true: of the history topic */
     mtf_policy_entry *entries; /* by key, then version, ascending */
     size_t count, capacity;
-    int64_t refused; /* records that were no usable policies */
+    const mtf_policy_keys
+        *keys;          /* borrowed; those that verify refuse unsigned records. May be NULL */
+    int64_t refused;    /* records that were no usable policies, */
+    int64_t unverified; /* of them unsigned ones and those of a bad signature */
 } mtf_policy_book;
 
 void mtf_policy_book_fini(mtf_policy_book *book);

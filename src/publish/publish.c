@@ -21,14 +21,14 @@ static mtf_span span_of(const char *text)
     return (mtf_span){(const uint8_t *)text, strlen(text)};
 }
 
-mtf_status mtf_policy_publish(const mtf_policy *policy, const mtf_policy_topics *topics,
-                              mtf_sink *sink, mtf_err *err)
+mtf_status mtf_policy_publish(const mtf_policy *policy, const mtf_policy_keys *keys,
+                              const mtf_policy_topics *topics, mtf_sink *sink, mtf_err *err)
 {
     char key[MTF_POLICY_KEY_CHARS];
     mtf_buf record = {0};
     bool begun = false;
     mtf_policy_key(&policy->info, key);
-    mtf_status status = mtf_policy_encode(policy, &record, err);
+    mtf_status status = mtf_policy_encode_signed(policy, keys, &record, err);
     if (status) goto done;
     status = sink->begin(sink->self, err);
     if (status) goto done;

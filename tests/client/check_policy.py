@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Reads policy records with none of this project's code: fastavro for the record, safetensors for
-the payload, numpy for the network. Usage: check_policy.py policy.avsc write_policies | record ...
+the payload, numpy for the network, ed25519.py for the signature. Usage: check_policy.py policy.avsc write_policies | record ...
 Exit 77: a package is missing (see scripts/python-env.sh)."""
+import base64
 import hashlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
+
+import ed25519
 
 try:
     import fastavro
@@ -72,18 +75,46 @@ def check(path, raw_schema):
     print(f"{path}: version {record['version']}, {len(payload)} bytes, largest difference {worst:.1e}")
 
 
+SEED = bytes(range(32))
+
+
+def write_signing_key(path):
+    """PKCS#8 (RFC 8410) of SEED, in PEM."""
+    der = bytes.fromhex("302e020100300506032b657004220420") + SEED
+    with open(path, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(f"-----BEGIN PRIVATE KEY-----\n{base64.b64encode(der).decode()}\n-----END PRIVATE KEY-----\n")
+
+
+def check_signature(path, raw_schema):
+    """What is signed is the message with its last field null, the union's branch 0."""
+    signature = read_record(path, raw_schema)["signature"]
+    with open(path, "rb") as file:
+        message = file.read()
+    assert message.endswith(b"\x02\x80\x01" + signature) and len(signature) == 64
+    message = message[:-67] + b"\x00"
+    public = ed25519.public_key(SEED)
+    assert ed25519.verify(public, message, signature), "the signature does not verify"
+    altered = message[:100] + bytes([message[100] ^ 1]) + message[101:]
+    assert not ed25519.verify(public, altered, signature), "the signature verifies another record"
+    print(f"{path}: signed")
+
+
 def main():
     with open(sys.argv[1]) as file:
         raw_schema = json.load(file)
     if os.access(sys.argv[2], os.X_OK):
         with tempfile.TemporaryDirectory() as folder:
-            subprocess.run([sys.argv[2], folder], check=True)
+            key = os.path.join(folder, "key")
+            write_signing_key(key)
+            subprocess.run([sys.argv[2], folder, key], check=True)
+            os.remove(key)
             paths = sorted(os.path.join(folder, name) for name in os.listdir(folder))
-            assert len(paths) == 8
+            assert len(paths) == 10
             for once, again in zip(paths[::2], paths[1::2]):
                 with open(once, "rb") as a, open(again, "rb") as b:
                     assert a.read() == b.read(), f"{once} and {again} differ"
                 check(once, raw_schema)
+            check_signature(paths[-1], raw_schema)
     else:
         for path in sys.argv[2:]:
             check(path, raw_schema)

@@ -47,6 +47,36 @@ static void reading_says_what_is_wrong(void **state)
     mtf_test_folder_remove(folder);
 }
 
+static void a_key_file_is_read_whole_and_only_if_it_is_guarded(void **state)
+{
+    (void)state;
+    char folder[MTF_TEST_PATH], path[2 * MTF_TEST_PATH];
+    uint8_t bytes[8] = {0};
+    size_t size = 99;
+    mtf_err err = {0};
+    mtf_test_folder(folder);
+    mtf_test_file(path, folder, "key", "12345678");
+    assert_int_equal(chmod(path, 0640), 0);
+    mtf_assert_ok(mtf_file_read_key(path, bytes, 8, &size, &err), &err);
+    assert_int_equal(size, 8);
+    assert_memory_equal(bytes, "12345678", 8);
+    assert_int_equal(mtf_file_read_key(path, bytes, 7, &size, &err), MTF_INVALID);
+    assert_non_null(strstr(err.msg, "larger than 7 bytes"));
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(mtf_file_read_key(path, bytes, 8, &size, &err), MTF_INVALID);
+    assert_non_null(strstr(err.msg, "mode 644"));
+    assert_int_equal(mtf_file_read_key(folder, bytes, 8, &size, &err), MTF_INVALID);
+    assert_non_null(strstr(err.msg, "is a folder"));
+    mtf_test_file(path, folder, "empty", "");
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_int_equal(mtf_file_read_key(path, bytes, 8, &size, &err), MTF_INVALID);
+    assert_non_null(strstr(err.msg, "is empty"));
+    strcat(path, "-missing");
+    assert_int_equal(mtf_file_read_key(path, bytes, 8, &size, &err), MTF_INVALID);
+    assert_non_null(strstr(err.msg, "No such file"));
+    mtf_test_folder_remove(folder);
+}
+
 static void a_failed_replace_leaves_the_old_file(void **state)
 {
     (void)state;
@@ -166,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_replaced_reads_back),
         cmocka_unit_test(reading_says_what_is_wrong),
+        cmocka_unit_test(a_key_file_is_read_whole_and_only_if_it_is_guarded),
         cmocka_unit_test(a_failed_replace_leaves_the_old_file),
         cmocka_unit_test(a_device_is_written_to_and_never_replaced),
         cmocka_unit_test(a_reader_never_sees_half_a_file),

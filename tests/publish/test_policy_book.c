@@ -3,6 +3,7 @@
  *  against a plain array. */
 #include "support/mtf_test.h"
 
+#include "client/key_files.h"
 #include "client/sample_policy.h"
 #include "publish/policy_book.h"
 
@@ -154,6 +155,47 @@ static void random_topics_give_the_heads_a_plain_array_gives(void **state)
     }
 }
 
+/** A topic of good records, an unsigned one, an altered one, and a signed one under another key. */
+static void with_a_public_key_only_its_records_count(void **state)
+{
+    (void)state;
+    char folder[MTF_TEST_PATH], path[2][2 * MTF_TEST_PATH];
+    mtf_policy_keys *keys;
+    mtf_buf record = {0};
+    mtf_err err = {0};
+    mtf_test_folder(folder);
+    key_files_make(folder, "k", 1);
+    snprintf(path[0], sizeof path[0], "%s/k.key", folder);
+    snprintf(path[1], sizeof path[1], "%s/k.pub", folder);
+    mtf_assert_ok(mtf_policy_keys_open(path[0], path[1], true, &keys, &err), &err);
+    mtf_policy_book book = {.keys = keys};
+    for (int64_t version = 1; version <= 2; version++) {
+        mtf_policy *policy = sample_policy((uint64_t)version, 3, 4);
+        policy->info.version = version;
+        mtf_buf_clear(&record);
+        mtf_assert_ok(mtf_policy_encode_signed(policy, keys, &record, &err), &err);
+        mtf_assert_ok(add(&book, "sample", mtf_buf_span(&record), &err), &err);
+        mtf_policy_free(policy);
+    }
+    record.data[11 + strlen("sample")] += 2; /* version 3, its signature left */
+    assert_int_equal(add(&book, "sample", mtf_buf_span(&record), &err), MTF_SKIP);
+    assert_non_null(strstr(err.msg, "bad_signature"));
+    assert_int_equal(book.unverified, 1);
+    record.data[11 + strlen("sample")] -= 2;
+    assert_int_equal(add(&book, "other", mtf_buf_span(&record), &err), MTF_SKIP);
+    assert_int_equal(book.unverified, 1); /* it verifies, and is refused for its key */
+    make_record("sample", "live", "promote", 9, &record);
+    assert_int_equal(add(&book, "sample", mtf_buf_span(&record), &err), MTF_SKIP);
+    assert_non_null(strstr(err.msg, "unsigned"));
+    assert_int_equal(book.unverified, 2);
+    assert_int_equal(book.refused, 3);
+    assert_int_equal(head(&book, "sample"), 2);
+    mtf_policy_book_fini(&book);
+    mtf_policy_keys_free(keys);
+    mtf_buf_fini(&record);
+    mtf_test_folder_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +203,7 @@ int main(void)
         cmocka_unit_test(a_tombstone_takes_its_key_only),
         cmocka_unit_test(what_is_no_servable_policy_is_refused_in_words_and_counted),
         cmocka_unit_test(the_history_keeps_every_version_and_verdict),
+        cmocka_unit_test(with_a_public_key_only_its_records_count),
         cmocka_unit_test(random_topics_give_the_heads_a_plain_array_gives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
  *  Method: a sink that notes every call and fails at the one it is told to. */
 #include "support/mtf_test.h"
 
+#include "client/key_files.h"
 #include "client/sample_policy.h"
 #include "publish/publish.h"
 
@@ -81,7 +82,7 @@ static void verdict_and_stage_decide_topic_and_key(void **state)
                sizeof policy->info.verdict); /* all of it is compared below */
         snprintf(policy->info.verdict, sizeof policy->info.verdict, "%s", cases[i].verdict);
         snprintf(policy->info.stage, sizeof policy->info.stage, "%s", cases[i].stage);
-        mtf_assert_ok(mtf_policy_publish(policy, &TOPICS, &sink, &err), &err);
+        mtf_assert_ok(mtf_policy_publish(policy, NULL, &TOPICS, &sink, &err), &err);
         assert_string_equal(to.calls, cases[i].calls);
         for (int v = 0; v < to.puts; v++) {
             mtf_assert_ok(mtf_policy_decode(mtf_buf_span(&to.values[v]), &back, &err), &err);
@@ -93,6 +94,31 @@ static void verdict_and_stage_decide_topic_and_key(void **state)
     }
 }
 
+static void with_a_signing_key_both_topics_get_the_signed_record(void **state)
+{
+    (void)state;
+    char folder[MTF_TEST_PATH], path[2][2 * MTF_TEST_PATH];
+    notes to = {0};
+    mtf_sink sink = sink_to(&to);
+    mtf_err err = {0};
+    mtf_policy_keys *keys;
+    mtf_test_folder(folder);
+    key_files_make(folder, "k", 1);
+    snprintf(path[0], sizeof path[0], "%s/k.key", folder);
+    snprintf(path[1], sizeof path[1], "%s/k.pub", folder);
+    mtf_assert_ok(mtf_policy_keys_open(path[0], path[1], true, &keys, &err), &err);
+    mtf_policy *policy = sample_policy(1, 3, 4);
+    mtf_assert_ok(mtf_policy_publish(policy, keys, &TOPICS, &sink, &err), &err);
+    assert_int_equal(to.puts, 2);
+    for (int v = 0; v < to.puts; v++) {
+        mtf_assert_ok(mtf_policy_verify(keys, mtf_buf_span(&to.values[v]), &err), &err);
+        mtf_buf_fini(&to.values[v]);
+    }
+    mtf_policy_free(policy);
+    mtf_policy_keys_free(keys);
+    mtf_test_folder_remove(folder);
+}
+
 static void any_failure_aborts_and_is_reported(void **state)
 {
     (void)state;
@@ -101,7 +127,7 @@ static void any_failure_aborts_and_is_reported(void **state)
         mtf_sink sink = sink_to(&to);
         mtf_err err = {0};
         mtf_policy *policy = sample_policy(1, 3, 4);
-        assert_int_equal(mtf_policy_publish(policy, &TOPICS, &sink, &err), MTF_BROKER);
+        assert_int_equal(mtf_policy_publish(policy, NULL, &TOPICS, &sink, &err), MTF_BROKER);
         assert_string_equal(err.msg, "told to fail");
         assert_int_equal(to.count, fail_at);
         assert_true((strstr(to.calls, "abort") != NULL) ==
@@ -118,7 +144,7 @@ static void a_policy_that_no_record_can_hold_touches_no_topic(void **state)
     mtf_sink sink = sink_to(&to);
     mtf_policy *policy = sample_policy(1, 3, 4);
     policy->mean[0] = NAN;
-    assert_int_equal(mtf_policy_publish(policy, &TOPICS, &sink, NULL), MTF_INVALID);
+    assert_int_equal(mtf_policy_publish(policy, NULL, &TOPICS, &sink, NULL), MTF_INVALID);
     assert_string_equal(to.calls, "");
     mtf_policy_free(policy);
 }
@@ -167,6 +193,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verdict_and_stage_decide_topic_and_key),
+        cmocka_unit_test(with_a_signing_key_both_topics_get_the_signed_record),
         cmocka_unit_test(any_failure_aborts_and_is_reported),
         cmocka_unit_test(a_policy_that_no_record_can_hold_touches_no_topic),
         cmocka_unit_test(a_promotion_needs_its_parent_as_the_head),
