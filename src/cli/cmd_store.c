@@ -2,10 +2,8 @@
 #include "cli/cli.h"
 #include "learner/store.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char *const bucket_names[] = {"explore", "baseline", "control"};
 
@@ -16,7 +14,7 @@ static void print_text(const mtf_store *store, const mtf_store_totals *totals)
     printf("store %s\n%s", mtf_store_path(store), mtf_store_identity_text(store));
     printf("records read  %lld\nsessions      %lld\ntransitions   %lld\n  truncated   "
            "%lld\nduplicates    %lld\n"
-           "bad records   %lld\nrows now      about %llu\nbytes on disk %llu\n\n",
+           "bad records   %lld\nrows now      %llu\nbytes on disk %llu\n\n",
            (long long)totals->records, (long long)totals->sessions, (long long)totals->rows,
            (long long)totals->truncated, (long long)totals->duplicates, (long long)totals->bad,
            (unsigned long long)rows, (unsigned long long)bytes);
@@ -60,22 +58,6 @@ static void print_json(const mtf_store *store, const mtf_store_totals *totals)
     printf("]}\n");
 }
 
-/** Reading alone makes no store; RocksDB's own words would name its files, not the setting. */
-static mtf_status open_store(const char *path, mtf_store **store, mtf_err *err)
-{
-    mtf_buf file = {0};
-    mtf_buf_printf(&file, "%s/db/CURRENT", path); /* what every RocksDB folder has */
-    const bool missing = !file.failed && access((const char *)file.data, F_OK) != 0 &&
-                         (errno == ENOENT || errno == ENOTDIR);
-    mtf_buf_fini(&file);
-    if (missing) {
-        return mtf_fail(err, MTF_INVALID,
-                        "no store at %.200s: store.path says where it is, and `mtf learn` makes it",
-                        path);
-    }
-    return mtf_store_open(path, NULL, true, store, err);
-}
-
 int mtf_command_store(mtf_cli *cli, int argc, char **argv)
 {
     mtf_err err = {0};
@@ -85,7 +67,7 @@ int mtf_command_store(mtf_cli *cli, int argc, char **argv)
     if (cli->word_count != 1 || strcmp(cli->words[0], "stats") != 0) {
         status = mtf_fail(&err, MTF_INVALID, "store: say stats");
     } else {
-        status = open_store(cli->settings.store_path, &store, &err);
+        status = mtf_store_open(cli->settings.store_path, NULL, true, &store, &err);
     }
     if (status == MTF_OK) (cli->json ? print_json : print_text)(store, mtf_store_totals_of(store));
     mtf_store_close(store);

@@ -3,6 +3,7 @@
  *  Folder: <path>/db is RocksDB's, <path>/checkpoints the learner's files. Column families:
  *  default = rows (key and value: learner/transition.h); meta =
  *    "shape"             what the rows mean, as text; a mismatch at open is refused
+ *    "d" u32 BE          how many rows a UTC day has, and the sum of their hashes
  *    "p" u32 BE          a partition's next offset, its last record's offset and hash
  *    "n" u64 BE u8       counts by policy version and bucket
  *    "c"                 counts of everything
@@ -49,11 +50,28 @@ typedef struct mtf_store_totals {
     int64_t duplicates; /* sessions already stored */
     int64_t bad;        /* records that could not be used */
     int64_t lost;       /* offsets that were skipped by --accept-loss */
+    int64_t expired;    /* rows deleted by retention */
+    int64_t forgotten; /* rows deleted because their user asked: rows = now + expired + forgotten */
 } mtf_store_totals;
 
-/** Opens or makes a store. identity may be NULL with read_only, to show a store as it is.
- *  MTF_INVALID: made for another shape, signals, actions, policy or cluster; says the way out.
- *  MTF_IO: locked by another process, unreadable, or no space. */
+/** The rows of a UTC day as they were put. Every whole scan of a day is held against it, so that a
+ *  row that is lost or changed under RocksDB's own checksums is found as well. */
+typedef struct mtf_store_day {
+    uint32_t day;
+    int64_t rows;
+    uint64_t sum; /* of the values' XXH3-64, modulo 2^64 */
+    bool changed; /* since the last commit */
+} mtf_store_day;
+
+/** What to do about a damaged store, for the end of an error. */
+#define MTF_STORE_REMEDY                                                                           \
+    "`mtf store restore` brings a backup back; without one move the folder away, and the learner " \
+    "builds it anew from the topics"
+
+/** Opens a store, or makes it unless read_only. identity NULL: as it is; then none is made.
+ *  MTF_INVALID: there is none; or it was made for another shape, signals, actions, policy or
+ *  cluster; says the way out. MTF_IO: locked by another process, unreadable, or no space.
+ *  MTF_CORRUPT: damaged; names the file and the remedy. A log cut short by a crash is no damage. */
 mtf_status mtf_store_open(const char *path, const mtf_store_identity *identity, bool read_only,
                           mtf_store **store, mtf_err *err) MTF_NODISCARD;
 /** Drops what was not committed. NULL is fine. */
@@ -83,11 +101,24 @@ size_t mtf_store_pending(const mtf_store *store);
 /** Borrowed until the next call that changes the store; the open batch is included. */
 const mtf_store_position *mtf_store_positions(const mtf_store *store, size_t *count);
 const mtf_store_count *mtf_store_counts(const mtf_store *store, size_t *count);
-/** Rows there are now (RocksDB's estimate) and bytes on disk. */
+const mtf_store_day *mtf_store_days(const mtf_store *store, size_t *count);
+/** Rows there are now (open batch included) and bytes on disk. */
 void mtf_store_live(const mtf_store *store, uint64_t *rows, uint64_t *bytes);
 
-/** Deletes all rows of days before `day`. */
+/** Deletes all rows of days before `day` and gives their disk space back; takes seconds per GB.
+ *  Not with an open batch, and not while a round is under way: its rows would change. */
 mtf_status mtf_store_forget_before(mtf_store *store, uint32_t day, mtf_err *err) MTF_NODISCARD;
+
+/** What forgetting a user came to. */
+typedef struct mtf_store_forgotten {
+    int64_t rows, sessions;
+} mtf_store_forgotten;
+
+/** Deletes the rows of a user (mtf_row_header.user) and rewrites their files, so that the bytes are
+ *  gone from them; a round under way starts its training again without them. dry_run: only counts.
+ *  What was learned from them stays in the policies. Not with an open batch. */
+mtf_status mtf_store_forget_user(mtf_store *store, uint64_t user, bool dry_run,
+                                 mtf_store_forgotten *forgotten, mtf_err *err) MTF_NODISCARD;
 
 /** A small value by name, synced. get appends; MTF_SKIP: there is none. */
 mtf_status mtf_store_put_blob(mtf_store *store, const char *name, mtf_span value,
@@ -96,11 +127,16 @@ mtf_status mtf_store_get_blob(mtf_store *store, const char *name, mtf_buf *value
                               mtf_err *err) MTF_NODISCARD;
 
 /** Committed rows of [day_first, day_last] whose 64-bit key hash lies in slice `slice` of `slices`,
- *  day by day, in hash order. Close before the store. NULL: out of memory. */
+ *  day by day, in hash order. Close before the store. NULL: out of memory.
+ *  With one slice and no open batch, days are held against what was put (mtf_store_day). */
 mtf_store_cursor *mtf_store_scan(const mtf_store *store, uint32_t day_first, uint32_t day_last,
                                  uint32_t slice, uint32_t slices);
-/** Borrowed until the next call. MTF_CLOSED at the end. */
+/** Borrowed until the next call. MTF_CLOSED at the end. MTF_CORRUPT: damaged, or rows of a day are
+ *  not those that were put; the place and the remedy. */
 mtf_status mtf_store_next(mtf_store_cursor *cursor, mtf_span *value, mtf_err *err) MTF_NODISCARD;
 void mtf_store_cursor_close(mtf_store_cursor *cursor);
+/** Reads what no scan does: the filters of every file, by a look-up in each. */
+mtf_status mtf_store_check_files(const mtf_store *store, int64_t *files,
+                                 mtf_err *err) MTF_NODISCARD;
 
 #endif

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define STORE_FORMAT 1
+#define STORE_FORMAT 2
 
 void mtf_store_identity_print(const mtf_store_identity *identity, mtf_buf *out)
 {
@@ -108,8 +108,30 @@ bool mtf_store_count_decode(mtf_span key, mtf_span value, mtf_store_count *count
     return true;
 }
 
+void mtf_store_day_encode(const mtf_store_day *day, mtf_buf *key, mtf_buf *value)
+{
+    uint8_t number[4];
+    mtf_store_u32_be(number, day->day);
+    mtf_buf_put_u8(key, 'd');
+    mtf_buf_put(key, number, 4);
+    mtf_buf_put_u64_le(value, (uint64_t)day->rows);
+    mtf_buf_put_u64_le(value, day->sum);
+}
+
+bool mtf_store_day_decode(mtf_span key, mtf_span value, mtf_store_day *day)
+{
+    *day = (mtf_store_day){0};
+    if (key.size != 5 || value.size != 16) return false;
+    mtf_reader in = mtf_reader_of(value);
+    day->day = mtf_load_u32_be(key.data + 1);
+    day->rows = (int64_t)mtf_reader_u64_le(&in);
+    day->sum = mtf_reader_u64_le(&in);
+    return true;
+}
+
 #define TOTALS_MAP(X)                                                                              \
-    X(records) X(sessions) X(rows) X(truncated) X(bytes) X(duplicates) X(bad) X(lost)
+    X(records)                                                                                     \
+    X(sessions) X(rows) X(truncated) X(bytes) X(duplicates) X(bad) X(lost) X(expired) X(forgotten)
 
 void mtf_store_totals_encode(const mtf_store_totals *totals, mtf_buf *value)
 {

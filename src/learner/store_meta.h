@@ -4,6 +4,8 @@
 
 #include "learner/store.h"
 
+#define MTF_STORE_SHAPE "shape" /* the identity's key */
+
 /** The identity as "name: text" lines. */
 void mtf_store_identity_print(const mtf_store_identity *identity, mtf_buf *out);
 /** The shape back from such text. MTF_CORRUPT when a line is missing. */
@@ -17,6 +19,8 @@ void mtf_store_position_encode(const mtf_store_position *position, mtf_buf *key,
 bool mtf_store_position_decode(mtf_span key, mtf_span value, mtf_store_position *position);
 void mtf_store_count_encode(const mtf_store_count *count, mtf_buf *key, mtf_buf *value);
 bool mtf_store_count_decode(mtf_span key, mtf_span value, mtf_store_count *count);
+void mtf_store_day_encode(const mtf_store_day *day, mtf_buf *key, mtf_buf *value);
+bool mtf_store_day_decode(mtf_span key, mtf_span value, mtf_store_day *day);
 void mtf_store_totals_encode(const mtf_store_totals *totals, mtf_buf *value);
 bool mtf_store_totals_decode(mtf_span value, mtf_store_totals *totals);
 

@@ -2,6 +2,8 @@
  *  else is refused with the way out. On small stores in a folder of the test's own. */
 #include "data_fixture.h"
 
+#include <unistd.h>
+
 static const data_world world = {
     .seed = 1, .slope = {1, 0}, .noise = 0.1, .half_width = 0.15f, .version = 5};
 
@@ -146,8 +148,12 @@ static void a_missing_store_is_not_made_by_reading(void **state)
     fixture *f = *state;
     mtf_store *store;
     mtf_err err = {0};
-    assert_int_equal(mtf_store_open(f->settings.store_path, NULL, true, &store, &err), MTF_IO);
-    assert_non_null(strstr(err.msg, f->settings.store_path));
+    for (int read_only = 0; read_only < 2; read_only++) {
+        assert_int_equal(mtf_store_open(f->settings.store_path, NULL, read_only, &store, &err),
+                         MTF_INVALID);
+        assert_non_null(strstr(err.msg, f->settings.store_path));
+        assert_int_not_equal(access(f->settings.store_path, F_OK), 0);
+    }
 }
 
 static void slices_cut_every_day_into_disjoint_parts(void **state)
