@@ -34,6 +34,8 @@ static const char *const preset[] = {
     "true",
     "sessionize.commit_interval_ms",
     "50",
+    "sessionize.delivery", /* mock brokers have no real transactions */
+    "at-least-once",
     "sessionize.idle_timeout_ms",
     "0",
     "sessionize.instance",

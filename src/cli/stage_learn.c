@@ -103,8 +103,10 @@ static mtf_status check_cluster(const stage_context *context, char *cluster, siz
 static mtf_status open_pipes(learn_stage *stage, mtf_err *err)
 {
     const mtf_settings *s = stage->context->settings;
+    /* A transaction leaves an offset without a record behind. */
+    const bool continuous = strcmp(s->sessionize_delivery, "at-least-once") == 0;
     const mtf_kafka_source_config config = {
-        .topic = s->topics_sessions, .group = s->learner_group, .count_gaps = true};
+        .topic = s->topics_sessions, .group = s->learner_group, .count_gaps = continuous};
     mtf_kafka_source *kafka = NULL;
     mtf_status status = stage_decoder_open(s, false, &stage->decoder, err);
     if (status == MTF_OK)

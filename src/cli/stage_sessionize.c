@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
 /** Raise it when the same bytes decode to something else: it is part of the function hash. */
 #define DECODER_VERSION "avro-1"
@@ -54,19 +54,26 @@ static mtf_status check_topics(const stage_context *context, mtf_err *err)
 static mtf_status name_member(sessionize_member *member, const mtf_settings *settings, int index,
                               mtf_err *err)
 {
-    char host[256] = "";
-    const char *instance = settings->sessionize_instance;
-    if (instance[0] == '\0') {
-        if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0')
-            return mtf_fail(err, MTF_INVALID,
-                            "sessionize.instance is empty and the host has no name: set it");
-        instance = host;
-    }
+    char instance[MTF_KAFKA_INSTANCE_CHARS];
+    const mtf_status status = mtf_kafka_instance(settings->sessionize_instance, instance, err);
+    if (status != MTF_OK) return status;
     if (settings->sessionize_threads == 1)
         snprintf(member->name, sizeof member->name, "%s", instance);
     else
         snprintf(member->name, sizeof member->name, "%s-%d", instance, index);
     return MTF_OK;
+}
+
+/** Transactions go by the group and the member: two groups of one cluster share no id. */
+static mtf_status open_sink(sessionize_member *member, mtf_kafka_source *source, mtf_err *err)
+{
+    const stage_context *context = member->context;
+    const mtf_settings *s = context->settings;
+    char id[sizeof member->name + 256];
+    mtf_kafka_sink_config config = {.source = source, .stop = context->stop};
+    snprintf(id, sizeof id, "%s-%s", s->sessionize_group, member->name);
+    if (strcmp(s->sessionize_delivery, "exactly-once") == 0) config.transactional_id = id;
+    return mtf_kafka_sink_open(s, context->log, &config, &member->sink, err);
 }
 
 static mtf_status open_member(sessionize_member *member, const stage_context *context, int index,
@@ -90,8 +97,7 @@ static mtf_status open_member(sessionize_member *member, const stage_context *co
     if (status != MTF_OK) return status;
     member->source = mtf_kafka_source_pipe(kafka);
     member->events = mtf_decoder_events(member->decoder);
-    const mtf_kafka_sink_config sink = {.source = kafka};
-    status = mtf_kafka_sink_open(s, context->log, &sink, &member->sink, err);
+    status = open_sink(member, kafka, err);
     if (status != MTF_OK) return status;
     return mtf_sessionize_open(&config, &member->source, &member->sink, &member->events,
                                mtf_session_encode, &member->loop, err);

@@ -36,7 +36,7 @@ static const struct rule {
     bool count;          /* also allowed: a whole number from 1 */
 } rules[] = {
     {"schema.framing", false, "single-object confluent raw", false},
-    {"sessionize.delivery", false, "at-least-once", false},
+    {"sessionize.delivery", false, "exactly-once at-least-once", false},
     {"sessionize.aggregators", true, "sum max last first", false},
     {"reward.weights", true, NULL, false},
     {"reward.clip", true, NULL, false},

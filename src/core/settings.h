@@ -32,7 +32,7 @@
     X(sessionize, commit_interval_ms, I, 1000, 10, 60000, "ms", "output and positions are committed this often") \
     X(sessionize, aggregators, S, "watch=max valid=max finish=max positive=sum negative=sum", 0, 4000, "", "signal=sum|max|last|first ...; a signal not named here: last") \
     X(sessionize, allow_create_time, B, 0, 0, 1, "", "accept topics stamped by producers (mock brokers) instead of LogAppendTime") \
-    X(sessionize, delivery, S, "at-least-once", 1, 20, "", "at-least-once") \
+    X(sessionize, delivery, S, "exactly-once", 1, 20, "", "exactly-once: sessions and positions, and policies, go out in Kafka transactions; at-least-once: for brokers older than 2.5, readers may see a session or a policy twice") \
     X(errors, max_consecutive, I, 1000, 0, 1000000000, "records", "stop after so many bad records in a row; 0 = never") \
     X(reward, weights, S, "valid=1 watch=0.02 finish=0.5 positive=2 negative=-2", 1, 4000, "", "formula 2: signal=weight ...; watch is seconds") \
     X(reward, clip, S, "watch=300", 0, 4000, "", "winsorise a signal of one item: signal=max ...; a signal without a clip counts as at most 1 per item in the bound of |Q| whose crossing rejects a round: clip every signal that can be larger") \

@@ -226,6 +226,9 @@ mtf_status mtf_kafka_settings_check(const mtf_settings *settings, mtf_err *err)
     if (!named.kafka_bootstrap_servers[0]) named.kafka_bootstrap_servers = nowhere;
     for (size_t i = 0; status == MTF_OK && i < sizeof scopes / sizeof *scopes; i++) {
         rd_kafka_conf_t *conf = NULL;
+        if (scopes[i] == MTF_KAFKA_PRODUCER &&
+            strcmp(settings->sessionize_delivery, "exactly-once") == 0)
+            handle.transactional_id = "check";
         status = mtf_kafka_conf(&named, scopes[i], &handle, &conf, err);
         if (conf) rd_kafka_conf_destroy(conf);
     }

@@ -51,6 +51,8 @@ mtf_status mtf_kafka_status(rd_kafka_resp_err_t code)
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT: /* above transaction.max.timeout.ms */
     case RD_KAFKA_RESP_ERR_INVALID_CONFIG:
         return MTF_INVALID;
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
@@ -80,7 +82,10 @@ mtf_status mtf_kafka_fail(const mtf_kafka_handle *handle, rd_kafka_resp_err_t co
     if (cause && status == MTF_AGAIN) status = MTF_BROKER; /* a fatal error never passes */
     const char *remedy =
         status == MTF_FENCED
-            ? "; another process runs under the same name: give each its own instance"
+            ? handle->transactional_id
+                  ? "; another process runs under the same name (give each its own instance), or "
+                    "this one stood still for longer than transaction.timeout.ms (start it again)"
+                  : "; another process runs under the same name: give each its own instance"
             : "";
     return mtf_fail(err, status, "%s: %s%s", what, cause ? fatal : rd_kafka_err2str(code), remedy);
 }

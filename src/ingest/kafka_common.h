@@ -15,10 +15,11 @@
 typedef struct mtf_kafka_handle {
     rd_kafka_t *rk;
     const mtf_log *log;
-    const char *role; /* consumer | producer | client, for log lines */
-    void *owner;      /* for the owner's own callbacks */
-    bool all_down;    /* no broker answers, as far as the last error event said */
-    char reason[200]; /* text of the last error event */
+    const char *role;             /* consumer | producer | client, for log lines */
+    void *owner;                  /* for the owner's own callbacks */
+    const char *transactional_id; /* of a producer of transactions, for its configuration */
+    bool all_down;                /* no broker answers, as far as the last error event said */
+    char reason[200];             /* text of the last error event */
 } mtf_kafka_handle;
 
 /** A configuration with our defaults, the settings' brokers and pass-through properties, and the
@@ -29,6 +30,9 @@ mtf_status mtf_kafka_conf(const mtf_settings *settings, mtf_kafka_scope scope,
 /** Sets one property of ours. */
 mtf_status mtf_kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value,
                               mtf_err *err) MTF_NODISCARD;
+/** A number as it is set now. */
+mtf_status mtf_kafka_conf_number(const rd_kafka_conf_t *conf, const char *name, int64_t *value,
+                                 mtf_err *err) MTF_NODISCARD;
 /** Makes the handle; takes *conf and leaves NULL, whatever comes of it. */
 mtf_status mtf_kafka_handle_open(mtf_kafka_handle *handle, rd_kafka_type_t type,
                                  rd_kafka_conf_t **conf, mtf_err *err) MTF_NODISCARD;

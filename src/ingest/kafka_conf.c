@@ -3,6 +3,7 @@
 #include "ingest/kafka_common.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 typedef struct pair {
     const char *name, *value;
@@ -35,6 +36,14 @@ static const pair producer_defaults[] = {
      "60000"}, /* below max.poll.interval.ms: a commit that waits must end first */
     {"queue.buffering.max.kbytes", "131072"},
 };
+/** Over these, for a producer of transactions. A record gives up before its transaction does, a
+ *  transaction before its readers have waited for long. */
+static const pair transaction_defaults[] = {
+    {"transaction.timeout.ms", "30000"},
+    {"message.timeout.ms", "25000"},
+    {"socket.timeout.ms", "10000"}, /* of one request; what is asked again must not wait for ever */
+    {"retry.backoff.ms", "5"},      /* 100 would be waited after each commit */
+};
 
 /** Ours alone: positions are committed with the output they belong to, a lost position is never
  *  jumped over silently, and 2.0.2's cooperative assignors lose assignments. */
@@ -55,6 +64,7 @@ static const pair named_elsewhere[] = {
     {"metadata.broker.list", "kafka.bootstrap_servers"},
     {"group.id", "sessionize.group"},
     {"group.instance.id", "sessionize.instance"},
+    {"transactional.id", "sessionize.delivery and sessionize.instance"},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -101,6 +111,17 @@ mtf_status mtf_kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const cha
     return mtf_fail(err, MTF_INVALID, "kafka property %s: %s", name, words);
 }
 
+mtf_status mtf_kafka_conf_number(const rd_kafka_conf_t *conf, const char *name, int64_t *value,
+                                 mtf_err *err)
+{
+    char text[32];
+    size_t size = sizeof text;
+    if (rd_kafka_conf_get(conf, name, text, &size) != RD_KAFKA_CONF_OK)
+        return mtf_fail(err, MTF_INVALID, "kafka property %s cannot be read", name);
+    *value = strtoll(text, NULL, 10);
+    return MTF_OK;
+}
+
 static mtf_status set_all(rd_kafka_conf_t *conf, const pair *pairs, size_t count, mtf_err *err)
 {
     for (size_t i = 0; i < count; i++) {
@@ -142,8 +163,34 @@ static mtf_status pass_through(rd_kafka_conf_t *conf, const mtf_kafka_property *
     return mtf_fail(err, MTF_INVALID, "kafka.%s%s: %s", prefix, property->name, words);
 }
 
-static mtf_status fill(const mtf_settings *settings, mtf_kafka_scope scope, rd_kafka_conf_t *conf,
-                       mtf_err *err)
+/** What a transaction's times must be to each other, where an operator set them. */
+static mtf_status check_transaction(const mtf_settings *settings, const rd_kafka_conf_t *conf,
+                                    mtf_err *err)
+{
+    int64_t timeout_ms = 0, message_ms = 0;
+    mtf_status status = mtf_kafka_conf_number(conf, "transaction.timeout.ms", &timeout_ms, err);
+    if (!status) status = mtf_kafka_conf_number(conf, "message.timeout.ms", &message_ms, err);
+    if (status) return status;
+    if (message_ms <= 0 || message_ms >= timeout_ms) {
+        return mtf_fail(err, MTF_INVALID,
+                        "kafka.producer.message.timeout.ms is %lld%s, and must be below "
+                        "kafka.producer.transaction.timeout.ms, %lld: a record must give up before "
+                        "its transaction does",
+                        (long long)message_ms, message_ms ? "" : " (for ever)",
+                        (long long)timeout_ms);
+    }
+    if (settings->sessionize_commit_interval_ms >= timeout_ms) {
+        return mtf_fail(err, MTF_INVALID,
+                        "sessionize.commit_interval_ms is %lld, and must be below "
+                        "kafka.producer.transaction.timeout.ms, %lld: the brokers abort what is "
+                        "open for longer",
+                        (long long)settings->sessionize_commit_interval_ms, (long long)timeout_ms);
+    }
+    return MTF_OK;
+}
+
+static mtf_status fill(const mtf_settings *settings, mtf_kafka_scope scope,
+                       const char *transactional_id, rd_kafka_conf_t *conf, mtf_err *err)
 {
     const bool producer = scope == MTF_KAFKA_PRODUCER;
     mtf_status status =
@@ -152,6 +199,10 @@ static mtf_status fill(const mtf_settings *settings, mtf_kafka_scope scope, rd_k
     if (!status) {
         status = producer ? set_all(conf, producer_defaults, COUNT(producer_defaults), err)
                           : set_all(conf, consumer_defaults, COUNT(consumer_defaults), err);
+    }
+    if (!status && transactional_id) {
+        status = set_all(conf, transaction_defaults, COUNT(transaction_defaults), err);
+        if (!status) status = mtf_kafka_conf_set(conf, "transactional.id", transactional_id, err);
     }
     /* First the common properties, then the scope's own, so that the narrower wins. */
     const mtf_kafka_scope passes[] = {MTF_KAFKA_BOTH, scope};
@@ -165,13 +216,15 @@ static mtf_status fill(const mtf_settings *settings, mtf_kafka_scope scope, rd_k
         status = producer ? set_all(conf, producer_owned, COUNT(producer_owned), err)
                           : set_all(conf, consumer_owned, COUNT(consumer_owned), err);
     }
+    if (!status && transactional_id) status = check_transaction(settings, conf, err);
     return status;
 }
 
 mtf_status mtf_kafka_conf(const mtf_settings *settings, mtf_kafka_scope scope,
                           mtf_kafka_handle *handle, rd_kafka_conf_t **conf, mtf_err *err)
 {
-    MTF_ASSERT(scope != MTF_KAFKA_BOTH);
+    MTF_ASSERT(scope == MTF_KAFKA_PRODUCER ||
+               (scope == MTF_KAFKA_CONSUMER && !handle->transactional_id));
     *conf = NULL;
     if (settings->kafka_bootstrap_servers[0] == '\0') {
         return mtf_fail(
@@ -179,7 +232,7 @@ mtf_status mtf_kafka_conf(const mtf_settings *settings, mtf_kafka_scope scope,
             "kafka.bootstrap_servers is empty: name the brokers, host:port[,host:port...]");
     }
     rd_kafka_conf_t *made = rd_kafka_conf_new();
-    mtf_status status = fill(settings, scope, made, err);
+    mtf_status status = fill(settings, scope, handle->transactional_id, made, err);
     if (status) {
         rd_kafka_conf_destroy(made);
         return status;

@@ -4,11 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/clock.h"
+#include "core/fault.h"
 #include "ingest/kafka_rebalance.h"
+#include "ingest/kafka_transaction.h"
 
 enum {
     QUEUE_WAIT_MS = 100,
     FLUSH_MS = 500,
+    STOP_MS = 3000,         /* acknowledgements are waited for so long after `stop` */
     OVERHEAD_BYTES = 16384, /* left of message.max.bytes for key and headers */
     POLL_EVERY = 64,        /* puts between two looks at delivery reports */
 };
@@ -16,6 +20,9 @@ enum {
 typedef struct kafka_sink {
     mtf_kafka_handle handle;
     mtf_kafka_source *source;
+    const atomic_bool *stop;
+    char *transactional_id; /* NULL: at least once */
+    mtf_kafka_transaction transaction;
     size_t message_bytes_max, queue_messages_max;
     uintptr_t unit; /* counts begin..commit; a record carries it as its opaque */
     uint32_t puts;
@@ -41,13 +48,24 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
              rd_kafka_topic_name(message->rkt));
 }
 
+/** Only the sessionizer's sink has a source; the names of the points are its. */
+static void fault_point(const kafka_sink *sink, const char *name)
+{
+    if (sink->source) mtf_fault_point(name);
+}
+
+static void new_unit(kafka_sink *sink)
+{
+    sink->unit++;
+    sink->failure = RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 static mtf_status begin(void *self, mtf_err *err)
 {
     kafka_sink *sink = self;
-    (void)err;
-    sink->unit++;
-    sink->failure = RD_KAFKA_RESP_ERR_NO_ERROR;
-    return MTF_OK;
+    fault_point(sink, "sessionize.begin");
+    new_unit(sink);
+    return sink->transactional_id ? mtf_kafka_transaction_begin(&sink->transaction, err) : MTF_OK;
 }
 
 static mtf_status headers_of(const mtf_header *headers, size_t count, rd_kafka_headers_t **list,
@@ -99,28 +117,79 @@ static mtf_status put(void *self, const char *topic, mtf_span key, mtf_span valu
     } while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL);
     if (code) {
         if (list) rd_kafka_headers_destroy(list);
+        if (code == RD_KAFKA_RESP_ERR__STATE && sink->transaction.open)
+            return mtf_fail(err, MTF_AGAIN, "write to %s: the transaction has failed", topic);
         return mtf_kafka_fail(&sink->handle, code, err, "write to %s", topic);
     }
     mtf_counter_add(&sink->counts.produced, 1);
     mtf_counter_add(&sink->counts.bytes, (int64_t)bytes);
+    fault_point(sink, "sessionize.put");
     return MTF_OK;
+}
+
+/** Waits until every record is acknowledged or given up, MTF_OK either way. */
+static mtf_status drain(const kafka_sink *sink, mtf_err *err)
+{
+    int64_t stopped_ns = 0;
+    while (rd_kafka_flush(sink->handle.rk, FLUSH_MS) == RD_KAFKA_RESP_ERR__TIMED_OUT) {
+        if (!sink->stop || !atomic_load(sink->stop)) continue;
+        const int64_t now_ns = mtf_clock_mono_ns();
+        if (stopped_ns == 0) stopped_ns = now_ns;
+        if (now_ns - stopped_ns >= (int64_t)STOP_MS * 1000000)
+            return mtf_fail(err, MTF_AGAIN, "stopped with %d records not acknowledged",
+                            rd_kafka_outq_len(sink->handle.rk));
+    }
+    return MTF_OK;
+}
+
+/** The first record that was given up, unless it was for the sake of another. */
+static mtf_status check_delivery(const kafka_sink *sink, mtf_err *err)
+{
+    const rd_kafka_resp_err_t code = sink->failure;
+    if (!code || code == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+        code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
+        return MTF_OK; /* a transaction's next call has the reason */
+    const mtf_status status =
+        mtf_kafka_fail(&sink->handle, code, err, "write to %s", sink->failed_topic);
+    const bool fatal = rd_kafka_fatal_error(sink->handle.rk, NULL, 0) != 0;
+    return status == MTF_BROKER && sink->transactional_id && !fatal ? MTF_AGAIN : status;
+}
+
+static mtf_status commit_transaction(kafka_sink *sink, const mtf_position *positions, size_t count,
+                                     mtf_err *err)
+{
+    mtf_status status = MTF_OK;
+    if (count > 0)
+        status =
+            mtf_kafka_transaction_offsets(&sink->transaction, sink->source, positions, count, err);
+    mtf_fault_point(sink->source ? "sessionize.commit" : "learn.publish");
+    return status ? status : mtf_kafka_transaction_commit(&sink->transaction, err);
 }
 
 static mtf_status commit(void *self, const mtf_position *positions, size_t count, mtf_err *err)
 {
     kafka_sink *sink = self;
     MTF_ASSERT(count == 0 || sink->source);
-    while (rd_kafka_flush(sink->handle.rk, FLUSH_MS) == RD_KAFKA_RESP_ERR__TIMED_OUT) {
-    }
-    if (sink->failure)
-        return mtf_kafka_fail(&sink->handle, sink->failure, err, "write to %s", sink->failed_topic);
-    return count > 0 ? mtf_kafka_commit(sink->source, positions, count, err) : MTF_OK;
+    mtf_status status = drain(sink, err);
+    if (!status) status = check_delivery(sink, err);
+    if (status) return status;
+    fault_point(sink, "sessionize.offsets");
+    if (sink->transactional_id)
+        status = commit_transaction(sink, positions, count, err);
+    else if (count > 0)
+        status = mtf_kafka_commit(sink->source, positions, count, err);
+    if (!status) fault_point(sink, "sessionize.committed");
+    return status;
 }
 
-/** Nothing to take back: a new unit no longer listens to the old one's reports. */
+/** At least once there is nothing to take back: a new unit no longer listens to the old one's
+ *  reports. */
 static mtf_status abort_unit(void *self, mtf_err *err)
 {
-    return begin(self, err);
+    kafka_sink *sink = self;
+    new_unit(sink);
+    return sink->transactional_id ? mtf_kafka_transaction_abort(&sink->transaction, INT64_MAX, err)
+                                  : MTF_OK;
 }
 
 static void close_sink(void *self)
@@ -129,10 +198,14 @@ static void close_sink(void *self)
     if (!sink) return;
     if (sink->handle.rk) {
         /* What is not committed is given up: do not wait for brokers that may be gone. */
+        /* Else its readers would wait until its timeout, or for the next start. */
+        const mtf_status aborted = mtf_kafka_transaction_abort(&sink->transaction, STOP_MS, NULL);
+        (void)aborted;
         rd_kafka_purge(sink->handle.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
         rd_kafka_flush(sink->handle.rk, FLUSH_MS);
         rd_kafka_destroy(sink->handle.rk);
     }
+    free(sink->transactional_id);
     free(sink);
 }
 
@@ -142,25 +215,19 @@ static double fill(void *self)
     return (double)rd_kafka_outq_len(sink->handle.rk) / (double)sink->queue_messages_max;
 }
 
-static mtf_status read_number(const rd_kafka_conf_t *conf, const char *name, size_t *value,
-                              mtf_err *err)
-{
-    char text[32];
-    size_t size = sizeof text;
-    if (rd_kafka_conf_get(conf, name, text, &size) != RD_KAFKA_CONF_OK)
-        return mtf_fail(err, MTF_INVALID, "kafka property %s cannot be read", name);
-    *value = (size_t)strtoull(text, NULL, 10);
-    return MTF_OK;
-}
-
 /** librdkafka's limits, as the operator may have set them. A queue without a limit of records (0)
  * is bounded by its bytes; then the records' default stands for it. */
 static mtf_status read_limits(kafka_sink *sink, const rd_kafka_conf_t *conf, mtf_err *err)
 {
-    mtf_status status = read_number(conf, "message.max.bytes", &sink->message_bytes_max, err);
-    if (status == MTF_OK)
-        status = read_number(conf, "queue.buffering.max.messages", &sink->queue_messages_max, err);
-    if (sink->queue_messages_max == 0) sink->queue_messages_max = 100000;
+    int64_t bytes = 0, messages = 0;
+    mtf_status status = mtf_kafka_conf_number(conf, "message.max.bytes", &bytes, err);
+    if (!status)
+        status = mtf_kafka_conf_number(conf, "queue.buffering.max.messages", &messages, err);
+    if (!status && sink->transactional_id)
+        status = mtf_kafka_conf_number(conf, "transaction.timeout.ms",
+                                       &sink->transaction.timeout_ms, err);
+    sink->message_bytes_max = (size_t)bytes;
+    sink->queue_messages_max = messages > 0 ? (size_t)messages : 100000;
     if (status == MTF_OK && sink->message_bytes_max < (size_t)2 * OVERHEAD_BYTES) {
         return mtf_fail(err, MTF_INVALID, "kafka.producer.message.max.bytes: %zu is below %d",
                         sink->message_bytes_max, 2 * OVERHEAD_BYTES);
@@ -168,22 +235,41 @@ static mtf_status read_limits(kafka_sink *sink, const rd_kafka_conf_t *conf, mtf
     return status;
 }
 
+static mtf_status open_producer(kafka_sink *sink, const mtf_settings *settings, mtf_err *err)
+{
+    rd_kafka_conf_t *conf = NULL;
+    mtf_status status = mtf_kafka_conf(settings, MTF_KAFKA_PRODUCER, &sink->handle, &conf, err);
+    if (!status) status = read_limits(sink, conf, err);
+    if (!status) {
+        rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+        status = mtf_kafka_handle_open(&sink->handle, RD_KAFKA_PRODUCER, &conf, err);
+    }
+    if (conf) rd_kafka_conf_destroy(conf);
+    if (!status && sink->transactional_id)
+        status = mtf_kafka_transaction_init(&sink->transaction, err);
+    return status;
+}
+
 mtf_status mtf_kafka_sink_open(const mtf_settings *settings, const mtf_log *log,
                                const mtf_kafka_sink_config *config, mtf_sink *sink, mtf_err *err)
 {
-    rd_kafka_conf_t *conf = NULL;
+    const mtf_kafka_sink_config none = {0};
+    if (!config) config = &none;
     kafka_sink *made = calloc(1, sizeof *made);
-    if (!made) return mtf_fail(err, MTF_NOMEM, "kafka sink: out of memory");
-    made->handle = (mtf_kafka_handle){.log = log, .role = "producer", .owner = made};
-    if (config) made->source = config->source;
-    mtf_status status = mtf_kafka_conf(settings, MTF_KAFKA_PRODUCER, &made->handle, &conf, err);
-    if (!status) status = read_limits(made, conf, err);
-    if (!status) {
-        rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-        status = mtf_kafka_handle_open(&made->handle, RD_KAFKA_PRODUCER, &conf, err);
+    char *id = config->transactional_id ? strdup(config->transactional_id) : NULL;
+    if (!made || (config->transactional_id && !id)) {
+        free(made);
+        free(id);
+        return mtf_fail(err, MTF_NOMEM, "kafka sink: out of memory");
     }
+    made->source = config->source;
+    made->stop = config->stop;
+    made->transactional_id = id;
+    made->handle =
+        (mtf_kafka_handle){.log = log, .role = "producer", .owner = made, .transactional_id = id};
+    made->transaction = (mtf_kafka_transaction){.handle = &made->handle, .stop = config->stop};
+    const mtf_status status = open_producer(made, settings, err);
     if (status) {
-        if (conf) rd_kafka_conf_destroy(conf);
         close_sink(made);
         return status;
     }

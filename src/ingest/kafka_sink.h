@@ -1,7 +1,10 @@
-/** Records into Kafka, as an mtf_sink, at least once: commit waits until every record is
- * acknowledged, then commits the positions to the source's group. One thread, the source's. */
+/** Records into Kafka, as an mtf_sink. At least once: commit waits until every record is
+ *  acknowledged, then commits the positions to the source's group. Or, under a transactional id,
+ *  exactly once: a unit is a transaction of its records and positions. One thread, the source's. */
 #ifndef MTF_INGEST_KAFKA_SINK_H
 #define MTF_INGEST_KAFKA_SINK_H
+
+#include <stdatomic.h>
 
 #include "core/log.h"
 #include "core/metrics.h"
@@ -18,14 +21,27 @@ typedef struct mtf_kafka_sink_config {
     /** Whose positions commit() commits; it must outlive the sink. NULL: there are none (policies,
      *  the simulator). */
     mtf_kafka_source *source;
+    /** NULL: at least once. Else the name that fences: of two producers under one id only the later
+     *  goes on, and what the earlier left open is aborted. Copied. */
+    const char *transactional_id;
+    /** Ends waits for brokers that do not answer, within seconds; may be NULL. It must outlive the
+     *  sink. */
+    const atomic_bool *stop;
 } mtf_kafka_sink_config;
 
-/** config NULL: all of it absent. MTF_INVALID: a setting is refused. Then the functions:
+/** config NULL: all of it absent. MTF_INVALID: a setting is refused, or no permission. With a
+ *  transactional id it waits for its coordinator: MTF_AGAIN: none within twice
+ *  transaction.timeout.ms. Then the functions:
+ *  - begin asks no broker.
  *  - put waits while the queue is full. MTF_NOMEM: too large for kafka.message.max.bytes.
- *  - commit waits for the brokers, message.timeout.ms (60 s) at most. MTF_AGAIN: not everything is
- *    durable, or the group moved on: abort, and read again from the committed position. Else as
- *    mtf_kafka_source's poll.
- *  - abort cannot take back what was sent; readers know records by their ids. */
+ * MTF_AGAIN: the transaction failed already.
+ *  - commit waits until all records are acknowledged or given up, message.timeout.ms at most.
+ *    MTF_AGAIN: not everything is durable, or the group moved on: abort, and read again from the
+ *    committed position. Else as mtf_kafka_source's poll. Of a transaction, then for the brokers'
+ *    answer, however long that takes (MTF_AGAIN without one only after *stop: then nobody knows,
+ * and begin refuses). MTF_FENCED: another producer has the id.
+ *  - abort cannot take back what was sent at least once; readers know records by their ids. That of
+ * a transaction can, and waits for the brokers as commit does. */
 mtf_status mtf_kafka_sink_open(const mtf_settings *settings, const mtf_log *log,
                                const mtf_kafka_sink_config *config, mtf_sink *sink,
                                mtf_err *err) MTF_NODISCARD;

@@ -200,24 +200,29 @@ const mtf_kafka_source_counts *mtf_kafka_source_counters(const mtf_kafka_source 
     return &source->counts;
 }
 
+mtf_status mtf_kafka_instance(const char *setting, char name[MTF_KAFKA_INSTANCE_CHARS],
+                              mtf_err *err)
+{
+    snprintf(name, MTF_KAFKA_INSTANCE_CHARS, "%s", setting);
+    if (name[0] == '\0') {
+        if (gethostname(name, MTF_KAFKA_INSTANCE_CHARS) != 0) name[0] = '\0';
+        name[MTF_KAFKA_INSTANCE_CHARS - 1] = '\0';
+    }
+    if (name[0] != '\0') return MTF_OK;
+    return mtf_fail(err, MTF_INVALID,
+                    "sessionize.instance is empty and the host has no name: set it");
+}
+
 /** Group, static member name and the callback. */
 static mtf_status set_membership(rd_kafka_conf_t *conf, const mtf_kafka_source_config *config,
                                  mtf_err *err)
 {
-    char host[256];
+    char instance[MTF_KAFKA_INSTANCE_CHARS];
     mtf_status status = mtf_kafka_conf_set(conf, "group.id", config->group, err);
     if (status || !config->instance) return status;
-    const char *instance = config->instance;
-    if (instance[0] == '\0') {
-        if (gethostname(host, sizeof host)) {
-            return mtf_fail(err, MTF_INVALID,
-                            "sessionize.instance is empty and the host has no name: set it");
-        }
-        host[sizeof host - 1] = '\0';
-        instance = host;
-    }
     rd_kafka_conf_set_rebalance_cb(conf, mtf_kafka_on_rebalance);
-    return mtf_kafka_conf_set(conf, "group.instance.id", instance, err);
+    status = mtf_kafka_instance(config->instance, instance, err);
+    return status ? status : mtf_kafka_conf_set(conf, "group.instance.id", instance, err);
 }
 
 /** Joins the group, or takes all partitions. */

@@ -43,6 +43,12 @@ mtf_status mtf_kafka_source_open(const mtf_settings *settings, const mtf_log *lo
  *  - pause forgets what was prefetched and reads it again at resume. */
 mtf_source mtf_kafka_source_pipe(mtf_kafka_source *source);
 
+/** What a process is called among its like: the setting's text, or where that is empty the host's
+ *  name. MTF_INVALID: the host has none. */
+enum { MTF_KAFKA_INSTANCE_CHARS = 256 };
+mtf_status mtf_kafka_instance(const char *setting, char name[MTF_KAFKA_INSTANCE_CHARS],
+                              mtf_err *err) MTF_NODISCARD;
+
 /** Valid until close; other threads may read the counters. */
 const mtf_kafka_source_counts *mtf_kafka_source_counters(const mtf_kafka_source *source);
 

@@ -9,16 +9,18 @@ static const char *const topics[] = {"mtf.exploration", "mtf.sessions", "mtf.lat
 static void write_config(brokers *b, const char *more)
 {
     char text[4000];
-    const int size = snprintf(text, sizeof text,
-                              "kafka:\n"
-                              "  bootstrap_servers: \"%s\"\n"
-                              "  producer.linger.ms: 1\n"
-                              "sessionize.allow_create_time: true\n"
-                              "sessionize.commit_interval_ms: 50\n"
-                              "sessionize.instance: test\n"
-                              "store.commit_interval_ms: 50\n"
-                              "store.path: \"%s/store\"\n%s",
-                              mtf_kafka_mock_bootstrap(b->mock), b->folder, more);
+    const int size =
+        snprintf(text, sizeof text,
+                 "kafka:\n"
+                 "  bootstrap_servers: \"%s\"\n"
+                 "  producer.linger.ms: 1\n"
+                 "sessionize.allow_create_time: true\n"
+                 "sessionize.commit_interval_ms: 50\n"
+                 "sessionize.delivery: at-least-once\n" /* the mock has no real transactions */
+                 "sessionize.instance: test\n"
+                 "store.commit_interval_ms: 50\n"
+                 "store.path: \"%s/store\"\n%s",
+                 mtf_kafka_mock_bootstrap(b->mock), b->folder, more);
     assert_in_range(size, 1, sizeof text - 1);
     mtf_test_file(b->config, b->folder, "mtf.yaml", text);
 }
