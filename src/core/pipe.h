@@ -56,6 +56,11 @@ struct mtf_source {
     /** Stops or resumes delivery of all partitions (back-pressure); keep polling. */
     mtf_status (*pause)(void *self, bool paused, mtf_err *err);
     void (*close)(void *self);
+    /** What ASSIGN said, asked for again: whoever gave a unit up, or heard nothing of its commit,
+     *  starts where the group now stands, not where it remembers. metadata holds 4097 chars.
+     *  MTF_AGAIN: no answer now. NULL: nobody else commits. */
+    mtf_status (*committed)(void *self, int32_t partition, int64_t *offset, char *metadata,
+                            mtf_err *err);
 };
 
 /** Where a stage's output goes, with its input positions: one unit per begin..commit. At-least-once

@@ -67,6 +67,31 @@ static mtf_status fetch_positions(mtf_kafka_source *source, int timeout_ms, mtf_
     return mtf_kafka_fail(&source->handle, code, err, "committed offsets of %s", source->topic);
 }
 
+/** An answer of the brokers. Metadata too long to be ours is cut: whoever reads it refuses it. */
+static void read_position(const rd_kafka_topic_partition_t *elem, int64_t *offset, char *metadata)
+{
+    const size_t size =
+        elem->metadata_size < METADATA_BYTES_MAX ? elem->metadata_size : METADATA_BYTES_MAX;
+    *offset = elem->offset >= 0 ? elem->offset : -1;
+    if (elem->metadata) memcpy(metadata, elem->metadata, size);
+    metadata[elem->metadata ? size : 0] = '\0';
+}
+
+mtf_status mtf_kafka_committed(mtf_kafka_source *source, int32_t partition, int64_t *offset,
+                               char *metadata, mtf_err *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    const rd_kafka_topic_partition_t *elem =
+        rd_kafka_topic_partition_list_add(list, source->topic, partition);
+    rd_kafka_resp_err_t code = rd_kafka_committed(source->handle.rk, list, POSITIONS_MS_MIN);
+    if (!code) code = elem->err;
+    if (!code) read_position(elem, offset, metadata);
+    rd_kafka_topic_partition_list_destroy(list);
+    return code ? mtf_kafka_fail(&source->handle, code, err, "committed offset of %s/%d",
+                                 source->topic, partition)
+                : MTF_OK;
+}
+
 /** The next partition of the change as an input. */
 static void tell(mtf_kafka_source *source, mtf_input *input)
 {
@@ -78,11 +103,7 @@ static void tell(mtf_kafka_source *source, mtf_input *input)
     if (source->step == MTF_KAFKA_LOST) input->kind = MTF_INPUT_LOST;
     if (source->step != MTF_KAFKA_ASSIGN) return;
     input->kind = MTF_INPUT_ASSIGN;
-    if (elem->offset >= 0) input->committed_offset = elem->offset;
-    if (elem->metadata && elem->metadata_size < sizeof input->metadata) {
-        memcpy(input->metadata, elem->metadata, elem->metadata_size);
-        input->metadata[elem->metadata_size] = '\0';
-    }
+    read_position(elem, &input->committed_offset, input->metadata);
     source->parts[elem->partition] = (mtf_kafka_part){.ours = true};
     mtf_counter_add(&source->counts.partitions, 1);
 }

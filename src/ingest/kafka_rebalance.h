@@ -57,6 +57,10 @@ void mtf_kafka_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
  * more); MTF_AGAIN: committed positions are not to be had yet. */
 mtf_status mtf_kafka_rebalance(mtf_kafka_source *source, int timeout_ms, mtf_input *input,
                                mtf_err *err);
+/** The group's committed offset (-1 for none) and metadata of one partition. MTF_AGAIN: the brokers
+ *  do not say now, or a transaction that has them is still open. */
+mtf_status mtf_kafka_committed(mtf_kafka_source *source, int32_t partition, int64_t *offset,
+                               char *metadata, mtf_err *err);
 /** Announces partitions first..count-1 of a source without a group. */
 mtf_status mtf_kafka_take(mtf_kafka_source *source, int32_t count, mtf_err *err);
 /** Makes librdkafka's assignment what parts and paused say. */

@@ -164,6 +164,12 @@ static mtf_status range(void *self, int32_t partition, int64_t *first, int64_t *
     return ask_range(self, partition, first, end, err);
 }
 
+static mtf_status committed(void *self, int32_t partition, int64_t *offset, char *metadata,
+                            mtf_err *err)
+{
+    return mtf_kafka_committed(self, partition, offset, metadata, err);
+}
+
 static mtf_status pause_all(void *self, bool paused, mtf_err *err)
 {
     mtf_kafka_source *source = self;
@@ -192,7 +198,8 @@ static void close_source(void *self)
 
 mtf_source mtf_kafka_source_pipe(mtf_kafka_source *source)
 {
-    return (mtf_source){source, poll_source, start_partition, range, pause_all, close_source};
+    return (mtf_source){source,    poll_source,  start_partition, range,
+                        pause_all, close_source, committed};
 }
 
 const mtf_kafka_source_counts *mtf_kafka_source_counters(const mtf_kafka_source *source)

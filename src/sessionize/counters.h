@@ -26,19 +26,20 @@
     X(DUPLICATES, "duplicates", "events whose id was in their session already") \
     X(OVER_CAP, "over_cap", "events beyond max_events of their session") \
     X(TOO_LARGE, "too_large", "events of sessions with a step no record can hold") \
-    X(HELD, "events_held", "events in open sessions") \
+    X(HELD, "events_held", "events in open sessions, parked ones included") \
     X(RELEASED, "events_released", "events in open sessions when their partition left") \
     X(SESSIONS_END_EVENT, "sessions_end_event", "sessions ended by an end event") \
     X(SESSIONS_GAP, "sessions_gap", "sessions ended by inactivity") \
     X(SESSIONS_CAP, "sessions_cap", "sessions cut at the cap") \
     X(SESSIONS_ID_CHANGE, "sessions_id_change", "sessions ended by another session id") \
     X(PARTS, "session_records", "session records written, one or more a session") \
-    X(OPEN, "open", "open activities") \
+    X(OPEN, "open", "open activities, parked ones included") \
     X(JUMPS, "idle_jumps", "watermark moves of quiet partitions") \
     X(JUMPS_REFUSED, "idle_jumps_refused", "idle moves the metadata has no room for") \
     X(COMMITS, "commits", "units committed") \
     X(ABORTS, "aborts", "units given up and read again") \
     X(REPLAYED, "records_replayed", "records read again to recover") \
+    X(STATES_KEPT, "states_kept", "partitions that came back and went on without a replay") \
     X(MISMATCHES, "replay_mismatches", "replays that did not reach the committed watermark") \
     X(HEADS_LOST, "heads_lost", "starts after the safe offset had left the log") \
     X(OFFSETS_LOST, "offsets_lost", "offsets that left the log before they were read")

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/clock.h"
+#include "core/fault.h"
 #include "sessionize/stage.h"
 
 /** A drained source's last commit is tried so often. */
@@ -12,6 +13,10 @@
 #define PAUSE_FILL        0.75 /* of the sink's queue */
 #define RESUME_FILL       0.25
 #define POLL_MS           100
+/** The longest a rebalance takes (max.poll.interval.ms of whoever joins last): after it, what was
+ *  revoked is not coming back. */
+#define PARKED_MS_MAX 300000
+#define ASK_AGAIN_MS  200 /* until a source without an answer is asked again */
 
 mtf_sessionize_config mtf_sessionize_config_of(const mtf_settings *settings)
 {
@@ -67,6 +72,7 @@ mtf_status mtf_sessionize_open(const mtf_sessionize_config *config, mtf_source *
 void mtf_sessionize_close(mtf_sessionize *stage)
 {
     if (!stage) return;
+    mtf_stage_drop_parked(stage, INT64_MAX);
     for (uint32_t i = 0; i < stage->partition_count; i++) {
         mtf_machine_free(stage->partitions[i]->machine);
         free(stage->partitions[i]);
@@ -98,63 +104,94 @@ mtf_partition *mtf_stage_find(const mtf_sessionize *stage, int32_t id)
     return i < stage->partition_count ? stage->partitions[i] : NULL;
 }
 
-/** A new partition, pending. */
-static mtf_status add_partition(mtf_sessionize *stage, const mtf_input *input, mtf_err *err)
+/** Room for one more. */
+static mtf_status reserve_partition(mtf_sessionize *stage, mtf_err *err)
 {
-    MTF_ASSERT(!mtf_stage_find(stage, input->partition));
-    if (stage->partition_count == stage->partition_capacity) {
-        const uint32_t capacity = stage->partition_capacity ? 2 * stage->partition_capacity : 8;
-        mtf_partition **partitions = realloc(stage->partitions, sizeof(mtf_partition *) * capacity);
-        if (partitions) stage->partitions = partitions;
-        mtf_position *positions = realloc(stage->positions, sizeof *positions * capacity);
-        if (positions) stage->positions = positions;
-        if (!partitions || !positions)
-            return mtf_fail(err, MTF_NOMEM, "no memory for %" PRIu32 " partitions", capacity);
-        stage->partition_capacity = capacity;
-    }
+    if (stage->partition_count < stage->partition_capacity) return MTF_OK;
+    const uint32_t capacity = stage->partition_capacity ? 2 * stage->partition_capacity : 8;
+    mtf_partition **partitions = realloc(stage->partitions, sizeof(mtf_partition *) * capacity);
+    if (partitions) stage->partitions = partitions;
+    mtf_position *positions = realloc(stage->positions, sizeof *positions * capacity);
+    if (positions) stage->positions = positions;
+    if (!partitions || !positions)
+        return mtf_fail(err, MTF_NOMEM, "no memory for %" PRIu32 " partitions", capacity);
+    stage->partition_capacity = capacity;
+    return MTF_OK;
+}
+
+static mtf_partition *new_partition(mtf_sessionize *stage, const mtf_input *input)
+{
     mtf_partition *partition = calloc(1, sizeof *partition);
-    if (!partition) return mtf_fail(err, MTF_NOMEM, "no memory for a partition");
+    if (!partition) return NULL;
     partition->stage = stage;
     partition->id = input->partition;
     partition->pending = true;
     partition->committed_offset = input->committed_offset;
     snprintf(partition->committed, sizeof partition->committed, "%s", input->metadata);
+    return partition;
+}
+
+/** One that is now ours, pending: with its state, if we kept it. */
+static mtf_status add_partition(mtf_sessionize *stage, const mtf_input *input, mtf_err *err)
+{
+    MTF_ASSERT(!mtf_stage_find(stage, input->partition));
+    const mtf_status status = reserve_partition(stage, err);
+    if (status != MTF_OK) return status;
+    mtf_partition *partition = mtf_stage_unpark(stage, input);
+    if (!partition) partition = new_partition(stage, input);
+    if (!partition) return mtf_fail(err, MTF_NOMEM, "no memory for a partition");
     stage->partitions[stage->partition_count++] = partition;
     return MTF_OK;
 }
 
-static void remove_partition(mtf_sessionize *stage, int32_t id)
+/** Out of the stage's partitions; NULL when it is not ours. */
+static mtf_partition *take_out(mtf_sessionize *stage, int32_t id)
 {
     const uint32_t i = index_of(stage, id);
-    if (i == stage->partition_count) return;
-    mtf_partition_drop(stage->partitions[i]);
-    free(stage->partitions[i]);
+    if (i == stage->partition_count) return NULL;
+    mtf_partition *partition = stage->partitions[i];
     stage->partitions[i] = stage->partitions[--stage->partition_count];
+    return partition;
+}
+
+static mtf_status on_revoke(mtf_sessionize *stage, int32_t id, mtf_err *err)
+{
+    mtf_fault_point("sessionize.revoke");
+    const mtf_status status = mtf_sessionize_commit(stage, err);
+    if (status != MTF_OK && status != MTF_AGAIN) return status;
+    mtf_partition *partition = take_out(stage, id);
+    if (partition) mtf_stage_park(stage, partition);
+    return MTF_OK; /* after MTF_AGAIN it has no state: whoever has it next reads it again */
+}
+
+static mtf_status on_lost(mtf_sessionize *stage, int32_t id, mtf_err *err)
+{
+    mtf_status status = MTF_OK;
+    if (!mtf_stage_is_clean(stage)) {
+        /* What the partition put out stands in the same unit as the others' output. */
+        const mtf_err why = {.msg = "a partition was lost"};
+        status = mtf_stage_give_up(stage, &why, err);
+    }
+    mtf_partition *partition = take_out(stage, id);
+    if (partition) mtf_partition_drop(partition);
+    free(partition);
+    return status;
 }
 
 static mtf_status on_input(mtf_sessionize *stage, const mtf_input *input, mtf_err *err)
 {
     mtf_partition *partition = mtf_stage_find(stage, input->partition);
-    mtf_status status = MTF_OK;
     switch (input->kind) {
     case MTF_INPUT_MESSAGE:
         return mtf_stage_take(stage, &input->message, err);
     case MTF_INPUT_ASSIGN:
         return add_partition(stage, input, err);
     case MTF_INPUT_REVOKE:
-        status = mtf_sessionize_commit(stage, err);
-        remove_partition(stage, input->partition);
-        return status == MTF_AGAIN ? MTF_OK : status; /* whoever has it next reads it again */
+        return on_revoke(stage, input->partition, err);
     case MTF_INPUT_LOST:
-        if (!mtf_stage_is_clean(stage)) {
-            /* What the partition put out stands in the same unit as the others' output. */
-            const mtf_err why = {.msg = "a partition was lost"};
-            status = mtf_stage_give_up(stage, &why, err);
-        }
-        remove_partition(stage, input->partition);
-        return status;
+        return on_lost(stage, input->partition, err);
     case MTF_INPUT_END:
-        if (partition && partition->machine) {
+        if (partition && !partition->pending) {
             if (partition->machine->replaying) mtf_partition_go_live(partition);
             partition->at_end = true;
         }
@@ -163,14 +200,30 @@ static mtf_status on_input(mtf_sessionize *stage, const mtf_input *input, mtf_er
     return MTF_OK;
 }
 
+/** Starts what is pending, unless it is too soon after an abort or a question without an answer:
+ *  the others go on meanwhile. */
 static mtf_status start_pending(mtf_sessionize *stage, mtf_err *err)
 {
+    if (stage->now_ms < stage->start_due_ms) return MTF_OK;
     for (uint32_t i = 0; i < stage->partition_count; i++) {
         if (!stage->partitions[i]->pending) continue;
         const mtf_status status = mtf_partition_start(stage->partitions[i], err);
-        if (status != MTF_OK && status != MTF_AGAIN) return status;
+        if (status == MTF_AGAIN) {
+            stage->start_due_ms = stage->now_ms + ASK_AGAIN_MS;
+            return MTF_OK;
+        }
+        if (status != MTF_OK) return status;
     }
     return MTF_OK;
+}
+
+/** An assignment has been told: what it did not name again is another member's. Without one (there
+ *  may be none for us) it ends by time. */
+static void end_assignment(mtf_sessionize *stage, bool assigned)
+{
+    if (stage->assigning && !assigned) mtf_stage_drop_parked(stage, INT64_MAX);
+    stage->assigning = assigned;
+    mtf_stage_drop_parked(stage, stage->now_ms - PARKED_MS_MAX);
 }
 
 static mtf_status jump(mtf_partition *partition, int64_t watermark_ms, mtf_err *err)
@@ -243,6 +296,7 @@ mtf_status mtf_sessionize_step(mtf_sessionize *stage, int timeout_ms, mtf_err *e
     }
     const mtf_status polled = source->poll(source->self, timeout_ms, &input, &why);
     read_clock(stage);
+    end_assignment(stage, polled == MTF_OK && input.kind == MTF_INPUT_ASSIGN);
     if (polled == MTF_OK) {
         status = on_input(stage, &input, &why);
         status = mtf_stage_settle(stage, status, &why, &why);
@@ -266,7 +320,7 @@ static mtf_status finish(mtf_sessionize *stage, mtf_err *err)
     mtf_err why = {0};
     for (uint32_t i = 0; i < stage->partition_count && status == MTF_OK; i++) {
         mtf_partition *partition = stage->partitions[i];
-        if (!partition->machine) continue;
+        if (partition->pending) continue;
         if (partition->machine->replaying) mtf_partition_go_live(partition);
         if (!stage->config.close_at_end) continue;
         const int64_t done_ms = mtf_machine_done_ms(partition->machine);

@@ -3,13 +3,21 @@
  *
  *  A partition:
  *
- *     ASSIGN --> pending --(range, metadata)--> replaying [S, L) --> live --> REVOKE: commit, drop
- *                   ^                               silent            |       LOST: drop
- *                   +------ a unit was given up: from the last commit +
+ *     ASSIGN --> pending --(range, metadata)--> replaying [S, L) --> live --> LOST: dropped
+ *      ^  |         ^                               silent            |
+ *      |  |         +-- a unit was given up: from what the group now holds as committed
+ *      |  +-- the same commit, state kept: on it goes --------------> | --> REVOKE: commit
+ *      +------------------------ parked <----------------------------------------+
  *
- *  There is one path of recovery: drop the state, start at S, run the same machine silently to L.
- *  It runs in the poll loop, so the stage keeps polling. It pauses its source while the sink's
- * queue is nearly full. What this does not do: keep state over a rebalance. */
+ *  There is one path of recovery: drop the state, ask for the committed pair (offset, metadata),
+ *  start at its S, run the same machine silently to its L. It runs in the poll loop, so the stage
+ *  keeps polling. A unit that is given up is answered at once the first time, and after a rising
+ *  pause while no commit comes between. The stage pauses its source while the sink's queue is
+ *  nearly full.
+ *
+ *  State of a revoked partition is parked until the assignment that follows was told; one that
+ *  comes back under the same pair goes on without a replay. Pairs only move forward, so an equal
+ *  one means that nobody read on meanwhile. */
 #ifndef MTF_SESSIONIZE_LOOP_H
 #define MTF_SESSIONIZE_LOOP_H
 
@@ -50,7 +58,7 @@ mtf_status mtf_sessionize_open(const mtf_sessionize_config *config, mtf_source *
                                mtf_sink *sink, const mtf_event_decoder *decoder,
                                mtf_session_encode_fn encode, mtf_sessionize **stage,
                                mtf_err *err) MTF_NODISCARD;
-/** Drops what is open and uncommitted. */
+/** Drops what is open and uncommitted, and what is parked. */
 void mtf_sessionize_close(mtf_sessionize *stage);
 
 /** Steps until *stop, or until a finite source is drained; then commits. Open sessions stay open,

@@ -58,25 +58,40 @@ static void note_losses(mtf_partition *partition, const mtf_place *place, int64_
                  partition->id, place->safe_offset, place->next_offset, first);
 }
 
+static void note_quiet(mtf_partition *partition)
+{
+    partition->quiet_since_ms = partition->stage->now_ms;
+    partition->quiet_watermark_ms = partition->machine->watermark_ms;
+}
+
 static void became_live(mtf_partition *partition)
 {
     mtf_sessionize *stage = partition->stage;
-    partition->quiet_since_ms = stage->now_ms;
-    partition->quiet_watermark_ms = partition->machine->watermark_ms;
+    note_quiet(partition);
     stage->tally[MTF_SESSIONIZE_RESTORED] += partition->machine->kept;
     partition->dirty = partition->machine->kept > 0;
 }
 
-mtf_status mtf_partition_start(mtf_partition *partition, mtf_err *err)
+/** What the group holds as committed, where the stage's memory may be behind: the commit that was
+ *  given up may have gone through, or another member's came between. */
+static mtf_status ask_committed(mtf_partition *partition, mtf_err *err)
+{
+    mtf_source *source = partition->stage->source;
+    mtf_status status = MTF_OK;
+    if (source->committed)
+        status = source->committed(source->self, partition->id, &partition->committed_offset,
+                                   partition->committed, err);
+    partition->unsure = status != MTF_OK;
+    return status;
+}
+
+/** The machine of the last commit, at its S or where the log now begins. */
+static mtf_status rebuild(mtf_partition *partition, int64_t first, int64_t end, mtf_err *err)
 {
     mtf_sessionize *stage = partition->stage;
-    mtf_source *source = stage->source;
     const mtf_machine_output output = {partition, mtf_partition_closed};
-    int64_t first = 0, end = 0;
     mtf_place place;
-    MTF_ASSERT(partition->pending && !partition->machine);
-    mtf_status status = source->range(source->self, partition->id, &first, &end, err);
-    if (status == MTF_OK) status = committed_place(partition, first, &place, err);
+    const mtf_status status = committed_place(partition, first, &place, err);
     if (status != MTF_OK) return status;
     if (place.next_offset > end)
         return mtf_fail(err, MTF_CORRUPT,
@@ -87,18 +102,43 @@ mtf_status mtf_partition_start(mtf_partition *partition, mtf_err *err)
     const int64_t offset = first > place.safe_offset ? first : place.safe_offset;
     partition->machine = mtf_machine_new(&stage->config.machine, &output, &place, offset);
     if (!partition->machine) return mtf_fail(err, MTF_NOMEM, "no memory for a partition's state");
-    status = source->start(source->self, partition->id, offset, err);
+    note_losses(partition, &place, first);
+    partition->fed = false;
+    return MTF_OK;
+}
+
+mtf_status mtf_partition_start(mtf_partition *partition, mtf_err *err)
+{
+    mtf_sessionize *stage = partition->stage;
+    mtf_source *source = stage->source;
+    int64_t first = 0, end = 0;
+    MTF_ASSERT(partition->pending);
+    mtf_status status = partition->unsure ? ask_committed(partition, err) : MTF_OK;
+    if (status == MTF_OK) status = source->range(source->self, partition->id, &first, &end, err);
+    if (status != MTF_OK) return status;
+    if (partition->machine &&
+        (partition->machine->next_offset < first || partition->machine->next_offset > end))
+        mtf_partition_drop(partition); /* the log is not what it was: the usual path sees how */
+    const bool kept = partition->machine != NULL;
+    if (!kept) status = rebuild(partition, first, end, err);
+    if (status != MTF_OK) return status;
+    mtf_machine *machine = partition->machine;
+    status = source->start(source->self, partition->id, machine->next_offset, err);
     if (status != MTF_OK) {
-        mtf_machine_free(partition->machine);
-        partition->machine = NULL;
+        if (!kept) mtf_partition_drop(partition);
         return status;
     }
-    note_losses(partition, &place, first);
-    partition->pending = partition->fed = partition->at_end = false;
+    partition->pending = false;
     mtf_log_line(stage->config.log, MTF_LOG_INFO, "sessionize.start",
-                 "partition=%" PRId32 " offset=%" PRId64 " live=%" PRId64, partition->id, offset,
-                 place.next_offset);
-    if (!partition->machine->replaying) became_live(partition);
+                 "partition=%" PRId32 " offset=%" PRId64 " live=%" PRId64 " kept=%s", partition->id,
+                 machine->next_offset,
+                 machine->replaying ? machine->live_offset : machine->next_offset,
+                 kept ? "true" : "false");
+    if (kept) mtf_counter_add(&stage->counters.values[MTF_SESSIONIZE_STATES_KEPT], 1);
+    if (kept)
+        note_quiet(partition);
+    else if (!machine->replaying)
+        became_live(partition);
     return MTF_OK;
 }
 

@@ -1,5 +1,5 @@
-/** Inside of the stage: its struct and its partitions. Private to loop.c, take.c,
- *  unit.c, restore.c and output.c.
+/** Inside of the stage: its struct and its partitions. Private to loop.c, park.c,
+ *  take.c, unit.c, restore.c and output.c.
  */
 #ifndef MTF_SESSIONIZE_STAGE_H
 #define MTF_SESSIONIZE_STAGE_H
@@ -10,8 +10,9 @@
 typedef struct mtf_partition {
     mtf_sessionize *stage;
     int32_t id;
-    mtf_machine *machine;       /* NULL while pending */
-    bool pending;               /* to be started from its last commit */
+    mtf_machine *machine;       /* NULL: to be rebuilt from the last commit */
+    bool pending;               /* not started: nothing flows yet */
+    bool unsure;                /* a unit was given up: ask what the last commit is */
     bool fed;                   /* a record came since it was started */
     bool dirty;                 /* live, and its position is not the committed one */
     bool at_end;                /* nothing was behind its last record */
@@ -21,6 +22,8 @@ typedef struct mtf_partition {
     int64_t committed_offset;   /* -1: never */
     char committed[MTF_METADATA_BYTES_MAX + 1];
     char next[MTF_METADATA_BYTES_MAX + 1]; /* being committed */
+    int64_t parked_ms;                     /* stage clock when it was revoked */
+    struct mtf_partition *parked_next;
 } mtf_partition;
 
 struct mtf_sessionize {
@@ -37,9 +40,14 @@ struct mtf_sessionize {
     mtf_position *positions; /* room for all of them */
     uint32_t partition_count, partition_capacity;
 
+    mtf_partition *parked; /* revoked; see park.c */
+    bool assigning;        /* the last input was ASSIGN */
+
     bool begun;  /* a unit is open in the sink */
     bool paused; /* the source is, until the sink has room */
     int64_t now_ms, commit_due_ms;
+    int64_t start_due_ms;    /* pending partitions wait for it */
+    int64_t aborts_in_a_row; /* no commit between */
     int64_t bad_in_a_row;
     int64_t tally[MTF_SESSIONIZE_COUNTERS]; /* of the open unit; folded into counters by commit */
     mtf_sessionize_counters counters;
@@ -51,11 +59,20 @@ struct mtf_sessionize {
 
 static inline bool mtf_partition_is_live(const mtf_partition *partition)
 {
-    return partition->machine && !partition->machine->replaying;
+    return partition->machine && !partition->pending && !partition->machine->replaying;
 }
 
 /** loop.c: NULL when it is not ours. */
 mtf_partition *mtf_stage_find(const mtf_sessionize *stage, int32_t id);
+
+/** park.c: keeps a partition that was revoked, its state being that of its last commit; it is no
+ *  longer the stage's. Frees it if it has no state. */
+void mtf_stage_park(mtf_sessionize *stage, mtf_partition *partition);
+/** park.c: the partition kept for an ASSIGN, pending again, if the group's commit is still the one
+ *  its state is of. Else NULL, and nothing is kept of it. */
+mtf_partition *mtf_stage_unpark(mtf_sessionize *stage, const mtf_input *input);
+/** park.c: drops what was revoked before `before_ms`. */
+void mtf_stage_drop_parked(mtf_sessionize *stage, int64_t before_ms);
 
 /** take.c: one record. MTF_AGAIN: the sink wants the unit given up. */
 mtf_status mtf_stage_take(mtf_sessionize *stage, const mtf_message *message,
@@ -70,8 +87,8 @@ mtf_status mtf_stage_give_up(mtf_sessionize *stage, const mtf_err *why, mtf_err 
 mtf_status mtf_stage_settle(mtf_sessionize *stage, mtf_status status, const mtf_err *why,
                             mtf_err *err) MTF_NODISCARD;
 
-/** restore.c: starts a pending partition from its last commit. MTF_AGAIN: the source has no answer
- *  yet, it stays pending. */
+/** restore.c: starts a pending partition: with the state it kept, or from its last commit.
+ *  MTF_AGAIN: the source has no answer yet, it stays pending. */
 mtf_status mtf_partition_start(mtf_partition *partition, mtf_err *err) MTF_NODISCARD;
 /** restore.c: ends a partition's replay. */
 void mtf_partition_go_live(mtf_partition *partition);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "core/aside.h"
+#include "core/fault.h"
 #include "sessionize/stage.h"
 
 /** The decoder's reason, which opens its words. */
@@ -118,7 +119,7 @@ static mtf_status take_live(mtf_partition *partition, const mtf_message *message
 mtf_status mtf_stage_take(mtf_sessionize *stage, const mtf_message *message, mtf_err *err)
 {
     mtf_partition *partition = mtf_stage_find(stage, message->partition);
-    if (!partition || !partition->machine) return MTF_OK; /* to be read again, or no longer ours */
+    if (!partition || partition->pending) return MTF_OK; /* to be read again, or no longer ours */
     mtf_machine *machine = partition->machine;
     if (message->offset < machine->next_offset)
         return mtf_fail(err, MTF_CORRUPT,
@@ -133,6 +134,7 @@ mtf_status mtf_stage_take(mtf_sessionize *stage, const mtf_message *message, mtf
         machine->headless_ms = MTF_HEADLESS_OPEN;
         mtf_counter_add(&stage->counters.values[MTF_SESSIONIZE_HEADS_LOST], 1);
     }
+    if (machine->replaying && !partition->fed) mtf_fault_point("sessionize.replay");
     partition->fed = true;
     if (machine->replaying && message->offset >= machine->live_offset)
         mtf_partition_go_live(partition);

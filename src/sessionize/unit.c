@@ -1,5 +1,10 @@
 /** A unit: what is put out between two commits, with the positions it goes with. */
+#include <inttypes.h>
+
 #include "sessionize/stage.h"
+
+#define PAUSE_MS_MIN INT64_C(100)
+#define PAUSE_MS_MAX INT64_C(10000)
 
 bool mtf_stage_is_clean(const mtf_sessionize *stage)
 {
@@ -9,18 +14,38 @@ bool mtf_stage_is_clean(const mtf_sessionize *stage)
     return clean;
 }
 
+/** How long after the n-th abort without a commit between to try again. */
+static int64_t pause_ms(int64_t n)
+{
+    if (n < 2) return 0;
+    const int64_t doubled_ms = PAUSE_MS_MIN << (n < 10 ? n - 2 : 8);
+    return doubled_ms < PAUSE_MS_MAX ? doubled_ms : PAUSE_MS_MAX;
+}
+
+/** The first of a row is told, then ever fewer. */
+static void note_abort(mtf_sessionize *stage, const mtf_err *why)
+{
+    const int64_t n = ++stage->aborts_in_a_row;
+    stage->start_due_ms = stage->now_ms + pause_ms(n);
+    mtf_counter_add(&stage->counters.values[MTF_SESSIONIZE_ABORTS], 1);
+    if ((n & (n - 1)) == 0)
+        mtf_log_line(stage->config.log, MTF_LOG_WARN, "sessionize.abort",
+                     "in_a_row=%" PRId64 " again_in_ms=%" PRId64 " reason=\"%s\"", n, pause_ms(n),
+                     why->msg);
+}
+
 mtf_status mtf_stage_give_up(mtf_sessionize *stage, const mtf_err *why, mtf_err *err)
 {
     mtf_status status = MTF_OK;
-    mtf_log_line(stage->config.log, MTF_LOG_WARN, "sessionize.abort", "reason=\"%s\"", why->msg);
-    mtf_counter_add(&stage->counters.values[MTF_SESSIONIZE_ABORTS], 1);
+    note_abort(stage, why);
     if (stage->begun) status = stage->sink->abort(stage->sink->self, err);
     stage->begun = false;
     memset(stage->tally, 0, sizeof stage->tally);
     stage->bad_in_a_row = 0;
+    mtf_stage_drop_parked(stage, INT64_MAX);
     for (uint32_t i = 0; i < stage->partition_count; i++) {
         mtf_partition_drop(stage->partitions[i]);
-        stage->partitions[i]->pending = true;
+        stage->partitions[i]->pending = stage->partitions[i]->unsure = true;
     }
     return status;
 }
@@ -55,6 +80,10 @@ static void note_commit(mtf_sessionize *stage)
 {
     mtf_counter *counters = stage->counters.values;
     stage->begun = false;
+    if (stage->aborts_in_a_row > 1)
+        mtf_log_line(stage->config.log, MTF_LOG_INFO, "sessionize.recovered", "aborts=%" PRId64,
+                     stage->aborts_in_a_row);
+    stage->aborts_in_a_row = 0;
     stage->tally[MTF_SESSIONIZE_COMMITS]++;
     for (uint32_t i = 0; i < stage->partition_count; i++) {
         mtf_partition *partition = stage->partitions[i];

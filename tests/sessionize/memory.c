@@ -84,6 +84,20 @@ static mtf_status range(void *self, int32_t partition, int64_t *first, int64_t *
     return MTF_OK;
 }
 
+static mtf_status committed(void *self, int32_t partition, int64_t *offset, char *metadata,
+                            mtf_err *err)
+{
+    struct memory *m = self;
+    const struct memory_partition *p = partition_of(m, partition);
+    if (m->committed_again > 0) {
+        m->committed_again--;
+        return mtf_fail(err, MTF_AGAIN, "committed: not now");
+    }
+    *offset = p->committed;
+    memcpy(metadata, p->metadata, sizeof p->metadata);
+    return MTF_OK;
+}
+
 static mtf_status begin(void *self, mtf_err *err)
 {
     struct memory *m = self;
@@ -123,9 +137,9 @@ static mtf_status commit(void *self, const mtf_position *positions, size_t count
 {
     struct memory *m = self;
     MTF_ASSERT(m->begun);
-    if (m->fail_commit > 0 && --m->fail_commit == 0)
-        return mtf_fail(err, m->fail_status, "commit fails");
-    m->begun = false;
+    const bool fails = m->fail_commit > 0 && --m->fail_commit == 0;
+    if (fails && !m->fail_applied) return mtf_fail(err, m->fail_status, "commit fails");
+    m->begun = fails; /* then an abort is to come */
     m->commits++;
     mtf_buf_put(&m->out, m->unit.data, m->unit.size);
     mtf_buf_clear(&m->unit);
@@ -135,7 +149,7 @@ static mtf_status commit(void *self, const mtf_position *positions, size_t count
         MTF_ASSERT(strlen(positions[i].metadata) < sizeof p->metadata);
         memcpy(p->metadata, positions[i].metadata, strlen(positions[i].metadata) + 1);
     }
-    return MTF_OK;
+    return fails ? mtf_fail(err, m->fail_status, "commit fails, they say") : MTF_OK;
 }
 
 static mtf_status abort_unit(void *self, mtf_err *err)
@@ -165,8 +179,12 @@ void memory_init(struct memory *m)
 {
     memset(m, 0, sizeof *m);
     for (int i = 0; i < MEMORY_PARTITIONS; i++) m->partitions[i].committed = -1;
-    m->source =
-        (mtf_source){.self = m, .poll = poll, .start = start, .range = range, .pause = pause_all};
+    m->source = (mtf_source){.self = m,
+                             .poll = poll,
+                             .start = start,
+                             .range = range,
+                             .pause = pause_all,
+                             .committed = committed};
     m->sink = (mtf_sink){.self = m,
                          .begin = begin,
                          .put = put,
@@ -255,6 +273,7 @@ void memory_crash(struct memory *m)
     m->control_count = 0;
     m->begun = false;
     m->fail_put = m->fail_commit = 0;
+    m->fail_applied = false;
     mtf_buf_clear(&m->unit);
     for (int i = 0; i < MEMORY_PARTITIONS; i++)
         m->partitions[i].assigned = m->partitions[i].started = false;

@@ -33,6 +33,7 @@ struct memory {
     bool finite;       /* MTF_CLOSED when drained */
     bool jump_to_kept; /* start below the log's first offset goes on at it, silently */
     int range_again;   /* so many calls of range answer MTF_AGAIN */
+    int committed_again;
     int64_t poll_count;
     bool paused; /* no messages are handed out */
     double fill; /* of the sink's queue */
@@ -43,6 +44,7 @@ struct memory {
     int64_t puts, commits, aborts;
     int64_t fail_put;    /* > 0: the so-manieth put from now answers fail_status */
     int64_t fail_commit; /* the same of commits */
+    bool fail_applied;   /* the commit that fails has gone through all the same */
     mtf_status fail_status;
     mtf_source source;
     mtf_sink sink;

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "memory.h"
-#include "sessionize/loop.h"
+#include "sessionize/stage.h"
 
 #define SEED 1
 
@@ -19,19 +19,20 @@ struct bench {
     mtf_event_decoder decoder;
     mtf_sessionize_config config;
     mtf_sessionize *stage;
-    int64_t now_ms;
+    int64_t now_ms, tick_ms; /* the clock, and how far each look at it moves it */
     mtf_err err;
 };
 
 static int64_t clock_of(void *arg)
 {
-    return *(int64_t *)arg;
+    struct bench *b = arg;
+    return b->now_ms += b->tick_ms;
 }
 
 static void open_stage(struct bench *b)
 {
     b->decoder = memory_decoder();
-    b->config.now_arg = &b->now_ms;
+    b->config.now_arg = b;
     assert_int_equal(mtf_sessionize_open(&b->config, &b->memory.source, &b->memory.sink,
                                          &b->decoder, memory_encode, &b->stage, &b->err),
                      MTF_OK);
@@ -167,6 +168,7 @@ static void random_fault(struct bench *b, mtf_rng *rng)
     case 2:
         m->fail_status = MTF_AGAIN;
         m->fail_commit = 1;
+        m->fail_applied = mtf_rng_below(rng, 2);
         break;
     case 3:
         if (assigned) memory_control(m, MTF_INPUT_REVOKE, partition);
@@ -175,13 +177,23 @@ static void random_fault(struct bench *b, mtf_rng *rng)
         if (assigned) memory_control(m, MTF_INPUT_LOST, partition);
         break;
     case 5:
-        m->range_again = 2;
+        m->range_again = m->committed_again = 1;
+        break;
+    case 10:
+        for (int p = 0; p < MEMORY_PARTITIONS; p++) /* an eager rebalance; much comes back */
+            if (m->partitions[p].assigned && m->control_count == p)
+                memory_control(m, MTF_INPUT_REVOKE, p);
         break;
     case 6:
     case 7:
     case 8:
     case 9:
         b->now_ms += b->config.commit_interval_ms;
+        break;
+    case 11:
+    case 12:
+    case 13:
+        b->now_ms += 10000; /* past the pause after any number of aborts */
         break;
     default:
         break;
@@ -211,7 +223,7 @@ static void fill(struct bench *b, uint64_t index)
 static void faults_change_nothing_that_comes_out(void **state)
 {
     (void)state;
-    int64_t aborts = 0, replayed = 0;
+    int64_t aborts = 0, replayed = 0, kept = 0;
     for (uint64_t index = 0; index < 300; index++) {
         struct bench calm, rough;
         mtf_rng rng = mtf_rng_of(SEED + 1, index);
@@ -233,6 +245,8 @@ static void faults_change_nothing_that_comes_out(void **state)
             assert_int_equal(mtf_sessionize_imbalance(mtf_sessionize_count(rough.stage)), 0);
         }
         rough.memory.fail_put = rough.memory.fail_commit = rough.memory.range_again = 0;
+        rough.memory.committed_again = 0;
+        rough.tick_ms = 1000;
         for (int p = 0; p < MEMORY_PARTITIONS; p++)
             if (!rough.memory.partitions[p].assigned && rough.memory.control_count == 0)
                 assign(&rough, p);
@@ -242,6 +256,7 @@ static void faults_change_nothing_that_comes_out(void **state)
         settle(&rough);
         aborts += count(&rough, MTF_SESSIONIZE_ABORTS);
         replayed += count(&rough, MTF_SESSIONIZE_REPLAYED);
+        kept += count(&rough, MTF_SESSIONIZE_STATES_KEPT);
         run_to_the_end(&rough);
         for (int p = 0; p < MEMORY_PARTITIONS; p++) {
             mtf_buf wanted = {0}, got = {0};
@@ -257,7 +272,7 @@ static void faults_change_nothing_that_comes_out(void **state)
         fini(&calm);
         fini(&rough);
     }
-    assert_true(aborts > 100 && replayed > 1000); /* the faults did happen */
+    assert_true(aborts > 100 && replayed > 1000 && kept > 100); /* the faults did happen */
 }
 
 /* ---- assign, revoke, lost ---- */
@@ -300,7 +315,7 @@ static void a_commit_is_replayed_silently_and_the_session_comes_out_once(void **
     fini(&b);
 }
 
-static void revoke_commits_and_forgets(void **state)
+static void revoke_commits_and_keeps_the_state_until_the_next_assignment(void **state)
 {
     (void)state;
     struct bench b;
@@ -315,9 +330,231 @@ static void revoke_commits_and_forgets(void **state)
     assert_int_equal(b.memory.commits, 1);
     assert_int_equal(b.memory.partitions[0].committed, 2);
     assert_int_equal(lines_with(&b, "sessions u"), 1);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_HELD), 1);
+    assign(&b, 1); /* the assignment does not name 0 */
+    settle(&b);
     assert_int_equal(count(&b, MTF_SESSIONIZE_HELD), 0);
     assert_int_equal(count(&b, MTF_SESSIONIZE_OPEN), 0);
     assert_int_equal(count(&b, MTF_SESSIONIZE_RELEASED), 1);
+    fini(&b);
+}
+
+/** Two partitions with an open session each, committed, then revoked. */
+static void init_revoked(struct bench *b)
+{
+    init(b);
+    for (int p = 0; p < 2; p++) {
+        produce(b, p, MTF_EVENT_REQUEST, p ? "v" : "u", "r0", 0);
+        produce(b, p, MTF_EVENT_REQUEST, p ? "v" : "u", "r1", 10);
+        assign(b, p);
+    }
+    settle(b);
+    memory_control(&b->memory, MTF_INPUT_REVOKE, 0);
+    memory_control(&b->memory, MTF_INPUT_REVOKE, 1);
+    settle(b);
+    assert_int_equal(b->memory.commits, 1); /* the second had nothing left to commit */
+}
+
+static void what_comes_back_under_its_commit_goes_on_without_a_replay(void **state)
+{
+    (void)state;
+    struct bench b;
+    init_revoked(&b);
+    request(&b, "u", "r2", 20);
+    request(&b, "w", "r3", 2000);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_STATES_KEPT), 1);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_REPLAYED), 0);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_RESTORED), 0);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_RELEASED), 2); /* partition 1 */
+    assert_int_equal(lines_with(&b, "[r0@0 a b] [r1@10 a b] [r2@20 a b]"), 1);
+    assign(&b, 1); /* too late: it was dropped, and is read again */
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_STATES_KEPT), 1);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_REPLAYED), 2);
+    fini(&b);
+}
+
+static void both_of_a_burst_come_back(void **state)
+{
+    (void)state;
+    struct bench b;
+    init_revoked(&b);
+    b.memory.range_again = 1; /* the first is not started yet when the second is told */
+    b.tick_ms = 50;
+    assign(&b, 1);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_STATES_KEPT), 2);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_REPLAYED), 0);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_HELD), 4);
+    fini(&b);
+}
+
+static void state_of_a_partition_that_another_member_moved_on_is_dropped(void **state)
+{
+    (void)state;
+    struct bench b;
+    init_revoked(&b);
+    request(&b, "u", "r2", 20);
+    mtf_sessionize *first = b.stage;
+    open_stage(&b); /* another member */
+    assign(&b, 0);
+    settle_and_commit(&b);
+    mtf_sessionize_close(b.stage);
+    b.memory.partitions[0].assigned = false;
+    b.stage = first;
+    request(&b, "w", "r3", 2000);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_STATES_KEPT), 0);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_REPLAYED), 3);
+    assert_int_equal(lines_with(&b, "[r0@0 a b] [r1@10 a b] [r2@20 a b]"), 1);
+    fini(&b);
+}
+
+static void state_is_dropped_where_an_operator_reset_the_metadata(void **state)
+{
+    (void)state;
+    struct bench b;
+    init_revoked(&b);
+    b.memory.partitions[0].metadata[0] = 0; /* the same offset: start clean there */
+    request(&b, "u", "r2", 20);
+    request(&b, "w", "r3", 2000);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_STATES_KEPT), 0);
+    assert_int_equal(lines_with(&b, "gap head events 1: [r2@20"), 1);
+    fini(&b);
+}
+
+static void state_is_dropped_where_an_operator_reset_the_offset(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    assign(&b, 0);
+    settle(&b); /* nothing there: no commit, no metadata */
+    memory_control(&b.memory, MTF_INPUT_REVOKE, 0);
+    settle(&b);
+    request(&b, "u", "r0", 0);
+    request(&b, "u", "r1", 10);
+    b.memory.partitions[0].committed = 1;
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_STATES_KEPT), 0);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_IN), 1);
+    fini(&b);
+}
+
+static void what_is_lost_is_not_kept(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    request(&b, "u", "r0", 0);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    memory_control(&b.memory, MTF_INPUT_LOST, 0);
+    settle(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_HELD), 0);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_STATES_KEPT), 0);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_REPLAYED), 1);
+    fini(&b);
+}
+
+static void a_commit_given_up_at_revoke_keeps_nothing(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    request(&b, "u", "r0", 0);
+    assign(&b, 0);
+    assign(&b, 1);
+    settle(&b);
+    b.memory.fail_commit = 1;
+    b.memory.fail_status = MTF_AGAIN;
+    memory_control(&b.memory, MTF_INPUT_REVOKE, 0);
+    memory_control(&b.memory, MTF_INPUT_REVOKE, 1);
+    settle(&b);
+    assert_int_equal(b.memory.aborts, 1);
+    assert_int_equal(b.memory.commits, 0);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_STATES_KEPT), 0);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_IN), 1);
+    fini(&b);
+}
+
+static void an_abort_drops_what_is_parked(void **state)
+{
+    (void)state;
+    struct bench b;
+    init_revoked(&b);
+    const mtf_err why = {.msg = "for the test"};
+    assert_int_equal(mtf_stage_give_up(b.stage, &why, &b.err), MTF_OK);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_HELD), 0);
+    fini(&b);
+}
+
+static void a_replay_that_is_revoked_goes_on_where_it_was(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    for (int i = 0; i < 10; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "r%d", i);
+        request(&b, "u", id, i / 2); /* six are kept, all are replayed */
+    }
+    assign(&b, 0);
+    settle_and_commit(&b);
+    crash(&b);
+    assign(&b, 0);
+    while (count(&b, MTF_SESSIONIZE_REPLAYED) < 4)
+        assert_int_equal(mtf_sessionize_step(b.stage, 0, &b.err), MTF_OK);
+    memory_control(&b.memory, MTF_INPUT_REVOKE, 0);
+    settle(&b);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_STATES_KEPT), 1);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_REPLAYED), 10);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_RESTORED), 6);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_HEADS_LOST), 0);
+    fini(&b);
+}
+
+static void parked_state_ends_with_time_where_no_assignment_comes(void **state)
+{
+    (void)state;
+    struct bench b;
+    init_revoked(&b);
+    b.now_ms += 300000;
+    settle(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_HELD), 4);
+    b.now_ms++;
+    settle(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_HELD), 0);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_RELEASED), 4);
+    fini(&b);
+}
+
+static void parked_state_whose_log_moved_on_is_dropped(void **state)
+{
+    (void)state;
+    struct bench b;
+    init_revoked(&b);
+    request(&b, "u", "r2", 20);
+    request(&b, "u", "r3", 30);
+    memory_trim(&b.memory, 0, 3); /* r2 was never read */
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_STATES_KEPT), 0);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_OFFSETS_LOST), 1);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_HEADS_LOST), 1);
     fini(&b);
 }
 
@@ -507,8 +744,10 @@ static void a_source_without_an_answer_is_asked_again(void **state)
     init(&b);
     request(&b, "u", "r0", 0);
     b.memory.range_again = 3;
+    b.tick_ms = 50;
     assign(&b, 0);
     settle_and_commit(&b);
+    assert_true(b.memory.poll_count > 8); /* it goes on polling, and does not ask at every poll */
     assert_int_equal(count(&b, MTF_SESSIONIZE_IN), 1);
     fini(&b);
 }
@@ -553,6 +792,80 @@ static void a_commit_that_fails_for_now_is_given_up_and_read_again(void **state)
     assert_int_equal(count(&b, MTF_SESSIONIZE_ABORTS), 1);
     assert_int_equal(lines_with(&b, "sessions u"), 1);
     fini(&b);
+}
+
+static void a_commit_that_went_through_unheard_is_not_done_twice(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    request(&b, "u", "r0", 0);
+    request(&b, "v", "r1", 100);
+    assign(&b, 0);
+    settle(&b);
+    b.memory.fail_commit = 1;
+    b.memory.fail_applied = true;
+    b.memory.fail_status = MTF_AGAIN;
+    assert_int_equal(mtf_sessionize_commit(b.stage, &b.err), MTF_AGAIN);
+    b.memory.committed_again = 2; /* and the brokers take their time to tell */
+    b.tick_ms = 50;
+    while (mtf_stage_find(b.stage, 0)->pending)
+        assert_int_equal(mtf_sessionize_step(b.stage, 0, &b.err), MTF_OK);
+    settle_and_commit(&b);
+    assert_int_equal(lines_with(&b, "sessions u"), 1);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_REPLAYED), 1); /* r1, from the commit's S */
+    fini(&b);
+}
+
+static int log_lines(FILE *file, const char *words)
+{
+    char line[4000];
+    int found = 0;
+    rewind(file);
+    while (fgets(line, sizeof line, file)) found += strstr(line, words) != NULL;
+    return found;
+}
+
+static void aborts_without_end_are_paused_counted_and_hardly_told(void **state)
+{
+    (void)state;
+    struct bench b;
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    const mtf_log log = {.level = MTF_LOG_INFO, .fd = fileno(file)};
+    init(&b);
+    b.config.log = &log;
+    b.config.commit_interval_ms = 1000000;
+    crash(&b);
+    request(&b, "u", "r0", 0);
+    request(&b, "v", "r1", 100);
+    assign(&b, 0);
+    b.tick_ms = 10;
+    b.memory.fail_status = MTF_AGAIN;
+    for (int i = 0; i < 10000; i++) { /* 100 seconds */
+        b.memory.fail_put = 1;
+        assert_int_equal(mtf_sessionize_step(b.stage, 0, &b.err), MTF_OK);
+    }
+    assert_int_equal(b.memory.poll_count, 10000);
+    /* 0, 100, 200 ... 6,400 ms, then every 10 s */
+    assert_in_range(count(&b, MTF_SESSIONIZE_ABORTS), 14, 20);
+    assert_int_equal(log_lines(file, "msg=sessionize.abort in_a_row="), 5); /* 1, 2, 4, 8, 16 */
+    b.memory.fail_put = 0;
+    b.tick_ms = 1000;
+    while (mtf_stage_find(b.stage, 0)->pending)
+        assert_int_equal(mtf_sessionize_step(b.stage, 0, &b.err), MTF_OK);
+    settle_and_commit(&b);
+    assert_int_equal(lines_with(&b, "sessions u"), 1);
+    assert_int_equal(log_lines(file, "msg=sessionize.recovered"), 1);
+    b.tick_ms = 0;
+    request(&b, "w", "r2", 200); /* the next abort is a first one again */
+    settle(&b);
+    b.memory.fail_commit = 1;
+    assert_int_equal(mtf_sessionize_commit(b.stage, &b.err), MTF_AGAIN);
+    settle_and_commit(&b);
+    assert_int_equal(lines_with(&b, "sessions v"), 1);
+    fini(&b);
+    fclose(file);
 }
 
 static void a_fenced_sink_stops_the_stage(void **state)
@@ -900,7 +1213,18 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_group_starts_at_the_first_offset),
         cmocka_unit_test(a_commit_is_replayed_silently_and_the_session_comes_out_once),
-        cmocka_unit_test(revoke_commits_and_forgets),
+        cmocka_unit_test(revoke_commits_and_keeps_the_state_until_the_next_assignment),
+        cmocka_unit_test(what_comes_back_under_its_commit_goes_on_without_a_replay),
+        cmocka_unit_test(both_of_a_burst_come_back),
+        cmocka_unit_test(state_of_a_partition_that_another_member_moved_on_is_dropped),
+        cmocka_unit_test(state_is_dropped_where_an_operator_reset_the_metadata),
+        cmocka_unit_test(state_is_dropped_where_an_operator_reset_the_offset),
+        cmocka_unit_test(what_is_lost_is_not_kept),
+        cmocka_unit_test(a_commit_given_up_at_revoke_keeps_nothing),
+        cmocka_unit_test(an_abort_drops_what_is_parked),
+        cmocka_unit_test(a_replay_that_is_revoked_goes_on_where_it_was),
+        cmocka_unit_test(parked_state_ends_with_time_where_no_assignment_comes),
+        cmocka_unit_test(parked_state_whose_log_moved_on_is_dropped),
         cmocka_unit_test(lost_commits_nothing_and_the_others_are_read_again),
         cmocka_unit_test(two_lost_partitions_are_not_started_in_between),
         cmocka_unit_test(empty_metadata_starts_clean_at_the_commit),
@@ -913,6 +1237,8 @@ int main(void)
         cmocka_unit_test(a_source_without_an_answer_is_asked_again),
         cmocka_unit_test(a_crash_between_put_and_commit_doubles_nothing),
         cmocka_unit_test(a_commit_that_fails_for_now_is_given_up_and_read_again),
+        cmocka_unit_test(a_commit_that_went_through_unheard_is_not_done_twice),
+        cmocka_unit_test(aborts_without_end_are_paused_counted_and_hardly_told),
         cmocka_unit_test(a_fenced_sink_stops_the_stage),
         cmocka_unit_test(commits_come_at_the_interval_and_only_when_something_changed),
         cmocka_unit_test(a_full_sink_pauses_the_source_until_it_has_room),
