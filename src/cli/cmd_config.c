@@ -15,6 +15,20 @@ static int put(mtf_buf *out)
     return mtf_cli_exit(status, &err);
 }
 
+/** Of every role; a process that signs must be able to read what it writes. */
+static mtf_status check(const mtf_settings *settings, mtf_err *err)
+{
+    mtf_policy_keys *keys = NULL;
+    mtf_status status = stage_settings_check(settings, STAGE_TOPIC_EVENTS, err);
+    if (status == MTF_OK) {
+        status = mtf_policy_keys_open(settings->policy_signing_key_file,
+                                      settings->policy_public_key_file,
+                                      settings->policy_signing_key_file[0] != '\0', &keys, err);
+    }
+    mtf_policy_keys_free(keys);
+    return status;
+}
+
 int mtf_command_config(mtf_cli *cli, int argc, char **argv)
 {
     mtf_err err = {0};
@@ -24,7 +38,7 @@ int mtf_command_config(mtf_cli *cli, int argc, char **argv)
     if (status != MTF_OK) return mtf_cli_exit(status, &err);
     const char *what = cli->word_count == 1 ? cli->words[0] : "";
     if (strcmp(what, "check") == 0) {
-        status = stage_settings_check(&cli->settings, &err);
+        status = check(&cli->settings, &err);
         if (status == MTF_OK) printf("settings are valid\n");
         return mtf_cli_exit(status, &err);
     }

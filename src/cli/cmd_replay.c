@@ -89,13 +89,11 @@ static mtf_status replay(mtf_cli *cli, const char *out_path, mtf_err *err)
 {
     const mtf_settings *s = &cli->settings;
     const stage_context context = {s, &cli->log, cli->stop, cli->fail_fast};
-    mtf_sessionize_config config = stage_sessionize_config(&context);
-    config.close_at_end = true;
     mtf_decoder *decoder = NULL;
     mtf_source source = {0};
     mtf_sessionize *loop = NULL;
     printer p = {.path = out_path, .sessions_topic = s->topics_sessions};
-    mtf_status status = stage_decoder_open(s, true, &decoder, err);
+    mtf_status status = stage_decoder_open(s, STAGE_FILE_EVENTS, &decoder, err);
     if (status == MTF_OK) {
         p.decoder = mtf_decoder_sessions(decoder);
         p.out = !out_path ? NULL : strcmp(out_path, "-") == 0 ? stdout : fopen(out_path, "w");
@@ -114,6 +112,8 @@ static mtf_status replay(mtf_cli *cli, const char *out_path, mtf_err *err)
                      .value_bytes_max = SIZE_MAX};
     const mtf_event_decoder events = decoder ? mtf_decoder_events(decoder) : (mtf_event_decoder){0};
     if (status == MTF_OK) {
+        mtf_sessionize_config config = stage_sessionize_config(&context, decoder);
+        config.close_at_end = true;
         status =
             mtf_sessionize_open(&config, &source, &sink, &events, mtf_session_encode, &loop, err);
     }

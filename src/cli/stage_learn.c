@@ -108,7 +108,7 @@ static mtf_status open_pipes(learn_stage *stage, mtf_err *err)
     const mtf_kafka_source_config config = {
         .topic = s->topics_sessions, .group = s->learner_group, .count_gaps = continuous};
     mtf_kafka_source *kafka = NULL;
-    mtf_status status = stage_decoder_open(s, false, &stage->decoder, err);
+    mtf_status status = stage_decoder_open(s, STAGE_SESSIONS, &stage->decoder, err);
     if (status == MTF_OK)
         status = mtf_kafka_source_open(s, stage->context->log, &config, &kafka, err);
     if (status != MTF_OK) return status;
@@ -128,7 +128,7 @@ mtf_status learn_stage_open(learn_stage *stage, const stage_context *context,
                            .gate = mtf_gate_config_of(s),
                            .topics = {s->topics_policy, s->topics_policy_history}};
     if (watch) stage->watch = *watch;
-    mtf_status status = stage_settings_check(s, err);
+    mtf_status status = stage_settings_check(s, STAGE_SESSIONS, err);
     if (status == MTF_OK) {
         status = mtf_policy_keys_open(s->policy_signing_key_file, s->policy_public_key_file, true,
                                       &stage->keys, err);

@@ -10,9 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** Raise it when the same bytes decode to something else: it is part of the function hash. */
-#define DECODER_VERSION "avro-1"
-
 /** What one thread runs. */
 struct sessionize_member {
     char name[280]; /* static member name */
@@ -26,10 +23,11 @@ struct sessionize_member {
     mtf_err err;
 };
 
-mtf_sessionize_config stage_sessionize_config(const stage_context *context)
+mtf_sessionize_config stage_sessionize_config(const stage_context *context,
+                                              const mtf_decoder *decoder)
 {
     mtf_sessionize_config config = mtf_sessionize_config_of(context->settings);
-    config.decoder = DECODER_VERSION;
+    config.decoder = mtf_decoder_name(decoder);
     config.log = context->log;
     return config;
 }
@@ -81,11 +79,9 @@ static mtf_status open_member(sessionize_member *member, const stage_context *co
 {
     const mtf_settings *s = context->settings;
     mtf_kafka_source *kafka = NULL;
-    mtf_sessionize_config config = stage_sessionize_config(context);
-    config.accept_function = accept_config_change;
     member->context = context;
     mtf_status status = name_member(member, s, index, err);
-    if (status == MTF_OK) status = stage_decoder_open(s, false, &member->decoder, err);
+    if (status == MTF_OK) status = stage_decoder_open(s, STAGE_TOPIC_EVENTS, &member->decoder, err);
     if (status != MTF_OK) return status;
     const mtf_kafka_source_config source = {
         .topic = s->topics_exploration,
@@ -99,6 +95,8 @@ static mtf_status open_member(sessionize_member *member, const stage_context *co
     member->events = mtf_decoder_events(member->decoder);
     status = open_sink(member, kafka, err);
     if (status != MTF_OK) return status;
+    mtf_sessionize_config config = stage_sessionize_config(context, member->decoder);
+    config.accept_function = accept_config_change;
     return mtf_sessionize_open(&config, &member->source, &member->sink, &member->events,
                                mtf_session_encode, &member->loop, err);
 }
@@ -116,7 +114,7 @@ mtf_status sessionize_stage_open(sessionize_stage *stage, const stage_context *c
 {
     const mtf_settings *s = context->settings;
     *stage = (sessionize_stage){.context = context};
-    mtf_status status = stage_settings_check(s, err);
+    mtf_status status = stage_settings_check(s, STAGE_TOPIC_EVENTS, err);
     if (status == MTF_OK) status = check_topics(context, err);
     if (status != MTF_OK) return status;
     stage->members = calloc((size_t)s->sessionize_threads, sizeof *stage->members);

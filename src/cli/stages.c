@@ -3,8 +3,8 @@
 
 #include "learner/reward.h"
 
-mtf_status stage_decoder_open(const mtf_settings *settings, bool of_files, mtf_decoder **decoder,
-                              mtf_err *err)
+mtf_status stage_decoder_open(const mtf_settings *settings, stage_records records,
+                              mtf_decoder **decoder, mtf_err *err)
 {
     mtf_action_table table;
     mtf_decoder_config config = {.directory = settings->schema_directory,
@@ -12,18 +12,19 @@ mtf_status stage_decoder_open(const mtf_settings *settings, bool of_files, mtf_d
     mtf_status status = mtf_framing_parse(settings->schema_framing, &config.framing, err);
     if (status == MTF_OK) status = mtf_action_table_parse(&table, settings->policy_actions, err);
     if (status != MTF_OK) return status;
-    if (of_files) config.framing = MTF_FRAMING_SINGLE_OBJECT;
+    if (records == STAGE_FILE_EVENTS) config.framing = MTF_FRAMING_SINGLE_OBJECT;
+    if (records != STAGE_SESSIONS) config.user_key_file = settings->privacy_user_key_file;
     config.dims = (mtf_dims){(uint32_t)settings->policy_state_dim, table.count};
     return mtf_decoder_open(&config, decoder, err);
 }
 
-mtf_status stage_settings_check(const mtf_settings *settings, mtf_err *err)
+mtf_status stage_settings_check(const mtf_settings *settings, stage_records records, mtf_err *err)
 {
     mtf_reward reward;
     mtf_decoder *decoder = NULL;
     mtf_status status =
         mtf_reward_parse(&reward, settings->reward_weights, settings->reward_clip, err);
-    if (status == MTF_OK) status = stage_decoder_open(settings, false, &decoder, err);
+    if (status == MTF_OK) status = stage_decoder_open(settings, records, &decoder, err);
     mtf_decoder_close(decoder);
     if (status == MTF_OK) status = mtf_kafka_settings_check(settings, err);
     return status;

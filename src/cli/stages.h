@@ -31,19 +31,24 @@ typedef struct sessionize_stage {
     int count;
 } sessionize_stage;
 
-/** A decoder by the settings `schema.*` and `policy.*`, in the framing of the topic's events, or in
- *  single-object frames, as files have them. */
-mtf_status stage_decoder_open(const mtf_settings *settings, bool of_files, mtf_decoder **decoder,
-                              mtf_err *err) MTF_NODISCARD;
+/** What a decoder is for: events in the framing of the topic; events of files, in single-object
+ *  frames; or sessions only, which need no user key. */
+typedef enum stage_records { STAGE_TOPIC_EVENTS, STAGE_FILE_EVENTS, STAGE_SESSIONS } stage_records;
+
+/** A decoder by the settings `schema.*`, `policy.*` and `privacy.*`. */
+mtf_status stage_decoder_open(const mtf_settings *settings, stage_records records,
+                              mtf_decoder **decoder, mtf_err *err) MTF_NODISCARD;
 /** What the table of settings cannot see: reward, action table, schemas and librdkafka's properties
  *  through the parsers that use them. Asks no broker. MTF_INVALID: names the setting. */
-mtf_status stage_settings_check(const mtf_settings *settings, mtf_err *err) MTF_NODISCARD;
+mtf_status stage_settings_check(const mtf_settings *settings, stage_records records,
+                                mtf_err *err) MTF_NODISCARD;
 /** Waits for the brokers, then for nothing: every topic must be there. *client, also after a
  * failure, is the caller's to close; NULL: none was made. */
 mtf_status stage_client_open(const stage_context *context, const char *const *topics, size_t count,
                              mtf_kafka_client **client, mtf_err *err) MTF_NODISCARD;
-/** The sessionizer's configuration by the settings. */
-mtf_sessionize_config stage_sessionize_config(const stage_context *context);
+/** The sessionizer's configuration by the settings, for events of a decoder that outlives it. */
+mtf_sessionize_config stage_sessionize_config(const stage_context *context,
+                                              const mtf_decoder *decoder);
 
 /** The option of every command that runs the sessionizer. */
 #define STAGE_ACCEPT_CONFIG_CHANGE(target)                                                         \

@@ -4,10 +4,16 @@
 #include "core/file.h"
 #include "ingest/plan.h"
 #include "ingest/schemas.h"
+#include "ingest/user_key.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+/** Raise it when the same bytes decode to something else: sessionizers then ask before they go on.
+ */
+#define DECODER_VERSION "avro-1"
 
 /** What we read records into: our schema and its shape. */
 typedef enum record_kind { TARGET_EVENT, TARGET_SESSION, TARGETS } record_kind;
@@ -26,8 +32,10 @@ struct mtf_decoder {
     mtf_schema *readers[TARGETS];
     entry *entries;
     size_t entry_count, entry_capacity;
-    size_t last[TARGETS]; /* the entry of the last record: usually the next one's too */
-    size_t pinned;        /* RAW: its entry */
+    size_t last[TARGETS];   /* the entry of the last record: usually the next one's too */
+    size_t pinned;          /* RAW: its entry */
+    mtf_user_key *user_key; /* NULL: user ids stay as they are */
+    char name[64];
 };
 
 static const mtf_shape *const shapes[TARGETS] = {&mtf_shape_event, &mtf_shape_session};
@@ -143,6 +151,10 @@ mtf_status mtf_decoder_open(const mtf_decoder_config *config, mtf_decoder **deco
     made->framing = config->framing;
     made->dims = config->dims;
     mtf_status status = open_readers(made, err);
+    if (status == MTF_OK) status = mtf_user_key_open(config->user_key_file, &made->user_key, err);
+    snprintf(made->name, sizeof made->name, DECODER_VERSION "%s%s",
+             made->user_key ? " user key " : "",
+             made->user_key ? mtf_user_key_name(made->user_key) : "");
     if (status == MTF_OK && config->directory && *config->directory) {
         status = add_directory(made, config->directory, err);
     }
@@ -172,6 +184,7 @@ void mtf_decoder_close(mtf_decoder *decoder)
         mtf_schema_free(decoder->entries[i].schema);
     }
     free(decoder->entries);
+    mtf_user_key_close(decoder->user_key);
     for (int target = 0; target < TARGETS; target++) mtf_schema_free(decoder->readers[target]);
     free(decoder);
 }
@@ -280,13 +293,24 @@ static mtf_status decode(mtf_decoder *decoder, mtf_framing framing, record_kind 
     return status;
 }
 
+static mtf_status hide_user(mtf_user_key *key, mtf_arena *arena, mtf_event *event, mtf_err *err)
+{
+    char *hash = mtf_arena_take(arena, MTF_USER_HASH_CHARS);
+    if (!hash) return mtf_fail(err, MTF_NOMEM, "decode: out of memory");
+    const mtf_status status = mtf_user_key_hash(key, event->user_id, hash, err);
+    event->user_id = (mtf_str){hash, MTF_USER_HASH_CHARS};
+    return status;
+}
+
 static mtf_status decode_event(void *self, mtf_span value, mtf_arena *arena, mtf_event *event,
                                mtf_err *err)
 {
     mtf_decoder *decoder = self;
-    const mtf_status status =
-        decode(decoder, decoder->framing, TARGET_EVENT, value, arena, event, err);
-    return status == MTF_OK ? mtf_event_validate(event, decoder->dims, err) : status;
+    mtf_status status = decode(decoder, decoder->framing, TARGET_EVENT, value, arena, event, err);
+    if (status == MTF_OK) status = mtf_event_validate(event, decoder->dims, err);
+    if (status == MTF_OK && decoder->user_key)
+        status = hide_user(decoder->user_key, arena, event, err);
+    return status;
 }
 
 static mtf_status decode_session(void *self, mtf_span value, mtf_arena *arena, mtf_session *session,
@@ -296,6 +320,11 @@ static mtf_status decode_session(void *self, mtf_span value, mtf_arena *arena, m
     const mtf_status status =
         decode(decoder, MTF_FRAMING_SINGLE_OBJECT, TARGET_SESSION, value, arena, session, err);
     return status == MTF_OK ? mtf_session_validate(session, decoder->dims, err) : status;
+}
+
+const char *mtf_decoder_name(const mtf_decoder *decoder)
+{
+    return decoder->name;
 }
 
 mtf_event_decoder mtf_decoder_events(mtf_decoder *decoder)

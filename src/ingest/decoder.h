@@ -18,6 +18,7 @@ typedef struct mtf_decoder_config {
     mtf_framing framing;
     const char *pinned; /* path; RAW only */
     mtf_dims dims;
+    const char *user_key_file; /* NULL or "": the events' user ids stay as they are; user_key.h */
 } mtf_decoder_config;
 
 /** "single-object", "confluent" or "raw" (setting schema.framing). MTF_INVALID lists them. */
@@ -25,12 +26,16 @@ mtf_status mtf_framing_parse(const char *text, mtf_framing *framing, mtf_err *er
 
 typedef struct mtf_decoder mtf_decoder;
 
-/** MTF_INVALID: a file that is no schema, or no pinned schema; MTF_IO: unreadable. Files are read
- *  here and never again. */
+/** MTF_INVALID: a file that is no schema or no key, or no pinned schema; MTF_IO: unreadable. Files
+ * are read here and never again. */
 mtf_status mtf_decoder_open(const mtf_decoder_config *config, mtf_decoder **decoder,
                             mtf_err *err) MTF_NODISCARD;
 /** Takes NULL. Records that were decoded may point into the decoder: close it after the last. */
 void mtf_decoder_close(mtf_decoder *decoder);
+
+/** The decoder's version and the user key's name, for the hash of everything that changes what a
+ * log gives: text that lives as long as the decoder. */
+const char *mtf_decoder_name(const mtf_decoder *decoder);
 
 /** What the stages take; self is the decoder, which stays the caller's. */
 mtf_event_decoder mtf_decoder_events(mtf_decoder *decoder);

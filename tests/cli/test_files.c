@@ -4,6 +4,7 @@
 #include "cli/program.h"
 
 #include <jansson.h>
+#include <sys/stat.h>
 
 static char folder[MTF_TEST_PATH], events[2 * MTF_TEST_PATH];
 
@@ -190,6 +191,40 @@ static void replay_with_other_dimensions_sets_every_request_aside(void **state)
         65, "3 bad records in a row", "state", "errors.max_consecutive");
 }
 
+static long count_text(const program *p, const char *text)
+{
+    long count = 0;
+    for (const char *at = program_text(&p->out); (at = strstr(at, text)); at++) count++;
+    return count;
+}
+
+/** As many sessions as without a key, but for those that a cap cut in two: where a user's caps lie
+ *  depends on the hash of the id. */
+static void with_a_user_key_no_session_names_its_user(void **state)
+{
+    (void)state;
+    static const char whole[] = "\"truncated_head\":false", user[] = "\"user_id\":\"";
+    char key[2 * MTF_TEST_PATH], pair[3 * MTF_TEST_PATH];
+    program plain, hidden;
+    mtf_test_file(key, folder, "user.key", "00112233445566778899aabbccddeeff\n");
+    assert_int_equal(chmod(key, 0600), 0);
+    snprintf(pair, sizeof pair, "privacy.user_key_file=%s", key);
+    program_start(&plain, folder, "replay", events, "--out", "-");
+    program_end(&plain);
+    program_said(&plain, 0, "\"user_id\":\"u");
+    program_start(&hidden, folder, "replay", events, "--out", "-", "--set", pair);
+    program_end(&hidden);
+    program_said(&hidden, 0, user);
+    assert_int_equal(count_text(&hidden, whole), count_text(&plain, whole));
+    for (const char *at = program_text(&hidden.out); (at = strstr(at, user));) {
+        at += strlen(user);
+        assert_int_equal(strcspn(at, "\""), 32);
+        assert_int_equal(strspn(at, "0123456789abcdef"), 32);
+    }
+    program_free(&plain);
+    program_free(&hidden);
+}
+
 static void a_store_that_is_not_there_is_named(void **state)
 {
     (void)state;
@@ -210,6 +245,7 @@ int main(void)
         cmocka_unit_test(a_missing_file_is_named),
         cmocka_unit_test(a_full_or_missing_disk_is_74),
         cmocka_unit_test(replay_with_other_dimensions_sets_every_request_aside),
+        cmocka_unit_test(with_a_user_key_no_session_names_its_user),
         cmocka_unit_test(a_store_that_is_not_there_is_named),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
