@@ -10,18 +10,9 @@
 #define MTF_CLIENT_ACTOR_H
 
 #include "client/policy.h"
-
-typedef enum mtf_simd {
-    MTF_SIMD_PORTABLE,
-    MTF_SIMD_AVX2,
-    MTF_SIMD_AVX512,
-} mtf_simd;
+#include "client/simd.h"
 
 typedef struct mtf_actor mtf_actor;
-
-/** The widest instruction set that this CPU and this build have. */
-mtf_simd mtf_simd_best(void);
-const char *mtf_simd_text(mtf_simd simd);
 
 /** Copies what it needs of the policy. NULL when out of memory. */
 mtf_actor *mtf_actor_new(const mtf_policy *policy);

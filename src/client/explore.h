@@ -3,6 +3,7 @@
 #define MTF_CLIENT_EXPLORE_H
 
 #include "client/policy.h"
+#include "client/simd.h"
 
 /** The box round baseline (A), clipped to [-1,1]: lower, upper (A) out, offsets from baseline. */
 void mtf_box_clip(uint32_t count, const float *baseline, float half_width, float *lower,
@@ -20,6 +21,9 @@ void mtf_explore_gaussian(uint64_t seed, mtf_str request_id, uint32_t count, con
  *  predictions (N,P) row-major. A prediction + bias <= 0 counts as 1e-9. */
 void mtf_fuse(const mtf_action_table *table, const float *action, const float *predictions,
               uint32_t items, float *scores);
+/** As mtf_fuse, with instructions at most as wide as `widest`: for tests and benches. */
+void mtf_fuse_for(mtf_simd widest, const mtf_action_table *table, const float *action,
+                  const float *predictions, uint32_t items, float *scores);
 /** The indices of the k best of N scores, best first, lower index first on ties; NaN last. k <= N.
  */
 void mtf_top_k(const float *scores, uint32_t count, uint32_t k, uint32_t *indices);

@@ -4,27 +4,77 @@
 
 #include <math.h>
 
-#define LEAST_FACTOR 1e-9 /* what a prediction + bias of zero or less counts as */
+#define MTF_FUSE_LEAST 1e-9 /* what a prediction + bias of zero or less counts as */
+#define MTF_FUSE_BLOCK 16   /* items at a time */
+
+/** What an action makes of the predictions. */
+typedef struct mtf_fusion {
+    uint32_t prediction_count;
+    double power[MTF_POLICY_ACTIONS_MAX], bias[MTF_POLICY_ACTIONS_MAX];
+} mtf_fusion;
+
+#if defined(__x86_64__)
+#define LANES   8
+#define TARGET  __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,fma")))
+#define NAME(x) avx512_##x
+#include "client/fuse_kernel.inc"
+#define LANES   4
+#define TARGET  __attribute__((target("avx2,fma")))
+#define NAME(x) avx2_##x
+#include "client/fuse_kernel.inc"
+#endif
+#define LANES 2
+#define TARGET
+#define NAME(x) portable_##x
+#include "client/fuse_kernel.inc"
+
+typedef void block_fn(const mtf_fusion *fusion, const float *predictions, float *scores);
+
+static block_fn *block_of(mtf_simd widest)
+{
+#if defined(__x86_64__)
+    const mtf_simd best = mtf_simd_best();
+    const mtf_simd simd = widest < best ? widest : best;
+    if (simd == MTF_SIMD_AVX512) return avx512_fuse;
+    if (simd == MTF_SIMD_AVX2) return avx2_fuse;
+#endif
+    (void)widest;
+    return portable_fuse;
+}
+
+static mtf_fusion fusion_of(const mtf_action_table *table, const float *action)
+{
+    mtf_fusion fusion = {.prediction_count = table->prediction_count};
+    for (uint32_t p = 0; p < fusion.prediction_count; p++) fusion.power[p] = 1;
+    for (uint32_t d = 0; d < table->count; d++) {
+        const mtf_action_dim *dim = &table->dims[d];
+        const double value = dim->low + 0.5 * (action[d] + 1.0) * ((double)dim->high - dim->low);
+        *(dim->bias ? &fusion.bias[dim->prediction_index] : &fusion.power[dim->prediction_index]) =
+            value;
+    }
+    return fusion;
+}
+
+void mtf_fuse_for(mtf_simd widest, const mtf_action_table *table, const float *action,
+                  const float *predictions, uint32_t items, float *scores)
+{
+    const mtf_fusion fusion = fusion_of(table, action);
+    const size_t P = fusion.prediction_count;
+    block_fn *const fuse = block_of(widest);
+    uint32_t n = 0;
+    for (; n + MTF_FUSE_BLOCK <= items; n += MTF_FUSE_BLOCK)
+        fuse(&fusion, predictions + n * P, scores + n);
+    if (n == items) return;
+    float rest[MTF_FUSE_BLOCK * MTF_POLICY_ACTIONS_MAX] = {0}, their_scores[MTF_FUSE_BLOCK];
+    memcpy(rest, predictions + n * P, (items - n) * P * sizeof(float));
+    fuse(&fusion, rest, their_scores);
+    memcpy(scores + n, their_scores, (items - n) * sizeof(float));
+}
 
 void mtf_fuse(const mtf_action_table *table, const float *action, const float *predictions,
               uint32_t items, float *scores)
 {
-    const uint32_t P = table->prediction_count;
-    double power[MTF_POLICY_ACTIONS_MAX], bias[MTF_POLICY_ACTIONS_MAX];
-    for (uint32_t p = 0; p < P; p++) power[p] = 1, bias[p] = 0;
-    for (uint32_t d = 0; d < table->count; d++) {
-        const mtf_action_dim *dim = &table->dims[d];
-        const double value = dim->low + 0.5 * (action[d] + 1.0) * ((double)dim->high - dim->low);
-        *(dim->bias ? &bias[dim->prediction_index] : &power[dim->prediction_index]) = value;
-    }
-    for (uint32_t n = 0; n < items; n++) {
-        double score = 0;
-        for (uint32_t p = 0; p < P; p++) {
-            const double factor = predictions[(size_t)n * P + p] + bias[p];
-            score += power[p] * log(factor <= 0 ? LEAST_FACTOR : factor);
-        }
-        scores[n] = (float)score;
-    }
+    mtf_fuse_for(MTF_SIMD_AVX512, table, action, predictions, items, scores);
 }
 
 /* Items come by ascending index, so that a later one goes before an earlier one only if better. */

@@ -7,6 +7,9 @@
 #include "client/explore.h"
 #include "core/rng.h"
 
+#include <float.h>
+#include <math.h>
+
 enum { P = 5, N = 60 };
 
 static const char TABLE[] =
@@ -90,6 +93,29 @@ static void a_factor_of_zero_or_less_counts_as_a_billionth(void **state)
     mtf_fuse(&table, (float[]){0, 0}, NULL, 0, NULL);
 }
 
+/** One prediction to the first power: the score is its logarithm, over all of float's range. */
+static void logarithms_are_exact_and_the_same_with_every_instruction_set(void **state)
+{
+    (void)state;
+    enum { COUNT = 1003 }; /* and a block that is not full */
+    mtf_action_table table;
+    mtf_assert_ok(mtf_action_table_parse(&table, "a.pow=1..1", NULL), NULL);
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(23), 0);
+    float predictions[COUNT] = {INFINITY, NAN,     1,      0.70710677F, 0.70710683F, 1.4142135F,
+                                FLT_MAX,  FLT_MIN, 1e-45F, 0.99999994F, 1.0000001F};
+    float scores[COUNT], widest[COUNT];
+    for (int i = 11; i < COUNT; i++)
+        predictions[i] = (float)exp(60 * (2 * mtf_rng_uniform(&rng) - 1));
+    for (int simd = MTF_SIMD_PORTABLE; simd <= (int)mtf_simd_best(); simd++) {
+        mtf_fuse_for((mtf_simd)simd, &table, (float[]){0}, predictions, COUNT, scores);
+        assert_true(isinf(scores[0]) && isnan(scores[1]) && scores[2] == 0);
+        for (int i = 2; i < COUNT; i++)
+            assert_true(scores[i] == (float)log((double)predictions[i]));
+        mtf_fuse(&table, (float[]){0}, predictions, COUNT, widest);
+        assert_memory_equal(scores + 2, widest + 2, sizeof scores - 2 * sizeof *scores);
+    }
+}
+
 static bool better(const float *scores, uint32_t i, uint32_t j)
 {
     if (isnan(scores[i]) != isnan(scores[j])) return isnan(scores[j]);
@@ -131,6 +157,7 @@ int main(void)
         cmocka_unit_test(scores_are_the_log_of_the_product),
         cmocka_unit_test(huge_exponents_overflow_the_product_but_not_the_score),
         cmocka_unit_test(a_factor_of_zero_or_less_counts_as_a_billionth),
+        cmocka_unit_test(logarithms_are_exact_and_the_same_with_every_instruction_set),
         cmocka_unit_test(top_k_is_the_head_of_the_sort),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
