@@ -3,6 +3,7 @@
 #   broker.sh up RUN      starts one; its data, log and pid are in the folder RUN, its address in RUN/bootstrap
 #   broker.sh down RUN    stops it (TERM, KILL after 15 s) and removes RUN; fine when none runs
 #   broker.sh kill RUN    kills it at once and keeps RUN; `up` then starts it again on its port and data
+#   broker.sh fetch       only fetches the jars, and prints their folder
 # The jars come from Maven Central, once, into $MTF_TEST_KAFKA_CACHE (default: build/kafka-3.9.2).
 # Needs java 17 or newer, mvn (for the first fetch), python3 (to choose ports).
 set -euo pipefail
@@ -108,7 +109,12 @@ stop() {
     rm -f "$run/pid"
 }
 
-[ $# -eq 2 ] || fail "usage: broker.sh up|down|kill RUN"
+if [ "$*" = fetch ]; then
+    fetch
+    realpath "$cache"
+    exit
+fi
+[ $# -eq 2 ] || fail "usage: broker.sh up|down|kill RUN | fetch"
 run=$2
 case $1 in
 up) up ;;
@@ -117,5 +123,5 @@ down)
     if [ -f "$run/bootstrap" ]; then rm -rf "$run"; fi
     ;;
 kill) stop KILL ;;
-*) fail "usage: broker.sh up|down|kill RUN" ;;
+*) fail "usage: broker.sh up|down|kill RUN | fetch" ;;
 esac
