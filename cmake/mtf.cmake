@@ -3,7 +3,7 @@
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 foreach(pair RDKAFKA:rdkafka AVRO:avro-c OPENBLAS:openblas YAML:yaml-0.1 JANSSON:jansson
-        XXHASH:libxxhash CRYPTO:libcrypto CMOCKA:cmocka)
+        XXHASH:libxxhash CRYPTO:libcrypto MICROHTTPD:libmicrohttpd CMOCKA:cmocka)
   string(REPLACE ":" ";" pair ${pair})
   list(GET pair 0 name)
   list(GET pair 1 package)

@@ -21,7 +21,7 @@ done
 build_packages=(
     gcc:gcc libc6-dev cmake:cmake ninja-build:ninja pkg-config:pkg-config ca-certificates
     librdkafka-dev libavro-dev librocksdb-dev libopenblas-dev libyaml-dev libjansson-dev
-    libxxhash-dev libssl-dev zlib1g-dev libcmocka-dev
+    libxxhash-dev libssl-dev libmicrohttpd-dev zlib1g-dev libcmocka-dev
 )
 test_packages=(
     kcat:kcat maven:mvn default-jre-headless:java python3:python3 python3-venv valgrind:valgrind

@@ -1,7 +1,7 @@
 /** `mtf run`: the sessionizer and the learner in one process, each on its own thread. If one fails,
  *  both stop: a half that works would only hide the other. */
 #include "cli/cli.h"
-#include "cli/stages.h"
+#include "cli/operator.h"
 
 #include <pthread.h>
 
@@ -32,15 +32,21 @@ int mtf_command_run(mtf_cli *cli, int argc, char **argv)
     learn_stage learn = {0};
     pthread_t thread;
     bool started = false;
-    status = sessionize_stage_open(&w.stage, &context, accept_config_change, &err);
+    operator_view view;
+    status = operator_open(&view, cli, &err);
+    if (status == MTF_OK)
+        status = sessionize_stage_open(&w.stage, &context, accept_config_change, &err);
     if (status == MTF_OK) status = learn_stage_open(&learn, &context, NULL, false, &err);
     if (status == MTF_OK) {
+        operator_sessionize(&view, &w.stage);
+        operator_learn(&view, &learn);
         started = pthread_create(&thread, NULL, run_sessionize, &w) == 0;
         status = started ? learn_stage_run(&learn, &err)
                          : mtf_fail(&err, MTF_NOMEM, "cannot start a thread");
         atomic_store(cli->stop, true);
     }
     if (started) pthread_join(thread, NULL);
+    operator_close(&view);
     learn_stage_close(&learn);
     sessionize_stage_close(&w.stage);
     return w.status != MTF_OK ? mtf_cli_exit(w.status, &w.err) : mtf_cli_exit(status, &err);

@@ -1,6 +1,6 @@
 /** `mtf sessionize`: exploration events -> sessions, as members of the consumer group. */
 #include "cli/cli.h"
-#include "cli/stages.h"
+#include "cli/operator.h"
 
 int mtf_command_sessionize(mtf_cli *cli, int argc, char **argv)
 {
@@ -12,9 +12,16 @@ int mtf_command_sessionize(mtf_cli *cli, int argc, char **argv)
     if (status == MTF_OK) status = mtf_cli_no_words(cli, &err);
     if (status != MTF_OK) return mtf_cli_exit(status, &err);
     const stage_context context = {&cli->settings, &cli->log, cli->stop, cli->fail_fast};
-    sessionize_stage stage;
-    status = sessionize_stage_open(&stage, &context, accept_config_change, &err);
-    if (status == MTF_OK) status = sessionize_stage_run(&stage, &err);
+    sessionize_stage stage = {0};
+    operator_view view;
+    status = operator_open(&view, cli, &err);
+    if (status == MTF_OK)
+        status = sessionize_stage_open(&stage, &context, accept_config_change, &err);
+    if (status == MTF_OK) {
+        operator_sessionize(&view, &stage);
+        status = sessionize_stage_run(&stage, &err);
+    }
+    operator_close(&view);
     sessionize_stage_close(&stage);
     return mtf_cli_exit(status, &err);
 }

@@ -23,6 +23,7 @@ static const struct command {
     {"replay", "files of events -> sessions, without Kafka", mtf_command_replay},
     {"policy", "list | show | export policies of the topic", mtf_command_policy},
     {"store", "stats of the learner's store", mtf_command_store},
+    {"healthcheck", "asks a running stage here whether it is well", mtf_command_healthcheck},
     {"config", "check | print | docs of the settings", mtf_command_config},
     {"version", "what this program was built from and runs on", mtf_command_version},
 };

@@ -1,5 +1,6 @@
 /** The learner against Kafka: sessions in, policies out, the gate between. */
 #include "cli/stages.h"
+#include "core/clock.h"
 #include "ingest/kafka_client.h"
 #include "ingest/kafka_sink.h"
 
@@ -21,6 +22,7 @@ static mtf_status hook_head(void *arg, mtf_policy **champion, int64_t *newest_ve
                         stage->context->settings->topics_policy, stage->head.name);
     }
     if (status != MTF_OK || !policy) return status;
+    mtf_policy_metrics_head(&stage->policies, policy->info.version, policy->info.created_ms);
     *champion = mtf_policy_clone(policy);
     return *champion ? MTF_OK : mtf_fail(err, MTF_NOMEM, "no memory for the served policy");
 }
@@ -51,7 +53,12 @@ static mtf_status hook_publish(void *arg, mtf_policy *candidate, mtf_err *err)
         if (verdict.kind != MTF_VERDICT_PROMOTE)
             mtf_gate_record_verdict(&verdict, &candidate->info);
     }
-    return mtf_policy_publish(candidate, stage->keys, &stage->topics, &stage->sink, err);
+    const mtf_status published =
+        mtf_policy_publish(candidate, stage->keys, &stage->topics, &stage->sink, err);
+    if (published == MTF_OK && mtf_policy_is_servable(&candidate->info))
+        mtf_policy_metrics_head(&stage->policies, candidate->info.version,
+                                candidate->info.created_ms);
+    return published;
 }
 
 static bool hook_due(void *arg, int64_t sessions)
@@ -63,12 +70,15 @@ static bool hook_due(void *arg, int64_t sessions)
 static void hook_progress(void *arg, const char *what, int64_t done, int64_t total)
 {
     learn_stage *stage = arg;
+    mtf_board_beat(&stage->board,
+                   mtf_clock_mono_ns() / 1000000); /* a long round is no standstill */
     if (stage->watch.progress) stage->watch.progress(stage->watch.arg, what, done, total);
 }
 
 static void hook_report(void *arg, const mtf_round_report *report)
 {
     learn_stage *stage = arg;
+    mtf_policy_metrics_round(&stage->policies, report);
     mtf_log_line(stage->context->log, MTF_LOG_INFO, "round.end",
                  "round=%lld parent=%lld candidate=%lld verdict=%s reason=\"%s\" sessions=%lld "
                  "transitions=%lld "
@@ -127,6 +137,7 @@ mtf_status learn_stage_open(learn_stage *stage, const stage_context *context,
     *stage = (learn_stage){.context = context,
                            .gate = mtf_gate_config_of(s),
                            .topics = {s->topics_policy, s->topics_policy_history}};
+    mtf_board_init(&stage->board);
     if (watch) stage->watch = *watch;
     mtf_status status = stage_settings_check(s, STAGE_SESSIONS, err);
     if (status == MTF_OK) {
@@ -150,6 +161,7 @@ mtf_status learn_stage_open(learn_stage *stage, const stage_context *context,
                   .progress = hook_progress,
                   .report = hook_report},
         .log = context->log,
+        .board = &stage->board,
         .stop = context->stop,
         .accept_loss = accept_loss,
         .continuous = strcmp(s->sessionize_delivery, "at-least-once") == 0,
@@ -181,5 +193,6 @@ void learn_stage_close(learn_stage *stage)
     if (stage->sink.close) stage->sink.close(stage->sink.self);
     if (stage->source.close) stage->source.close(stage->source.self);
     mtf_decoder_close(stage->decoder);
+    mtf_board_fini(&stage->board);
     *stage = (learn_stage){0};
 }

@@ -18,6 +18,7 @@ struct sessionize_member {
     mtf_event_decoder events;
     mtf_source source;
     mtf_sink sink;
+    mtf_board board;
     mtf_sessionize *loop;
     mtf_status status;
     mtf_err err;
@@ -80,6 +81,7 @@ static mtf_status open_member(sessionize_member *member, const stage_context *co
     const mtf_settings *s = context->settings;
     mtf_kafka_source *kafka = NULL;
     member->context = context;
+    mtf_board_init(&member->board);
     mtf_status status = name_member(member, s, index, err);
     if (status == MTF_OK) status = stage_decoder_open(s, STAGE_TOPIC_EVENTS, &member->decoder, err);
     if (status != MTF_OK) return status;
@@ -97,6 +99,7 @@ static mtf_status open_member(sessionize_member *member, const stage_context *co
     if (status != MTF_OK) return status;
     mtf_sessionize_config config = stage_sessionize_config(context, member->decoder);
     config.accept_function = accept_config_change;
+    config.board = &member->board;
     return mtf_sessionize_open(&config, &member->source, &member->sink, &member->events,
                                mtf_session_encode, &member->loop, err);
 }
@@ -107,6 +110,7 @@ static void close_member(sessionize_member *member)
     if (member->sink.close) member->sink.close(member->sink.self);
     if (member->source.close) member->source.close(member->source.self);
     mtf_decoder_close(member->decoder);
+    mtf_board_fini(&member->board);
 }
 
 mtf_status sessionize_stage_open(sessionize_stage *stage, const stage_context *context,
@@ -202,6 +206,13 @@ void sessionize_stage_count(const sessionize_stage *stage, mtf_sessionize_counte
         for (int k = 0; k < MTF_SESSIONIZE_COUNTERS; k++)
             mtf_counter_add(&sum->values[k], mtf_counter_get(&counts->values[k]));
     }
+}
+
+sessionize_look sessionize_stage_look(const sessionize_stage *stage, int index)
+{
+    sessionize_member *member = &stage->members[index];
+    return (sessionize_look){mtf_sessionize_count(member->loop), member->source.self, &member->sink,
+                             &member->board};
 }
 
 void sessionize_stage_close(sessionize_stage *stage)

@@ -9,6 +9,7 @@
 #include "ingest/kafka_follow.h"
 #include "ingest/kafka_source.h"
 #include "learner/learn.h"
+#include "ops/families.h"
 #include "publish/gate.h"
 #include "publish/policy_book.h"
 #include "sessionize/loop.h"
@@ -67,6 +68,14 @@ mtf_status sessionize_stage_open(sessionize_stage *stage, const stage_context *c
 mtf_status sessionize_stage_run(sessionize_stage *stage, mtf_err *err) MTF_NODISCARD;
 /** The members' counts, summed; any thread, until close. */
 void sessionize_stage_count(const sessionize_stage *stage, mtf_sessionize_counters *sum);
+/** A member as other threads may see it, `index` < stage->count; borrowed until close. */
+typedef struct sessionize_look {
+    const mtf_sessionize_counters *counters;
+    const mtf_kafka_source *source;
+    const mtf_sink *sink;
+    mtf_board *board;
+} sessionize_look;
+sessionize_look sessionize_stage_look(const sessionize_stage *stage, int index);
 /** The line "sessionize.end" of all that is not 0. MTF_CORRUPT: they do not add up. */
 mtf_status sessionize_report(const mtf_log *log, const mtf_sessionize_counters *counts,
                              mtf_err *err) MTF_NODISCARD;
@@ -109,6 +118,8 @@ typedef struct learn_stage {
     mtf_gate_config gate;
     mtf_policy_topics topics;
     learn_watch watch;
+    mtf_board board;
+    mtf_policy_metrics policies;
     mtf_learn *loop;
 } learn_stage;
 

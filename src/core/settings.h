@@ -83,6 +83,9 @@
     X(gate, skill_z, F, 2.0, -10, 10, "", "z of the correlation of critics and held-out returns that must be reached") \
     X(gate, bootstrap, I, 200, 10, 100000, "", "user-level bootstrap draws") \
     X(shutdown, timeout_ms, I, 25000, 0, 86400000, "ms", "after SIGTERM or SIGINT: whatever has not ended by then is ended with exit code 70, and what was not committed is done again at the next start; 0 = wait for ever") \
+    X(http, bind, S, "127.0.0.1", 2, 45, "address", "where metrics and health are served, without TLS or passwords: keep it to loopback or a network you trust; 0.0.0.0 or :: = every network of this machine") \
+    X(http, port, I, 0, 0, 65535, "", "port of /metrics, /healthz, /readyz and /version; 0 = none are served") \
+    X(http, stalled_ms, I, 300000, 1000, 86400000, "ms", "/healthz fails when a stage's loop has not moved for so long; less than the longest wait for a broker restarts what would have mended itself") \
     X(log, level, S, "info", 1, 10, "", "error | warn | info | debug") \
     X(log, json, B, 0, 0, 1, "", "JSON lines instead of key=value")
 // clang-format on

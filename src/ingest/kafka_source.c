@@ -202,6 +202,22 @@ mtf_source mtf_kafka_source_pipe(mtf_kafka_source *source)
                         pause_all, close_source, committed};
 }
 
+int64_t mtf_kafka_source_end(const mtf_kafka_source *source, int32_t partition)
+{
+    int64_t first = -1, end = -1;
+    const rd_kafka_resp_err_t code =
+        rd_kafka_get_watermark_offsets(source->handle.rk, source->topic, partition, &first, &end);
+    return code || end < 0 ? -1 : end;
+}
+
+bool mtf_kafka_source_reaches(const mtf_kafka_source *source, int timeout_ms)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    if (rd_kafka_metadata(source->handle.rk, 0, NULL, &metadata, timeout_ms)) return false;
+    rd_kafka_metadata_destroy(metadata);
+    return true;
+}
+
 const mtf_kafka_source_counts *mtf_kafka_source_counters(const mtf_kafka_source *source)
 {
     return &source->counts;

@@ -49,6 +49,13 @@ enum { MTF_KAFKA_INSTANCE_CHARS = 256 };
 mtf_status mtf_kafka_instance(const char *setting, char name[MTF_KAFKA_INSTANCE_CHARS],
                               mtf_err *err) MTF_NODISCARD;
 
+/** Where the partition ends, as the last fetch told (-1: none has yet): the offset of the next
+ * record to come, or with read_committed of the first that is not committed. Asks no broker; any
+ * thread. */
+int64_t mtf_kafka_source_end(const mtf_kafka_source *source, int32_t partition);
+/** Whether a broker answers within timeout_ms; any thread. */
+bool mtf_kafka_source_reaches(const mtf_kafka_source *source, int timeout_ms);
+
 /** Valid until close; other threads may read the counters. */
 const mtf_kafka_source_counts *mtf_kafka_source_counters(const mtf_kafka_source *source);
 

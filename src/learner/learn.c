@@ -374,6 +374,18 @@ static bool rounds_are_done(const mtf_learn *learn)
     return max && mtf_rounds_ended(learn->rounds) >= max;
 }
 
+static void show_partitions(const mtf_learn *learn, mtf_board *board)
+{
+    mtf_board_begin(board);
+    for (size_t i = 0; i < learn->lane_count; i++) {
+        const mtf_store_position *position = &learn->lanes[i].position;
+        mtf_board_put(board, (mtf_board_row){.partition = position->partition,
+                                             .next_offset = position->next,
+                                             .watermark_ms = MTF_BOARD_NO_WATERMARK});
+    }
+    mtf_board_end(board);
+}
+
 mtf_status mtf_learn_step(mtf_learn *learn, int timeout_ms, bool *done, mtf_err *err)
 {
     mtf_source *source = learn->config.source;
@@ -381,8 +393,10 @@ mtf_status mtf_learn_step(mtf_learn *learn, int timeout_ms, bool *done, mtf_err 
     mtf_status status = source->poll(source->self, timeout_ms, &input, err);
     const bool idle = status == MTF_AGAIN || status == MTF_CLOSED;
     const bool drained = status == MTF_CLOSED;
+    mtf_board *board = learn->config.board;
     bool end = false;
     *done = false;
+    if (board) mtf_board_beat(board, mtf_clock_mono_ns() / 1000000);
     if (status && !idle) return status;
     if (status == MTF_OK) {
         end = input.kind == MTF_INPUT_END;
@@ -392,6 +406,7 @@ mtf_status mtf_learn_step(mtf_learn *learn, int timeout_ms, bool *done, mtf_err 
     }
     const bool due = commit_is_due(learn, idle || end || told_to_stop(learn));
     status = due ? commit(learn, err) : MTF_OK;
+    if (board && (due || idle || end)) show_partitions(learn, board);
     const bool over = told_to_stop(learn) || rounds_are_done(learn);
     if (status == MTF_OK && !over && (due || idle || end)) status = tick(learn, err);
     *done = drained || told_to_stop(learn) || rounds_are_done(learn);

@@ -2,6 +2,7 @@
 #ifndef MTF_LEARN_H
 #define MTF_LEARN_H
 
+#include "core/board.h"
 #include "core/codec.h"
 #include "core/metrics.h"
 #include "core/pipe.h"
@@ -21,6 +22,7 @@ typedef struct mtf_learn_config {
     const char *cluster_id; /* of the source; "" if it is no cluster */
     mtf_round_hooks hooks;
     const mtf_log *log;      /* may be NULL */
+    mtf_board *board;        /* may be NULL: nobody looks */
     const atomic_bool *stop; /* may be NULL */
     bool accept_loss;        /* go on past records that are gone: --accept-loss */
     bool continuous;         /* offsets must have no gaps: true unless producers use transactions */

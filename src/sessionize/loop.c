@@ -256,10 +256,29 @@ static mtf_status jump_idle(mtf_sessionize *stage, mtf_err *err)
     return MTF_OK;
 }
 
+static void show_partitions(const mtf_sessionize *stage, mtf_board *board)
+{
+    mtf_board_begin(board);
+    for (uint32_t i = 0; i < stage->partition_count; i++) {
+        const mtf_partition *partition = stage->partitions[i];
+        const mtf_machine *machine = partition->machine;
+        const bool known = machine && machine->watermark_ms != MTF_WATERMARK_NONE;
+        mtf_board_put(board, (mtf_board_row){.partition = partition->id,
+                                             .recovering = !mtf_partition_is_live(partition),
+                                             .next_offset = machine ? machine->next_offset
+                                                                    : partition->committed_offset,
+                                             .watermark_ms = known ? machine->watermark_ms
+                                                                   : MTF_BOARD_NO_WATERMARK});
+    }
+    mtf_board_end(board);
+}
+
 /** Idle jumps and a commit, when it is time. */
 static mtf_status tick(mtf_sessionize *stage, mtf_err *err)
 {
+    if (stage->config.board) mtf_board_beat(stage->config.board, stage->now_ms);
     if (stage->now_ms < stage->commit_due_ms) return MTF_OK;
+    if (stage->config.board) show_partitions(stage, stage->config.board);
     stage->commit_due_ms = stage->now_ms + stage->config.commit_interval_ms;
     mtf_err why = {0};
     const mtf_status status = jump_idle(stage, &why);

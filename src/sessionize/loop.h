@@ -23,6 +23,7 @@
 
 #include <stdatomic.h>
 
+#include "core/board.h"
 #include "core/codec.h"
 #include "core/log.h"
 #include "core/pipe.h"
@@ -42,6 +43,7 @@ typedef struct mtf_sessionize_config {
     bool accept_function;           /* start clean where the commit was made under other settings */
     bool close_at_end;              /* a drained finite source closes what is open */
     const mtf_log *log;             /* may be NULL */
+    mtf_board *board;               /* may be NULL: nobody looks */
     /** Monotonic ms for intervals; NULL: the machine's clock. Never decides about data but by the
      *  recorded idle jumps. */
     int64_t (*now_ms)(void *arg);

@@ -206,6 +206,7 @@ static void help_names_every_option(void **state)
         {"replay", {"--out"}},
         {"policy", {"--history", "--version", "--name", "--out", "--format", "--json"}},
         {"store", {"stats", "--json"}},
+        {"healthcheck", {"--ready"}},
         {"config", {"check", "print", "docs"}},
         {"version", {"--json"}},
     };
@@ -227,6 +228,19 @@ static void version_tells_what_it_runs_with(void **state)
     (void)state;
     program_check(folder, ARGS("version"), 0, "mtf ", "librdkafka ", "OpenBLAS core ");
     program_check(folder, ARGS("version", "--json"), 0, "{\"mtf\":\"", "\"librdkafka\":\"");
+}
+
+static void healthcheck_without_a_port_or_a_stage_says_so(void **state)
+{
+    (void)state;
+    program_check(folder, ARGS("healthcheck"), 64, "http.port is 0");
+    program_check(folder, ARGS("healthcheck", "--set", "http.port=1"), 1,
+                  "http://127.0.0.1:1/healthz: Connection refused");
+    program_check(folder, ARGS("healthcheck", "--ready", "--set", "http.port=1"), 1, "/readyz: ");
+    program_check(folder, ARGS("healthcheck", "--set", "http.port=1", "--set", "http.bind=here"),
+                  64, "http.bind: 'here' is not an address");
+    program_check(folder, ARGS("learn", "--set", "http.port=9", "--set", "http.bind=here"), 64,
+                  "http.bind: 'here' is not an address");
 }
 
 static void what_print_prints_is_taken_back(void **state)
@@ -307,6 +321,7 @@ int main(void)
         cmocka_unit_test(a_replay_that_sets_all_aside_says_why),
         cmocka_unit_test(help_names_every_option),
         cmocka_unit_test(version_tells_what_it_runs_with),
+        cmocka_unit_test(healthcheck_without_a_port_or_a_stage_says_so),
         cmocka_unit_test(what_print_prints_is_taken_back),
         cmocka_unit_test(print_masks_secrets),
         cmocka_unit_test(the_docs_page_is_the_committed_one),
