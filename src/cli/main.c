@@ -22,7 +22,7 @@ static const struct command {
     {"simulate", "a simulated recommender: events to Kafka or to a file", mtf_command_simulate},
     {"replay", "files of events -> sessions, without Kafka", mtf_command_replay},
     {"policy", "list | show | export policies of the topic", mtf_command_policy},
-    {"store", "stats of the learner's store", mtf_command_store},
+    {"store", "stats | verify | backup | restore | forget: the learner's store", mtf_command_store},
     {"healthcheck", "asks a running stage here whether it is well", mtf_command_healthcheck},
     {"config", "check | print | docs of the settings", mtf_command_config},
     {"version", "what this program was built from and runs on", mtf_command_version},

@@ -80,13 +80,14 @@ static void hook_report(void *arg, const mtf_round_report *report)
     learn_stage *stage = arg;
     mtf_policy_metrics_round(&stage->policies, report);
     mtf_log_line(stage->context->log, MTF_LOG_INFO, "round.end",
-                 "round=%lld parent=%lld candidate=%lld verdict=%s reason=\"%s\" sessions=%lld "
+                 "round=%lld parent=%lld candidate=%lld verdict=%s reason=\"%s\" cold_start=%d "
+                 "sessions=%lld "
                  "transitions=%lld "
                  "heldout_rows=%lld value=%.4g value_se=%.4g value_z=%.3g skill_z=%.3g "
                  "outside=%.4f phi=%.3f "
                  "gauc_baseline=%.4f gauc_policy=%.4f train_s=%.1f",
                  (long long)report->round, (long long)report->parent, (long long)report->version,
-                 mtf_verdict_text(report->verdict.kind), report->verdict.reason,
+                 mtf_verdict_text(report->verdict.kind), report->verdict.reason, report->cold,
                  (long long)report->sessions, (long long)report->transitions,
                  (long long)report->heldout_rows, report->evidence.value, report->evidence.value_se,
                  report->evidence.value_z, report->evidence.skill_z, report->outside_box,

@@ -55,6 +55,10 @@ typedef struct mtf_algorithm_ops {
      *  (outputs, inputs) and bias, borrowed until the next step. At most 4 layers. */
     uint32_t (*actor)(const mtf_algorithm *algorithm, uint32_t widths[5], const float *weights[4],
                       const float *biases[4]);
+    /** Takes an actor from layers as actor() gives them: weights, its target the same, no moments.
+     *  MTF_INVALID: they are another network's; says which, and changes nothing. */
+    mtf_status (*set_actor)(mtf_algorithm *algorithm, uint32_t layers, const uint32_t *widths,
+                            const float *const *weights, const float *const *biases, mtf_err *err);
     /** Starts the actor anew from the given seed (warm_start none), or the critics (warm_start
      * actor). */
     void (*reinit)(mtf_algorithm *algorithm, uint64_t seed, bool actor, bool critics);

@@ -1,5 +1,6 @@
 #include "learner/checkpoint.h"
 
+#include "core/fault.h"
 #include "core/file.h"
 #include "core/hash.h"
 
@@ -39,6 +40,25 @@ static void sum_of(const uint8_t *data, size_t size, uint8_t sum[SUM_BYTES])
     mtf_hash128(sum, &part, 1);
 }
 
+/** Beside the old one, then in its place. */
+static mtf_status write_file(const char *path, mtf_span content, mtf_err *err)
+{
+    mtf_err why = {0};
+    mtf_buf fresh = {0};
+    mtf_buf_printf(&fresh, "%s.tmp", path);
+    mtf_status status = fresh.failed ? mtf_fail(&why, MTF_NOMEM, "checkpoint %s: no memory", path)
+                                     : mtf_file_write_beside(path, content, &why);
+    mtf_fault_point("learn.checkpoint");
+    if (status == MTF_OK) status = mtf_file_move((const char *)fresh.data, path, &why);
+    if (status)
+        mtf_fail(err, status,
+                 "checkpoint: %.250s: free space on that disk, then start again: the round goes on "
+                 "from the last one",
+                 why.msg);
+    mtf_buf_fini(&fresh);
+    return status;
+}
+
 mtf_status mtf_checkpoint_save(mtf_checkpoint *checkpoint, const char *path, mtf_err *err)
 {
     mtf_buf out = {0};
@@ -71,7 +91,7 @@ mtf_status mtf_checkpoint_save(mtf_checkpoint *checkpoint, const char *path, mtf
         status = mtf_fail(err, MTF_NOMEM, "checkpoint %s: out of memory", path);
         goto done;
     }
-    status = mtf_file_replace(path, mtf_buf_span(&out), err);
+    status = write_file(path, mtf_buf_span(&out), err);
     mtf_hex(checkpoint->id, sum, SUM_BYTES);
 done:
     mtf_buf_fini(&out);

@@ -320,5 +320,6 @@ const mtf_algorithm_ops mtf_integrated_ops = {
     .save = mtf_integrated_save,
     .load = mtf_integrated_load,
     .actor = integrated_actor,
+    .set_actor = mtf_integrated_set_actor,
     .reinit = mtf_integrated_reinit,
 };

@@ -106,6 +106,9 @@ mtf_status mtf_integrated_begin_round(mtf_algorithm *algorithm, double reward_sc
                                       bool reset_optimizer, mtf_err *err);
 void mtf_integrated_save(const mtf_algorithm *algorithm, mtf_buf *out);
 mtf_status mtf_integrated_load(mtf_algorithm *algorithm, mtf_span saved, mtf_err *err);
+mtf_status mtf_integrated_set_actor(mtf_algorithm *algorithm, uint32_t layers,
+                                    const uint32_t *widths, const float *const *weights,
+                                    const float *const *biases, mtf_err *err);
 void mtf_integrated_reinit(mtf_algorithm *algorithm, uint64_t seed, bool actor, bool critics);
 
 #endif

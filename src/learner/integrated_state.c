@@ -32,6 +32,37 @@ void mtf_integrated_reinit(mtf_algorithm *algorithm, uint64_t seed, bool actor, 
     }
 }
 
+mtf_status mtf_integrated_set_actor(mtf_algorithm *algorithm, uint32_t layers,
+                                    const uint32_t *widths, const float *const *weights,
+                                    const float *const *biases, mtf_err *err)
+{
+    const mtf_mlp *mlp = &algorithm->actor_mlp;
+    const uint32_t wanted[] = {mlp->inputs, mlp->hidden, mlp->hidden, mlp->outputs};
+    if (layers != 3)
+        return mtf_fail(err, MTF_INVALID, "the policy has %u layers, the learner's actor has 3",
+                        layers);
+    if (memcmp(widths, wanted, sizeof wanted) != 0)
+        return mtf_fail(err, MTF_INVALID,
+                        "the policy's layers are %u-%u-%u-%u wide, the settings (learner.hidden, "
+                        "policy.state_dim, policy.actions) say %u-%u-%u-%u",
+                        widths[0], widths[1], widths[2], widths[3], wanted[0], wanted[1], wanted[2],
+                        wanted[3]);
+    mtf_net *actor = &algorithm->actor;
+    for (uint32_t layer = 0; layer < layers; layer++) {
+        const mtf_mlp_index index = (mtf_mlp_index)(MTF_MLP_w1 + 2 * layer);
+        const mtf_tensor *weight = &mlp->tensors[index], *bias = &mlp->tensors[index + 1];
+        memcpy(actor->weights + weight->offset, weights[layer],
+               weight->rows * weight->cols * sizeof *actor->weights);
+        memcpy(actor->weights + bias->offset, biases[layer],
+               bias->rows * bias->cols * sizeof *actor->weights);
+    }
+    memcpy(actor->target, actor->weights, mlp->size * sizeof *actor->target);
+    memset(actor->m, 0, mlp->size * sizeof *actor->m);
+    memset(actor->v, 0, mlp->size * sizeof *actor->v);
+    algorithm->actor_t = 0;
+    return MTF_OK;
+}
+
 /* Values in units of the new scale: the last layer is linear, so it alone changes. */
 static void rescale(const mtf_mlp *mlp, float *block, float factor)
 {

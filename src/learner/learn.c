@@ -5,6 +5,7 @@
 
 #include "core/aside.h"
 #include "core/clock.h"
+#include "core/fault.h"
 #include "core/hash.h"
 #include "core/settings.h"
 
@@ -36,6 +37,13 @@ struct mtf_learn {
     uint32_t day_newest, day_swept; /* of rows seen; retention done for */
     mtf_learn_metrics metrics;
 };
+
+/** A row's time is its writer's word: one from a broken clock must not expire all others. */
+static void see_day(mtf_learn *learn, uint32_t day)
+{
+    const int64_t tomorrow = mtf_clock_wall_ms() / MTF_DAY_MS + 1;
+    if (day > learn->day_newest && day <= tomorrow) learn->day_newest = day;
+}
 
 /* -- open and close ---------------------------------------------- */
 
@@ -69,6 +77,14 @@ static mtf_status open_store(mtf_learn *learn, mtf_err *err)
     return status;
 }
 
+/** Retention goes on where it was. */
+static void know_days(mtf_learn *learn)
+{
+    size_t count;
+    const mtf_store_day *days = mtf_store_days(learn->store, &count);
+    for (size_t i = 0; i < count; i++) see_day(learn, days[i].day);
+}
+
 mtf_status mtf_learn_open(const mtf_learn_config *config, mtf_learn **out, mtf_err *err)
 {
     mtf_learn *learn = calloc(1, sizeof *learn);
@@ -87,6 +103,7 @@ mtf_status mtf_learn_open(const mtf_learn_config *config, mtf_learn **out, mtf_e
         .checkpoint_every = config->checkpoint_every,
     };
     status = mtf_rounds_open(&rounds, &learn->rounds, err);
+    know_days(learn);
 done:
     if (status) {
         mtf_learn_close(learn);
@@ -159,6 +176,21 @@ static mtf_status lose(mtf_learn *learn, const lane *at, int64_t count, const ch
     return MTF_OK;
 }
 
+/** The partition holds other records than those taken: from its first one on, whatever was taken is
+ *  known by its session id. A round under way cannot tell old offsets from new ones. */
+static mtf_status start_over(mtf_learn *learn, lane *at, mtf_err *err)
+{
+    mtf_source *source = learn->config.source;
+    mtf_store_position *position = &at->position;
+    int64_t first, end;
+    mtf_status status = source->range(source->self, position->partition, &first, &end, err);
+    if (status) return status;
+    position->next = first;
+    position->last = -1;
+    status = mtf_rounds_give_up(learn->rounds, "data: the sessions topic was made anew", err);
+    return status ? status : source->start(source->self, position->partition, first, err);
+}
+
 /** A partition is ours: go on after its last record, re-reading that one to recognise the topic. */
 static mtf_status assign(mtf_learn *learn, int32_t partition, mtf_err *err)
 {
@@ -174,8 +206,7 @@ static mtf_status assign(mtf_learn *learn, int32_t partition, mtf_err *err)
         position->next = first;
     } else if (end < position->next) {
         status = lose(learn, at, 0, "the topic ends before it: it was made anew", err);
-        position->next = first;
-        position->last = -1;
+        return status ? status : start_over(learn, at, err);
     } else if (first > position->next) {
         status =
             lose(learn, at, first - position->next, "records after it are gone (retention)", err);
@@ -189,18 +220,21 @@ static mtf_status assign(mtf_learn *learn, int32_t partition, mtf_err *err)
                          err);
 }
 
-/** Is the re-read record the one taken? */
-static mtf_status verify(mtf_learn *learn, lane *at, const mtf_message *message, mtf_err *err)
+/** Is the re-read record the one taken? *again: it is not, and the partition starts over. */
+static mtf_status verify(mtf_learn *learn, lane *at, const mtf_message *message, bool *again,
+                         mtf_err *err)
 {
     at->verify = false;
     const mtf_store_position *position = &at->position;
-    if (message->offset == position->last &&
-        mtf_hash64(message->value.data, message->value.size) == position->last_hash)
-        return MTF_OK;
-    return lose(learn, at, 0,
-                message->offset == position->last ? "another record stands at the last offset read"
-                                                  : "the last record read is gone",
-                err);
+    *again = message->offset != position->last ||
+             mtf_hash64(message->value.data, message->value.size) != position->last_hash;
+    if (!*again) return MTF_OK;
+    const mtf_status status =
+        lose(learn, at, 0,
+             message->offset == position->last ? "another record stands at the last offset read"
+                                               : "the last record read is gone",
+             err);
+    return status ? status : start_over(learn, at, err);
 }
 
 /* -- taking records ---------------------------------------------- */
@@ -209,6 +243,7 @@ static mtf_status put_rows(mtf_learn *learn, const mtf_session *session, const m
                            mtf_err *err)
 {
     mtf_status status = MTF_OK;
+    const uint32_t day = (uint32_t)(session->steps[0].time_ms / MTF_DAY_MS);
     for (uint32_t i = 0; i < session->step_count && status == MTF_OK; i++) {
         uint8_t key[MTF_ROW_KEY_BYTES];
         status = mtf_row_make(&learn->shape, &learn->reward, learn->config.settings->policy_box,
@@ -218,12 +253,15 @@ static mtf_status put_rows(mtf_learn *learn, const mtf_session *session, const m
         mtf_row_encode(&learn->shape, &learn->row, &learn->value);
         if (learn->value.failed) return mtf_fail(err, MTF_NOMEM, "learn: out of memory");
         mtf_row_key(session, i, key);
+        /* Retention takes whole days: a session over midnight may have left its second half. */
+        bool stored = false;
+        if (mtf_load_u32_be(key) != day) status = mtf_store_has(learn->store, key, &stored, err);
+        if (status || stored) continue;
         status =
             mtf_store_put_row(learn->store, key, &learn->row.h, mtf_buf_span(&learn->value), err);
-        const uint32_t day = mtf_load_u32_be(key);
-        if (day > learn->day_newest) learn->day_newest = day;
+        see_day(learn, mtf_load_u32_be(key));
+        mtf_counter_add(&learn->metrics.rows, 1);
     }
-    mtf_counter_add(&learn->metrics.rows, session->step_count);
     return status;
 }
 
@@ -288,9 +326,10 @@ static mtf_status take(mtf_learn *learn, const mtf_message *message, mtf_err *er
 {
     lane *at = lane_of(learn, message->partition);
     MTF_ASSERT(at && at->position.next >= 0); /* assigned before it flows */
-    mtf_status status = at->verify ? verify(learn, at, message, err) : MTF_OK;
+    bool again = false;
+    mtf_status status = at->verify ? verify(learn, at, message, &again, err) : MTF_OK;
     mtf_store_position *position = &at->position;
-    if (status || message->offset < position->next) return status;
+    if (status || again || message->offset < position->next) return status;
     if (message->offset > position->next && learn->config.continuous) {
         status =
             lose(learn, at, message->offset - position->next, "the next records are missing", err);
@@ -315,12 +354,13 @@ static mtf_status take(mtf_learn *learn, const mtf_message *message, mtf_err *er
 
 /* -- commits and rounds ------------------------------------------ */
 
-/** Old days go once a day of data time. */
+/** Old days go once a day of data time, between rounds: a round's rows stay until it has ended. */
 static mtf_status sweep(mtf_learn *learn, mtf_err *err)
 {
     const uint32_t keep = (uint32_t)learn->config.settings->store_retention_days;
     const uint32_t newest = learn->day_newest;
     if (newest <= learn->day_swept || newest < keep) return MTF_OK;
+    if (mtf_rounds_under_way(learn->rounds)) return MTF_OK;
     learn->day_swept = newest;
     return mtf_store_forget_before(learn->store, newest - keep + 1, err);
 }
@@ -333,11 +373,13 @@ static mtf_status commit(mtf_learn *learn, mtf_err *err)
     if (learn->letters_begun) status = sink->commit(sink->self, NULL, 0, err);
     if (status) return status;
     learn->letters_begun = false;
+    mtf_fault_point("learn.commit");
     status = mtf_store_commit(learn->store, err);
+    mtf_fault_point("learn.committed");
     if (status) return status;
     learn->uncommitted = 0;
     mtf_counter_add(&learn->metrics.commits, 1);
-    return sweep(learn, err);
+    return MTF_OK;
 }
 
 static bool commit_is_due(const mtf_learn *learn, bool idle)
@@ -407,6 +449,8 @@ mtf_status mtf_learn_step(mtf_learn *learn, int timeout_ms, bool *done, mtf_err 
     const bool due = commit_is_due(learn, idle || end || told_to_stop(learn));
     status = due ? commit(learn, err) : MTF_OK;
     if (board && (due || idle || end)) show_partitions(learn, board);
+    if (status == MTF_OK && learn->uncommitted == 0) status = sweep(learn, err);
+    mtf_rounds_answer(learn->store, learn->config.log);
     const bool over = told_to_stop(learn) || rounds_are_done(learn);
     if (status == MTF_OK && !over && (due || idle || end)) status = tick(learn, err);
     *done = drained || told_to_stop(learn) || rounds_are_done(learn);

@@ -118,7 +118,7 @@ static void set_numbers(const mtf_rounds *rounds, mtf_policy_info *info)
         {"round.sessions", (double)report->sessions},
         {"round.transitions", (double)report->transitions},
         {"round.truncated", (double)report->truncated},
-        {"round.cold", report->cold},
+        {"cold_start", report->cold},
         {"train.seconds", report->train_seconds},
         {"train.critic_loss", health->critic_loss},
         {"train.actor_loss", health->actor_loss},

@@ -2,8 +2,10 @@
 
 #include <stdlib.h>
 
+#include "core/hash.h"
+
 #define BLOB   "round"
-#define FORMAT 1
+#define FORMAT 2
 
 void mtf_round_state_fini(mtf_round_state *state)
 {
@@ -43,6 +45,7 @@ mtf_status mtf_round_state_save(const mtf_round_state *state, mtf_store *store, 
         mtf_buf_put_u64_le(&out, (uint64_t)state->cut[i].next);
     }
     mtf_buf_put(&out, state->record.data, state->record.size);
+    mtf_buf_put_u64_le(&out, mtf_hash64(out.data, out.size));
     const mtf_status status = out.failed
                                   ? mtf_fail(err, MTF_NOMEM, "no memory for the round's state")
                                   : mtf_store_put_blob(store, BLOB, mtf_buf_span(&out), err);
@@ -50,8 +53,15 @@ mtf_status mtf_round_state_save(const mtf_round_state *state, mtf_store *store, 
     return status;
 }
 
-static bool read_state(mtf_round_state *state, mtf_reader *in)
+/** The bytes end with the XXH3-64 of all before. */
+static bool read_state(mtf_round_state *state, mtf_span bytes)
 {
+    if (bytes.size < 8) return false;
+    bytes.size -= 8;
+    mtf_reader sum = mtf_reader_of((mtf_span){bytes.data + bytes.size, 8}),
+               body = mtf_reader_of(bytes);
+    mtf_reader *in = &body;
+    if (mtf_reader_u64_le(&sum) != mtf_hash64(bytes.data, bytes.size)) return false;
     const uint8_t format = mtf_reader_u8(in), phase = mtf_reader_u8(in);
     state->phase = (mtf_round_phase)phase;
     state->cold = mtf_reader_u8(in);
@@ -83,10 +93,10 @@ mtf_status mtf_round_state_load(mtf_round_state *state, mtf_store *store, mtf_er
     *state = (mtf_round_state){0};
     mtf_status status = mtf_store_get_blob(store, BLOB, &bytes, err);
     if (status == MTF_OK) {
-        mtf_reader in = mtf_reader_of(mtf_buf_span(&bytes));
-        if (!read_state(state, &in)) {
+        if (!read_state(state, mtf_buf_span(&bytes))) {
             mtf_round_state_fini(state);
-            status = mtf_fail(err, MTF_CORRUPT, "store %s: the state of its rounds is damaged",
+            status = mtf_fail(err, MTF_CORRUPT,
+                              "store %.90s: the state of its rounds is damaged: " MTF_STORE_REMEDY,
                               mtf_store_path(store));
         }
     } else if (status == MTF_SKIP) {

@@ -77,40 +77,86 @@ static bool setting_is(const char *setting, const char *word)
     return strcmp(setting, word) == 0;
 }
 
+/** The version whose checkpoint the champion's is: a rollback's network is an older one's. */
+static int64_t checkpoint_version(const mtf_policy *champion)
+{
+    const double of = mtf_policy_get_number(&champion->info, MTF_ROLLBACK_OF);
+    return of >= 1 ? (int64_t)of : champion->info.version;
+}
+
 /** What the champion's checkpoint gives the round: weights (warm_start) and the frozen normaliser.
  *  MTF_SKIP: there is none that fits. */
 static mtf_status warm(mtf_rounds *rounds, mtf_checkpoint *parent, mtf_err *err)
 {
     const mtf_settings *settings = rounds->config.settings;
-    mtf_status status = load_file(rounds, rounds->state.parent, parent, err);
-    if (status == MTF_CORRUPT)
-        return mtf_fail(err, MTF_SKIP, "the champion's checkpoint is damaged");
+    mtf_status status = load_file(rounds, checkpoint_version(rounds->champion), parent, err);
+    if (status == MTF_CORRUPT) status = MTF_SKIP; /* err has said it */
     if (status) return status;
     if (parent->normaliser.state_dim != rounds->algorithm_config.state_dim)
         return mtf_fail(err, MTF_SKIP, "the champion's checkpoint has another state_dim");
     if (setting_is(settings->learner_warm_start, "none")) return open_algorithm(rounds, NULL, err);
     status = open_algorithm(rounds, parent, err);
-    if (status == MTF_CORRUPT || status == MTF_INVALID)
-        return mtf_fail(err, MTF_SKIP, "the champion's checkpoint is of another network");
+    if (status == MTF_CORRUPT || status == MTF_INVALID) status = MTF_SKIP;
     if (status == MTF_OK && setting_is(settings->learner_warm_start, "actor"))
         rounds->ops->reinit(rounds->algorithm, (uint64_t)settings->learner_seed, false, true);
     return status;
 }
 
+/** What the champion's record gives the round when its checkpoint cannot: the actor, unless
+ *  warm_start is none, and the normaliser. The critics start anew. MTF_SKIP: nothing that fits. */
+static mtf_status recall(mtf_rounds *rounds, mtf_normaliser *normaliser, mtf_err *err)
+{
+    const mtf_policy *champion = rounds->champion;
+    const float *weights[MTF_POLICY_LAYERS_MAX], *biases[MTF_POLICY_LAYERS_MAX];
+    uint32_t widths[MTF_POLICY_LAYERS_MAX + 1];
+    if (setting_is(champion->info.algorithm, MTF_INITIAL_ALGORITHM))
+        return mtf_fail(err, MTF_SKIP, "the champion is the initial policy: nothing was learned");
+    if (champion->state_dim != rounds->algorithm_config.state_dim)
+        return mtf_fail(err, MTF_SKIP, "the champion has another state_dim");
+    for (uint32_t i = 0; i < champion->layer_count; i++) {
+        widths[i] = champion->layers[i].inputs;
+        widths[i + 1] = champion->layers[i].outputs;
+        weights[i] = champion->layers[i].weight;
+        biases[i] = champion->layers[i].bias;
+    }
+    mtf_status status = open_algorithm(rounds, NULL, err);
+    if (status == MTF_OK && !setting_is(rounds->config.settings->learner_warm_start, "none"))
+        status = rounds->ops->set_actor(rounds->algorithm, champion->layer_count, widths, weights,
+                                        biases, err);
+    if (status == MTF_INVALID) status = MTF_SKIP;
+    if (status) return status;
+    memcpy(normaliser->mean, champion->mean, champion->state_dim * sizeof(float));
+    memcpy(normaliser->deviation, champion->deviation, champion->state_dim * sizeof(float));
+    return MTF_OK;
+}
+
+/** The algorithm where the round starts, and the normaliser, which comes filled from the rows. */
+static mtf_status begin_algorithm(mtf_rounds *rounds, mtf_checkpoint *parent,
+                                  mtf_normaliser *normaliser, mtf_err *err)
+{
+    mtf_err lost = {0}, why = {0};
+    mtf_status status = warm(rounds, parent, &lost);
+    rounds->state.cold = status == MTF_SKIP;
+    if (status == MTF_OK) {
+        memcpy(normaliser->mean, parent->normaliser.mean,
+               2 * (size_t)normaliser->state_dim * sizeof(float)); /* one block, mean first */
+        return MTF_OK;
+    }
+    if (status != MTF_SKIP) return mtf_fail(err, status, "%s", lost.msg);
+    status = recall(rounds, normaliser, &why);
+    mtf_log_line(rounds->config.log, MTF_LOG_WARN, "round.cold",
+                 "round=%" PRId64 " parent=%" PRId64 " actor=%s critics=new why=\"%.180s%s%.180s\"",
+                 rounds->state.round, rounds->state.parent, status == MTF_OK ? "record" : "new",
+                 lost.msg, status == MTF_OK ? "" : "; ", status == MTF_OK ? "" : why.msg);
+    if (status == MTF_SKIP) return open_algorithm(rounds, NULL, err);
+    return status ? mtf_fail(err, status, "%s", why.msg) : MTF_OK;
+}
+
 /** Starts the round's training at step 0. */
-static mtf_status start(mtf_rounds *rounds, mtf_normaliser *surveyed, mtf_err *err)
+static mtf_status start(mtf_rounds *rounds, mtf_normaliser *normaliser, mtf_err *err)
 {
     mtf_checkpoint parent = {0}, *checkpoint = &rounds->checkpoint;
-    mtf_err why = {0};
-    mtf_status status = warm(rounds, &parent, &why);
-    rounds->state.cold = status == MTF_SKIP;
-    if (rounds->state.cold) {
-        mtf_log_line(rounds->config.log, MTF_LOG_INFO, "round.cold",
-                     "parent=%" PRId64 " why=\"%s\"", rounds->state.parent, why.msg);
-        status = open_algorithm(rounds, NULL, err);
-    } else if (status) {
-        mtf_fail(err, status, "%s", why.msg);
-    }
+    mtf_status status = begin_algorithm(rounds, &parent, normaliser, err);
     if (status) goto done;
     *checkpoint = (mtf_checkpoint){
         .settings = rounds->settings_hash,
@@ -119,9 +165,8 @@ static mtf_status start(mtf_rounds *rounds, mtf_normaliser *surveyed, mtf_err *e
         .steps = rounds->algorithm_config.steps,
         .reward_scale = rounds->survey.reward_deviation,
     };
-    mtf_normaliser *from = rounds->state.cold ? surveyed : &parent.normaliser;
-    checkpoint->normaliser = *from;
-    *from = (mtf_normaliser){0};
+    checkpoint->normaliser = *normaliser;
+    *normaliser = (mtf_normaliser){0};
     memcpy(rounds->state.parent_checkpoint, parent.id, sizeof parent.id);
     status = rounds->ops->begin_round(rounds->algorithm, checkpoint->reward_scale,
                                       rounds->config.settings->learner_reset_optimizer, err);
@@ -213,9 +258,18 @@ done:
     return status;
 }
 
+static bool stopped(void *arg)
+{
+    const mtf_rounds *rounds = arg;
+    const atomic_bool *stop = rounds->config.stop;
+    return (stop && atomic_load(stop)) || !mtf_rounds_lead(rounds);
+}
+
+/** Also gives a backup what it asks for: training takes hours. */
 static void progress(void *arg, int64_t done, int64_t total)
 {
     const mtf_rounds *rounds = arg;
+    mtf_rounds_answer(rounds->config.store, rounds->config.log);
     if (rounds->config.hooks.progress)
         rounds->config.hooks.progress(rounds->config.hooks.arg, "train", done, total);
 }
@@ -248,9 +302,9 @@ mtf_status mtf_round_train(mtf_rounds *rounds, char alarm[160], mtf_err *err)
         .path = (const char *)path.data,
         .checkpoint_every = every ? every : CHECKPOINT_EVERY,
         .q_limit = mtf_round_q_limit(rounds),
-        .stop = rounds->config.stop,
+        .arg = rounds,
+        .stopped = stopped,
         .progress = progress,
-        .progress_arg = rounds,
     };
     status = mtf_train(&config, &rounds->checkpoint, alarm, err);
 done:

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/fault.h"
+#include "learner/store_copy.h"
 
 #define CHECKPOINTS_KEPT 3 /* of champions, for rollbacks */
 
@@ -58,6 +60,27 @@ int64_t mtf_rounds_ended(const mtf_rounds *rounds)
     return rounds->ended;
 }
 
+bool mtf_rounds_under_way(const mtf_rounds *rounds)
+{
+    return rounds->state.phase != MTF_ROUND_COLLECT;
+}
+
+bool mtf_rounds_lead(const mtf_rounds *rounds)
+{
+    const mtf_round_hooks *hooks = &rounds->config.hooks;
+    return !hooks->leads || hooks->leads(hooks->arg);
+}
+
+void mtf_rounds_answer(mtf_store *store, const mtf_log *log)
+{
+    mtf_err err = {0};
+    const mtf_status status = mtf_store_answer(store, &err);
+    if (status == MTF_CLOSED)
+        mtf_log_line(log, MTF_LOG_INFO, "store.snapshot", "path=%s", mtf_store_path(store));
+    else if (status)
+        mtf_log_line(log, MTF_LOG_WARN, "store.snapshot", "failed=\"%s\"", err.msg);
+}
+
 int64_t mtf_rounds_champion(const mtf_rounds *rounds)
 {
     return rounds->champion ? rounds->champion->info.version : 0;
@@ -80,7 +103,7 @@ static mtf_status publish_first(mtf_rounds *rounds, int64_t version, mtf_err *er
     info->box = (float)settings->policy_box;
     snprintf(info->name, sizeof info->name, "%s", settings->policy_name);
     snprintf(info->stage, sizeof info->stage, "live");
-    snprintf(info->algorithm, sizeof info->algorithm, "initial");
+    snprintf(info->algorithm, sizeof info->algorithm, MTF_INITIAL_ALGORITHM);
     snprintf(info->verdict, sizeof info->verdict, "promote");
     snprintf(info->reason, sizeof info->reason, "initial: there was no policy");
     const mtf_round_hooks *hooks = &rounds->config.hooks;
@@ -173,6 +196,8 @@ static mtf_status collect(mtf_rounds *rounds, bool *due, mtf_err *err)
     status = mtf_round_state_cut(state, rounds->config.store, err);
     if (status) return status;
     state->phase = MTF_ROUND_TRAINING;
+    /* A new store goes on counting where the champion's learner stood. */
+    if (state->round < rounds->champion->info.round) state->round = rounds->champion->info.round;
     state->round++;
     state->parent = rounds->champion->info.version;
     state->version = next_version(rounds);
@@ -242,12 +267,36 @@ static mtf_status end_unpublished(mtf_rounds *rounds, mtf_verdict_kind kind, con
     return move_to(rounds, MTF_ROUND_PUBLISHED, err);
 }
 
+/** The champion is read anew at a restart and when this process leads again. */
+static mtf_status check_parent(mtf_rounds *rounds, mtf_err *err)
+{
+    if (rounds->champion) return MTF_OK;
+    const mtf_status status = refresh_champion(rounds, err);
+    if (status || rounds->champion->info.version == rounds->state.parent) return status;
+    char reason[120];
+    snprintf(reason, sizeof reason,
+             "parent_changed: the head is version %" PRId64 ", trained from %" PRId64,
+             rounds->champion->info.version, rounds->state.parent);
+    return end_unpublished(rounds, MTF_VERDICT_HOLD, reason, err);
+}
+
+mtf_status mtf_rounds_give_up(mtf_rounds *rounds, const char *reason, mtf_err *err)
+{
+    const mtf_round_phase phase = rounds->state.phase;
+    if (phase != MTF_ROUND_TRAINING && phase != MTF_ROUND_TRAINED) return MTF_OK;
+    if (rounds->report.round != rounds->state.round) begin_report(rounds);
+    mtf_round_forget(rounds);
+    return end_unpublished(rounds, MTF_VERDICT_HOLD, reason, err);
+}
+
 /** MTF_OK with the round still in TRAINING or TRAINED: it can go on. */
 static mtf_status prepare(mtf_rounds *rounds, mtf_err *err)
 {
     mtf_err why = {0};
     if (rounds->report.round != rounds->state.round) begin_report(rounds);
-    const mtf_status status = mtf_round_prepare(rounds, &why);
+    mtf_status status = check_parent(rounds, err);
+    if (status || rounds->state.phase == MTF_ROUND_PUBLISHED) return status;
+    status = mtf_round_prepare(rounds, &why);
     rounds->report.transitions = rounds->survey.rows;
     rounds->report.truncated = rounds->survey.truncated;
     rounds->report.heldout_rows = rounds->survey.heldout_rows;
@@ -257,14 +306,25 @@ static mtf_status prepare(mtf_rounds *rounds, mtf_err *err)
     return status ? mtf_fail(err, status, "%s", why.msg) : MTF_OK;
 }
 
+static bool told_to_stop(const mtf_rounds *rounds)
+{
+    return rounds->config.stop && atomic_load(rounds->config.stop);
+}
+
 static mtf_status train(mtf_rounds *rounds, mtf_err *err)
 {
     char alarm[160];
     mtf_status status = prepare(rounds, err);
     if (status || rounds->state.phase != MTF_ROUND_TRAINING) return status;
     status = mtf_round_train(rounds, alarm, err);
+    if (status == MTF_CLOSED && !told_to_stop(rounds))
+        return mtf_fail(err, MTF_AGAIN, "another learner leads; the checkpoint is saved");
     if (status) return status;
-    if (!alarm[0]) return move_to(rounds, MTF_ROUND_TRAINED, err);
+    if (!alarm[0]) {
+        status = move_to(rounds, MTF_ROUND_TRAINED, err);
+        mtf_fault_point("learn.trained");
+        return status;
+    }
     char reason[200];
     snprintf(reason, sizeof reason, "alarm: %s", alarm);
     mtf_evidence *evidence = &rounds->report.evidence;
@@ -283,7 +343,9 @@ static mtf_status judge(mtf_rounds *rounds, mtf_err *err)
     if (rounds->checkpoint.step < rounds->checkpoint.steps)
         return move_to(rounds, MTF_ROUND_TRAINING, err);
     status = mtf_round_judge(rounds, err);
-    return status ? status : move_to(rounds, MTF_ROUND_GATED, err);
+    if (status == MTF_OK) status = move_to(rounds, MTF_ROUND_GATED, err);
+    mtf_fault_point("learn.gated");
+    return status;
 }
 
 /* -- GATED, PUBLISHED -------------------------------------------- */
@@ -298,6 +360,7 @@ static mtf_status publish(mtf_rounds *rounds, mtf_err *err)
     mtf_status status = mtf_policy_decode(mtf_buf_span(&state->record), &candidate, err);
     if (status == MTF_OK) status = hooks->publish(hooks->arg, candidate, err);
     if (status == MTF_OK) status = refresh_champion(rounds, err);
+    mtf_fault_point("learn.published");
     if (status) goto done;
     mtf_verdict *verdict = &rounds->report.verdict;
     verdict->kind = MTF_VERDICT_PROMOTE;
@@ -374,6 +437,7 @@ done:
 static mtf_status end_round(mtf_rounds *rounds, mtf_err *err)
 {
     const mtf_round_hooks *hooks = &rounds->config.hooks;
+    mtf_fault_point("learn.ended");
     mtf_status status = settle_checkpoint(rounds, err);
     if (status) return status;
     mtf_round_forget(rounds);
@@ -395,12 +459,21 @@ static mtf_status wait_for_hooks(const mtf_rounds *rounds, const mtf_err *why)
     return MTF_OK;
 }
 
+/** Others train and publish now: what is known of the head, and the memory of training, goes. */
+static void stand_by(mtf_rounds *rounds)
+{
+    mtf_round_forget(rounds);
+    mtf_policy_free(rounds->champion);
+    rounds->champion = NULL;
+}
+
 mtf_status mtf_rounds_tick(mtf_rounds *rounds, mtf_err *err)
 {
     MTF_ASSERT(mtf_store_pending(rounds->config.store) == 0);
     const int64_t ended = rounds->ended;
     mtf_status status = MTF_OK;
-    while (status == MTF_OK && rounds->ended == ended) {
+    if (!mtf_rounds_lead(rounds)) stand_by(rounds);
+    while (status == MTF_OK && rounds->ended == ended && mtf_rounds_lead(rounds)) {
         bool due = true;
         switch (rounds->state.phase) {
         case MTF_ROUND_COLLECT:

@@ -33,7 +33,8 @@ typedef struct mtf_round_report {
     double outside_box;  /* held-out action dimensions outside the box by > 0.05 */
     double critic_spread, phi, reward_scale;
     double train_seconds, evaluate_seconds;
-    bool cold; /* the champion's checkpoint was not used */
+    bool cold; /* the champion's checkpoint was not used: new critics, the actor of its record if it
+                  fits. The record's number "cold_start" */
 } mtf_round_report;
 
 /** What rounds need of the outside; cli supplies it. Called on the learner's thread. */
@@ -85,9 +86,18 @@ mtf_status mtf_rounds_open(const mtf_rounds_config *config, mtf_rounds **rounds,
                            mtf_err *err) MTF_NODISCARD;
 void mtf_rounds_close(mtf_rounds *rounds);
 /** Does what is due, a whole round if need be; cheap when nothing is. Call with no open batch in
- * the store. MTF_CLOSED: stopped in training, saved. Other failures: nothing is lost, call again.
+ * the store. MTF_CLOSED: told to stop in training, saved. Other failures: nothing is lost, call
+ * again. Does nothing where this process does not lead.
  */
 mtf_status mtf_rounds_tick(mtf_rounds *rounds, mtf_err *err) MTF_NODISCARD;
+/** Is a round begun and not ended? Then the rows of its cut must stay as they are. */
+bool mtf_rounds_under_way(const mtf_rounds *rounds);
+/** The rows of the round under way are no longer those of its cut: ends one that is in training
+ *  with a hold, for this reason. */
+mtf_status mtf_rounds_give_up(mtf_rounds *rounds, const char *reason, mtf_err *err) MTF_NODISCARD;
+/** Makes the snapshot that a backup may have asked for (learner/store_copy.h), and logs it. Cheap;
+ *  training calls it on its own. */
+void mtf_rounds_answer(mtf_store *store, const mtf_log *log);
 /** Rounds ended since open, whatever their verdict. */
 int64_t mtf_rounds_ended(const mtf_rounds *rounds);
 /** The champion's version, 0 before the first tick. */

@@ -26,12 +26,17 @@ struct mtf_rounds {
     mtf_round_report report;
 };
 
+#define MTF_INITIAL_ALGORITHM "initial"     /* of a record: the network of zeros */
+#define MTF_ROLLBACK_OF       "rollback_of" /* of a record: the version whose network it has */
+
+/** May this process train and publish? */
+bool mtf_rounds_lead(const mtf_rounds *rounds);
 /** <store>/checkpoints/candidate, or v<version> for a champion's (version > 0). Appends, with a
  * NUL. */
 mtf_status mtf_rounds_path(const mtf_rounds *rounds, int64_t version, mtf_buf *path,
                            mtf_err *err) MTF_NODISCARD;
-/** Survey, checkpoint and algorithm of the round of rounds->state. MTF_SKIP: there is nothing to
- *  train on; err says why, as a verdict's reason. */
+/** Survey, checkpoint and algorithm of the round of rounds->state; the champion is its parent.
+ * MTF_SKIP: there is nothing to train on; err says why, as a verdict's reason. */
 mtf_status mtf_round_prepare(mtf_rounds *rounds, mtf_err *err) MTF_NODISCARD;
 /** Forgets what prepare made. */
 void mtf_round_forget(mtf_rounds *rounds);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "learner/store_copy.h"
 #include "learner/store_meta.h"
 
 #define CACHE_BYTES   ((size_t)64 << 20)
@@ -166,6 +167,7 @@ mtf_status mtf_store_open_database(mtf_store *store, const mtf_store_identity *i
     mtf_buf_printf(&folder, "%s/db", store->path);
     if (status == MTF_OK && folder.failed) status = mtf_store_no_memory(err);
     const char *name = (const char *)folder.data;
+    if (status == MTF_OK && !read_only) status = mtf_store_finish_restore(store->path, err);
     if (status == MTF_OK && access(name, F_OK) != 0) {
         status = identity && !read_only
                      ? make_database(store, identity, name, err)

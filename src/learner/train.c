@@ -117,7 +117,7 @@ mtf_status mtf_train(const mtf_train_config *config, mtf_checkpoint *checkpoint,
 {
     alarm[0] = 0;
     while (checkpoint->step < checkpoint->steps) {
-        if (config->stop && atomic_load(config->stop)) {
+        if (config->stopped && config->stopped(config->arg)) {
             const mtf_status status = save(config, checkpoint, err);
             return status ? status : mtf_fail(err, MTF_CLOSED, "stopped in training, step saved");
         }
@@ -142,8 +142,7 @@ mtf_status mtf_train(const mtf_train_config *config, mtf_checkpoint *checkpoint,
             return MTF_OK;
         }
         if (config->progress)
-            config->progress(config->progress_arg, (int64_t)checkpoint->step,
-                             (int64_t)checkpoint->steps);
+            config->progress(config->arg, (int64_t)checkpoint->step, (int64_t)checkpoint->steps);
         if (checkpoint->step % config->checkpoint_every == 0 &&
             checkpoint->step < checkpoint->steps) {
             status = save(config, checkpoint, err);

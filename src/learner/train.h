@@ -2,8 +2,6 @@
 #ifndef MTF_TRAIN_H
 #define MTF_TRAIN_H
 
-#include <stdatomic.h>
-
 #include "core/settings.h"
 #include "learner/algorithm.h"
 #include "learner/checkpoint.h"
@@ -18,12 +16,12 @@ typedef struct mtf_train_config {
     const mtf_algorithm_ops *ops;
     mtf_algorithm *algorithm; /* stands at checkpoint->step */
     mtf_feed *feed;
-    const char *path;          /* where checkpoints go */
-    uint64_t checkpoint_every; /* steps */
-    double q_limit;            /* |Q| above it ends the round with an alarm */
-    const atomic_bool *stop;   /* may be NULL */
+    const char *path;           /* where checkpoints go */
+    uint64_t checkpoint_every;  /* steps */
+    double q_limit;             /* |Q| above it ends the round with an alarm */
+    void *arg;                  /* of the two */
+    bool (*stopped)(void *arg); /* may be NULL; asked before every step */
     void (*progress)(void *arg, int64_t done, int64_t total); /* may be NULL; after every step */
-    void *progress_arg;
 } mtf_train_config;
 
 /** Takes steps until checkpoint->steps; saves on the way and at the end. checkpoint is the round's

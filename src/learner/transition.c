@@ -117,7 +117,7 @@ mtf_status mtf_row_make(const mtf_row_shape *shape, const mtf_reward *reward, do
         .part = session->part,
         .step = index,
         .items = request->item_count,
-        .user = mtf_hash64(session->user_id.data, session->user_id.size),
+        .user = mtf_row_user(session->user_id),
         .version = request->policy_version,
         .time_ms = step->time_ms,
         .offset = offset,
@@ -144,6 +144,11 @@ mtf_status mtf_row_make(const mtf_row_shape *shape, const mtf_reward *reward, do
         mtf_reward_signals(reward, &item->signals, row->signals + (size_t)i * shape->signal_count);
     }
     return MTF_OK;
+}
+
+uint64_t mtf_row_user(mtf_str user_id)
+{
+    return mtf_hash64(user_id.data, user_id.size);
 }
 
 void mtf_row_key(const mtf_session *session, uint32_t index, uint8_t key[MTF_ROW_KEY_BYTES])

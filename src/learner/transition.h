@@ -63,6 +63,8 @@ mtf_status mtf_row_make(const mtf_row_shape *shape, const mtf_reward *reward, do
                         const mtf_session *session, uint32_t index, int32_t partition,
                         int64_t offset, mtf_row *row, mtf_err *err) MTF_NODISCARD;
 
+/** The user of a row, from the user id of its session as the topic has it. */
+uint64_t mtf_row_user(mtf_str user_id);
 /** The store key of step `index`. */
 void mtf_row_key(const mtf_session *session, uint32_t index, uint8_t key[MTF_ROW_KEY_BYTES]);
 
