@@ -24,6 +24,8 @@ static const struct command {
     {"policy", "list | show | export policies of the topic", mtf_command_policy},
     {"store", "stats | verify | backup | restore | forget: the learner's store", mtf_command_store},
     {"healthcheck", "asks a running stage here whether it is well", mtf_command_healthcheck},
+    {"dlq", "list | replay dead letters", mtf_command_dlq},
+    {"late", "list | replay events that came too late", mtf_command_late},
     {"config", "check | print | docs of the settings", mtf_command_config},
     {"version", "what this program was built from and runs on", mtf_command_version},
 };

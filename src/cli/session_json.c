@@ -1,25 +1,11 @@
 #include "cli/session_json.h"
 
+#include "cli/json_text.h"
+
 #include <math.h>
 
 static const char *const end_reasons[] = {"end_event", "gap", "cap", "id_change"};
 static const char *const buckets[] = {"explore", "baseline", "control"};
-
-static void put_text(mtf_buf *out, mtf_str text)
-{
-    mtf_buf_put_u8(out, '"');
-    for (uint32_t i = 0; i < text.size; i++) {
-        const unsigned char c = (unsigned char)text.data[i];
-        if (c == '"' || c == '\\') {
-            mtf_buf_printf(out, "\\%c", c);
-        } else if (c < 32) {
-            mtf_buf_printf(out, "\\u%04x", c);
-        } else {
-            mtf_buf_put_u8(out, c);
-        }
-    }
-    mtf_buf_put_u8(out, '"');
-}
 
 static void put_number(mtf_buf *out, double value)
 {
@@ -43,13 +29,13 @@ static void put_floats(mtf_buf *out, const char *name, mtf_floats floats)
 static void put_item(mtf_buf *out, const mtf_item *item)
 {
     mtf_buf_printf(out, "{\"item_id\":");
-    put_text(out, item->item_id);
+    json_text_put(out, item->item_id);
     put_floats(out, "predictions", item->predictions);
     put_floats(out, "features", item->features);
     mtf_buf_printf(out, ",\"signals\":{");
     for (uint32_t i = 0; i < item->signals.count; i++) {
         if (i) mtf_buf_put_u8(out, ',');
-        put_text(out, item->signals.data[i].name);
+        json_text_put(out, item->signals.data[i].name);
         mtf_buf_put_u8(out, ':');
         put_number(out, item->signals.data[i].value);
     }
@@ -60,7 +46,7 @@ static void put_step(mtf_buf *out, const mtf_step *step)
 {
     const mtf_request *request = &step->request;
     mtf_buf_printf(out, "{\"event_id\":");
-    put_text(out, step->event_id);
+    json_text_put(out, step->event_id);
     mtf_buf_printf(
         out, ",\"time_ms\":%lld,\"policy_version\":%lld,\"bucket\":\"%s\",\"sample_weight\":",
         (long long)step->time_ms, (long long)request->policy_version, buckets[request->bucket]);
@@ -83,7 +69,7 @@ void session_json_put(const mtf_session *session, mtf_buf *out)
     char id[33];
     mtf_hex(id, session->session_id, sizeof session->session_id);
     mtf_buf_printf(out, "{\"session_id\":\"%s\",\"user_id\":", id);
-    put_text(out, session->user_id);
+    json_text_put(out, session->user_id);
     mtf_buf_printf(
         out,
         ",\"started_ms\":%lld,\"ended_ms\":%lld,\"end_reason\":\"%s\",\"truncated_head\":%s,"

@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "ingest/decoder.h"
 #include "ingest/kafka_client.h"
+#include "ingest/kafka_finite.h"
 #include "ingest/kafka_follow.h"
 #include "ingest/kafka_source.h"
 #include "learner/learn.h"

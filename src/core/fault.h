@@ -18,6 +18,8 @@
  *    learn.publish           the record is in a transaction, the commit not yet sent
  *    learn.published         it is published, the store does not say so yet
  *    learn.ended             the store says so, the round's files are not yet settled
+ *    replay.commit           records are put back with their marks, the commit not yet sent
+ *    replay.committed        the brokers committed, we do not know it yet
  */
 #ifndef MTF_FAULT_H
 #define MTF_FAULT_H

@@ -61,6 +61,9 @@ struct mtf_source {
      *  MTF_AGAIN: no answer now. NULL: nobody else commits. */
     mtf_status (*committed)(void *self, int32_t partition, int64_t *offset, char *metadata,
                             mtf_err *err);
+    /** Headers of the message handed out last, borrowed until the next poll: fills up to `capacity`
+     *  and returns how many there are. NULL: the source has none. */
+    size_t (*headers)(void *self, mtf_header *headers, size_t capacity);
 };
 
 /** Where a stage's output goes, with its input positions: one unit per begin..commit. At-least-once

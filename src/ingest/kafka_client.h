@@ -32,6 +32,17 @@ mtf_status mtf_kafka_client_partitions(mtf_kafka_client *client, const char *top
 mtf_status mtf_kafka_client_check_stamps(mtf_kafka_client *client, const char *topic,
                                          bool allow_create_time, mtf_err *err) MTF_NODISCARD;
 
+/** Of each partition 0..count-1 the first offset stamped at or after time_ms; the end where there
+ * is none. Brokers that cannot look times up (the mock ones): the first offset kept, so that a
+ * reader must look at the stamps too. MTF_AGAIN: the brokers do not answer. */
+mtf_status mtf_kafka_client_offsets_at(mtf_kafka_client *client, const char *topic, int32_t count,
+                                       int64_t time_ms, int64_t *offsets,
+                                       mtf_err *err) MTF_NODISCARD;
+/** First kept and end offset of each partition 0..count-1; what an open transaction wrote is past
+ *  the end. MTF_AGAIN: the brokers do not answer. */
+mtf_status mtf_kafka_client_ranges(mtf_kafka_client *client, const char *topic, int32_t count,
+                                   int64_t *firsts, int64_t *ends, mtf_err *err) MTF_NODISCARD;
+
 /** The group's committed offsets of partitions 0..count-1, -1 for none.
  *  MTF_AGAIN: a transaction is pending or the coordinator is away. */
 mtf_status mtf_kafka_client_committed(mtf_kafka_client *client, const char *topic, int32_t count,

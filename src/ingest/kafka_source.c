@@ -196,10 +196,24 @@ static void close_source(void *self)
     free(source);
 }
 
+static size_t headers_of_lent(void *self, mtf_header *headers, size_t capacity)
+{
+    const mtf_kafka_source *source = self;
+    rd_kafka_headers_t *list = NULL;
+    const char *name;
+    const void *value;
+    size_t count = 0, size;
+    if (!source->lent || rd_kafka_message_headers(source->lent, &list)) return 0;
+    for (; !rd_kafka_header_get_all(list, count, &name, &value, &size); count++) {
+        if (count < capacity) headers[count] = (mtf_header){mtf_str_of(name), {value, size}};
+    }
+    return count;
+}
+
 mtf_source mtf_kafka_source_pipe(mtf_kafka_source *source)
 {
     return (mtf_source){source,    poll_source,  start_partition, range,
-                        pause_all, close_source, committed};
+                        pause_all, close_source, committed,       headers_of_lent};
 }
 
 int64_t mtf_kafka_source_end(const mtf_kafka_source *source, int32_t partition)

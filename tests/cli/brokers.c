@@ -93,6 +93,17 @@ void brokers_read(brokers *b, const char *topic, int count,
     rd_kafka_destroy(rk);
 }
 
+void brokers_count(brokers *b, const char *topic, int64_t count)
+{
+    int64_t first = 0, end = -1;
+    rd_kafka_t *rk = open_consumer(b, topic);
+    assert_int_equal(rd_kafka_query_watermark_offsets(rk, topic, 0, &first, &end, PROGRAM_WAIT_MS),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_consumer_close(rk);
+    rd_kafka_destroy(rk);
+    assert_int_equal(end, count);
+}
+
 const char *brokers_header(const rd_kafka_message_t *message, const char *name)
 {
     rd_kafka_headers_t *headers = NULL;

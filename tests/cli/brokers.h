@@ -27,6 +27,8 @@ void brokers_put(brokers *b, const char *topic, const char *key, mtf_span value)
 /** Waits until the topic has `count` records and gives each to `take`, from the first. */
 void brokers_read(brokers *b, const char *topic, int count,
                   void (*take)(void *arg, int index, const rd_kafka_message_t *message), void *arg);
+/** Fails unless the topic holds so many records now. */
+void brokers_count(brokers *b, const char *topic, int64_t count);
 /** A header's text; fails when it is not there. */
 const char *brokers_header(const rd_kafka_message_t *message, const char *name);
 
