@@ -42,6 +42,8 @@ static const char *const preset[] = {
     "demo",
     "store.commit_interval_ms",
     "50",
+    "topics.leader", /* one learner, brokers of its own */
+    "",
     "kafka.producer.linger.ms",
     "5",
     NULL,

@@ -105,11 +105,13 @@ static void collect_learn(void *arg, mtf_exposition *out)
     const operator_view *view = arg;
     learn_stage *stage = view->learn;
     const mtf_settings *s = view->settings;
-    mtf_families_learn(out, mtf_learn_metrics_of(stage->loop));
+    const mtf_learn *loop = learn_stage_loop(stage);
+    if (loop) mtf_families_learn(out, mtf_learn_metrics_of(loop));
+    mtf_families_leader(out, learn_stage_stands_by(stage));
     mtf_families_policy(out, &stage->policies, s->policy_name, mtf_clock_wall_ms());
     mtf_families_kafka_source(out, mtf_kafka_source_counters(stage->source.self),
                               s->topics_sessions, NULL);
-    mtf_families_kafka_sink(out, mtf_kafka_sink_counters(&stage->sink), "learn", NULL);
+    mtf_families_kafka_sink(out, mtf_kafka_sink_counters(&stage->dead_letters), "learn", NULL);
     mtf_families_partitions(out, &stage->board, end_of, stage->source.self, s->topics_sessions);
 }
 
@@ -122,6 +124,7 @@ static void stalled_learn(void *arg, mtf_buf *reasons)
 static void unready_learn(void *arg, mtf_buf *reasons)
 {
     operator_view *view = arg;
+    if (!learn_stage_loop(view->learn)) return; /* fit for what it is: a cold standby */
     unready(view, &view->learn->board, view->learn->source.self, "learn", reasons);
 }
 

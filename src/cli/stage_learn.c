@@ -6,36 +6,57 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+
+#define STANDBY_LOG_S 30
+
+const mtf_learn *learn_stage_loop(const learn_stage *stage)
+{
+    return atomic_load(&stage->loop);
+}
+
+bool learn_stage_stands_by(const learn_stage *stage)
+{
+    if (!atomic_load(&stage->loop)) return true;
+    if (stage->context->settings->topics_leader[0] == '\0') return false;
+    const mtf_kafka_leader *leader = atomic_load(&stage->leader);
+    return !leader || !mtf_kafka_leader_leads(leader);
+}
+
+static bool hook_leads(void *arg)
+{
+    const mtf_kafka_leader *leader = atomic_load(&((const learn_stage *)arg)->leader);
+    return leader && mtf_kafka_leader_leads(leader);
+}
 
 static mtf_status hook_head(void *arg, mtf_policy **champion, int64_t *newest_version, mtf_err *err)
 {
     learn_stage *stage = arg;
-    const mtf_policy *policy;
-    *newest_version = 0;
-    const mtf_status status = policy_head_read(&stage->head, &policy, err);
+    mtf_policy_shelf shelf;
     *champion = NULL;
-    if (status == MTF_OK && !policy && stage->head.refused > 0) {
+    const mtf_status status = policy_desk_read(&stage->desk, &shelf, err);
+    if (status != MTF_OK) return status;
+    if (!shelf.head && stage->desk.live.refused > 0) {
         return mtf_fail(err, MTF_CORRUPT,
                         "topic %s: every record of policy %s was refused (see policy.refused), so "
                         "its last version is unknown and no first one is published; put a good "
-                        "record back, or give the policy another name",
-                        stage->context->settings->topics_policy, stage->head.name);
+                        "record back (mtf policy rollback), or give the policy another name",
+                        stage->context->settings->topics_policy, stage->desk.live.name);
     }
-    if (status != MTF_OK || !policy) return status;
-    mtf_policy_metrics_head(&stage->policies, policy->info.version, policy->info.created_ms);
-    *champion = mtf_policy_clone(policy);
+    *newest_version = mtf_policy_shelf_newest(&shelf);
+    if (!shelf.head) return MTF_OK;
+    mtf_policy_metrics_head(&stage->policies, shelf.head->info.version,
+                            shelf.head->info.created_ms);
+    *champion = mtf_policy_clone(shelf.head);
     return *champion ? MTF_OK : mtf_fail(err, MTF_NOMEM, "no memory for the served policy");
 }
 
 static mtf_status hook_gate(void *arg, const mtf_evidence *evidence, mtf_policy *candidate,
                             mtf_verdict *verdict, mtf_err *err)
 {
-    learn_stage *stage = arg;
-    const mtf_policy *head;
+    const learn_stage *stage = arg;
+    (void)err;
     mtf_gate_decide(&stage->gate, evidence, verdict);
-    const mtf_status status = policy_head_read(&stage->head, &head, err);
-    if (status != MTF_OK) return status;
-    mtf_policy_compare(head, candidate, verdict);
     mtf_gate_record(evidence, &candidate->info);
     mtf_gate_record_verdict(verdict, &candidate->info);
     return MTF_OK;
@@ -44,21 +65,13 @@ static mtf_status hook_gate(void *arg, const mtf_evidence *evidence, mtf_policy 
 static mtf_status hook_publish(void *arg, mtf_policy *candidate, mtf_err *err)
 {
     learn_stage *stage = arg;
-    const mtf_policy *head;
-    mtf_verdict verdict = {.kind = MTF_VERDICT_PROMOTE};
-    const mtf_status status = policy_head_read(&stage->head, &head, err);
-    if (status != MTF_OK) return status;
-    if (mtf_policy_is_servable(&candidate->info)) {
-        mtf_policy_compare(head, candidate, &verdict);
-        if (verdict.kind != MTF_VERDICT_PROMOTE)
-            mtf_gate_record_verdict(&verdict, &candidate->info);
-    }
-    const mtf_status published =
-        mtf_policy_publish(candidate, stage->keys, &stage->topics, &stage->sink, err);
-    if (published == MTF_OK && mtf_policy_is_servable(&candidate->info))
+    mtf_policy_draft draft;
+    const mtf_status status =
+        policy_desk_write(&stage->desk, mtf_policy_decide_candidate, candidate, &draft, err);
+    if (status == MTF_OK && draft.live)
         mtf_policy_metrics_head(&stage->policies, candidate->info.version,
                                 candidate->info.created_ms);
-    return published;
+    return status;
 }
 
 static bool hook_due(void *arg, int64_t sessions)
@@ -101,11 +114,12 @@ static mtf_status check_cluster(const stage_context *context, char *cluster, siz
                                 mtf_err *err)
 {
     const mtf_settings *s = context->settings;
+    const bool alone = s->topics_leader[0] == '\0';
     const char *const topics[] = {s->topics_sessions, s->topics_policy, s->topics_policy_history,
-                                  s->topics_dead_letter};
+                                  s->topics_dead_letter, s->topics_leader};
     mtf_kafka_client *client = NULL;
     const mtf_status status =
-        stage_client_open(context, topics, sizeof topics / sizeof *topics, &client, err);
+        stage_client_open(context, topics, sizeof topics / sizeof *topics - alone, &client, err);
     if (status == MTF_OK) snprintf(cluster, cluster_size, "%s", mtf_kafka_client_cluster(client));
     mtf_kafka_client_close(client);
     return status;
@@ -125,8 +139,39 @@ static mtf_status open_pipes(learn_stage *stage, mtf_err *err)
     if (status != MTF_OK) return status;
     stage->sessions = mtf_decoder_sessions(stage->decoder);
     stage->source = mtf_kafka_source_pipe(kafka);
-    status = mtf_kafka_sink_open(s, stage->context->log, NULL, &stage->sink, err);
-    if (status == MTF_OK) status = policy_head_open(&stage->head, stage->context, false, err);
+    status = mtf_kafka_sink_open(s, stage->context->log, NULL, &stage->dead_letters, err);
+    if (status == MTF_OK) status = policy_desk_open(&stage->desk, stage->context, 0, err);
+    return status;
+}
+
+/** MTF_FENCED: another process has the store. */
+static mtf_status open_loop(learn_stage *stage, mtf_err *err)
+{
+    const mtf_settings *s = stage->context->settings;
+    const bool alone = s->topics_leader[0] == '\0';
+    const mtf_learn_config config = {
+        .settings = s,
+        .source = &stage->source,
+        .decoder = &stage->sessions,
+        .dead_letters = &stage->dead_letters,
+        .cluster_id = stage->cluster,
+        .hooks = {.arg = stage,
+                  .leads = alone ? NULL : hook_leads,
+                  .head = hook_head,
+                  .gate = hook_gate,
+                  .publish = hook_publish,
+                  .due = stage->watch.due ? hook_due : NULL,
+                  .progress = hook_progress,
+                  .report = hook_report},
+        .log = stage->context->log,
+        .board = &stage->board,
+        .stop = stage->context->stop,
+        .accept_loss = stage->accept_loss,
+        .continuous = strcmp(s->sessionize_delivery, "at-least-once") == 0,
+    };
+    mtf_learn *loop = NULL;
+    const mtf_status status = mtf_learn_open(&config, &loop, err);
+    atomic_store(&stage->loop, loop);
     return status;
 }
 
@@ -134,45 +179,73 @@ mtf_status learn_stage_open(learn_stage *stage, const stage_context *context,
                             const learn_watch *watch, bool accept_loss, mtf_err *err)
 {
     const mtf_settings *s = context->settings;
-    char cluster[200] = "";
-    *stage = (learn_stage){.context = context,
-                           .gate = mtf_gate_config_of(s),
-                           .topics = {s->topics_policy, s->topics_policy_history}};
+    mtf_err why = {0};
+    *stage = (learn_stage){
+        .context = context, .gate = mtf_gate_config_of(s), .accept_loss = accept_loss};
     mtf_board_init(&stage->board);
     if (watch) stage->watch = *watch;
     mtf_status status = stage_settings_check(s, STAGE_SESSIONS, err);
-    if (status == MTF_OK) {
-        status = mtf_policy_keys_open(s->policy_signing_key_file, s->policy_public_key_file, true,
-                                      &stage->keys, err);
-    }
-    if (status == MTF_OK) status = check_cluster(context, cluster, sizeof cluster, err);
+    if (status == MTF_OK)
+        status = check_cluster(context, stage->cluster, sizeof stage->cluster, err);
     if (status == MTF_OK) status = open_pipes(stage, err);
     if (status != MTF_OK) return status;
-    const mtf_learn_config config = {
-        .settings = s,
-        .source = &stage->source,
-        .decoder = &stage->sessions,
-        .dead_letters = &stage->sink,
-        .cluster_id = cluster,
-        .hooks = {.arg = stage,
-                  .head = hook_head,
-                  .gate = hook_gate,
-                  .publish = hook_publish,
-                  .due = stage->watch.due ? hook_due : NULL,
-                  .progress = hook_progress,
-                  .report = hook_report},
-        .log = context->log,
-        .board = &stage->board,
-        .stop = context->stop,
-        .accept_loss = accept_loss,
-        .continuous = strcmp(s->sessionize_delivery, "at-least-once") == 0,
-    };
-    return mtf_learn_open(&config, &stage->loop, err);
+    status = open_loop(stage, &why);
+    if (status == MTF_FENCED && !context->fail_fast) return MTF_OK; /* run waits for the store */
+    return status ? mtf_fail(err, status, "%s", why.msg) : MTF_OK;
+}
+
+/* -- standing by --------------------------------------------------------------------------------
+ */
+
+/** A second, or until stop. False: stop. */
+static bool wait_a_second(const learn_stage *stage)
+{
+    for (int i = 0; i < 10 && !atomic_load(stage->context->stop); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    return !atomic_load(stage->context->stop);
+}
+
+/** Until the process that has the store has ended. MTF_CLOSED: stopped before. */
+static mtf_status wait_for_store(learn_stage *stage, mtf_err *err)
+{
+    mtf_err why = {0};
+    mtf_status status = stage->loop ? MTF_OK : MTF_FENCED;
+    for (int waited_s = 0; status == MTF_FENCED; waited_s++) {
+        if (waited_s % STANDBY_LOG_S == 0)
+            mtf_log_line(stage->context->log, MTF_LOG_INFO, "learn.standby",
+                         "state=cold waited_s=%d reason=\"another process has the store %s\"",
+                         waited_s, stage->context->settings->store_path);
+        if (!wait_a_second(stage)) return MTF_CLOSED;
+        status = open_loop(stage, &why);
+    }
+    return status ? mtf_fail(err, status, "%s", why.msg) : MTF_OK;
+}
+
+/** Joins those of whom one leads. MTF_CLOSED: stopped before the brokers answered. */
+static mtf_status join_leaders(learn_stage *stage, mtf_err *err)
+{
+    const mtf_settings *s = stage->context->settings;
+    mtf_err why = {0};
+    mtf_kafka_leader *leader = NULL;
+    mtf_status status = MTF_AGAIN;
+    if (s->topics_leader[0] == '\0') return MTF_OK;
+    while (status == MTF_AGAIN) {
+        status = mtf_kafka_leader_open(s, stage->context->log, s->topics_leader, s->learner_group,
+                                       &leader, &why);
+        if (status == MTF_AGAIN && !wait_a_second(stage)) return MTF_CLOSED;
+    }
+    stage->desk.leader = leader;
+    atomic_store(&stage->leader, leader);
+    return status ? mtf_fail(err, status, "%s", why.msg) : MTF_OK;
 }
 
 mtf_status learn_stage_run(learn_stage *stage, mtf_err *err)
 {
-    const mtf_status status = mtf_learn_run(stage->loop, err);
+    mtf_status status = wait_for_store(stage, err);
+    if (status == MTF_OK) status = join_leaders(stage, err);
+    if (status == MTF_OK) status = mtf_learn_run(stage->loop, err);
+    if (status == MTF_CLOSED) status = MTF_OK;
+    if (!stage->loop) return status;
     const mtf_learn_metrics *m = mtf_learn_metrics_of(stage->loop);
     mtf_log_line(stage->context->log, MTF_LOG_INFO, "learn.end",
                  "records=%lld sessions=%lld transitions=%lld duplicates=%lld bad=%lld lost=%lld "
@@ -188,10 +261,10 @@ mtf_status learn_stage_run(learn_stage *stage, mtf_err *err)
 
 void learn_stage_close(learn_stage *stage)
 {
+    mtf_kafka_leader_close(stage->leader);
     mtf_learn_close(stage->loop);
-    policy_head_close(&stage->head);
-    mtf_policy_keys_free(stage->keys);
-    if (stage->sink.close) stage->sink.close(stage->sink.self);
+    policy_desk_close(&stage->desk);
+    if (stage->dead_letters.close) stage->dead_letters.close(stage->dead_letters.self);
     if (stage->source.close) stage->source.close(stage->source.self);
     mtf_decoder_close(stage->decoder);
     mtf_board_fini(&stage->board);

@@ -8,11 +8,13 @@
 #include "ingest/kafka_client.h"
 #include "ingest/kafka_finite.h"
 #include "ingest/kafka_follow.h"
+#include "ingest/kafka_leader.h"
 #include "ingest/kafka_source.h"
 #include "learner/learn.h"
 #include "ops/families.h"
 #include "publish/gate.h"
 #include "publish/policy_book.h"
+#include "publish/policy_writer.h"
 #include "sessionize/loop.h"
 
 /** What all stages of a process share; borrowed for their lives. */
@@ -100,6 +102,30 @@ mtf_status policy_head_read(policy_head *head, const mtf_policy **policy,
                             mtf_err *err) MTF_NODISCARD;
 void policy_head_close(policy_head *head);
 
+/** Where this program writes policies, and reads what it needs to know for that: both topics, and a
+ *  producer for each publication. One thread; stays where it is until closed. */
+typedef struct policy_desk {
+    const stage_context *context;
+    mtf_kafka_leader *leader; /* who must lead to write, borrowed; NULL: anyone may */
+    mtf_policy_keys *keys;
+    policy_head live;
+    mtf_kafka_follower *history;
+    mtf_policy_ledger ledger;
+} policy_desk;
+
+/** The desk of the policy of the setting policy.name. wanted: the version of the history to keep
+ *  whole, 0: none. */
+mtf_status policy_desk_open(policy_desk *desk, const stage_context *context, int64_t wanted,
+                            mtf_err *err) MTF_NODISCARD;
+/** Reads both topics to their ends of now; valid until the next read or write. MTF_AGAIN: they were
+ *  not reached in half a minute. */
+mtf_status policy_desk_read(policy_desk *desk, mtf_policy_shelf *shelf, mtf_err *err) MTF_NODISCARD;
+/** mtf_policy_write at this desk, with a log line of what came of it. */
+mtf_status policy_desk_write(policy_desk *desk, mtf_policy_decide_fn decide, void *arg,
+                             mtf_policy_draft *draft, mtf_err *err) MTF_NODISCARD;
+/** Also of a desk whose open failed. */
+void policy_desk_close(policy_desk *desk);
+
 /** What a caller may add to the learner's own hooks; any may be NULL. On the learner's thread. */
 typedef struct learn_watch {
     void *arg;
@@ -113,22 +139,28 @@ typedef struct learn_stage {
     mtf_decoder *decoder;
     mtf_session_decoder sessions;
     mtf_source source;
-    mtf_sink sink; /* policies and dead letters */
-    mtf_policy_keys *keys;
-    policy_head head;
+    mtf_sink dead_letters;
+    policy_desk desk;
+    _Atomic(mtf_kafka_leader *) leader; /* NULL: topics.leader is "", or not joined yet */
     mtf_gate_config gate;
-    mtf_policy_topics topics;
     learn_watch watch;
     mtf_board board;
     mtf_policy_metrics policies;
-    mtf_learn *loop;
+    bool accept_loss;
+    char cluster[200];
+    _Atomic(mtf_learn *) loop; /* NULL: a cold standby, another process has the store */
 } learn_stage;
 
 /** The learner of all partitions of the sessions topic. stage stays where it is until closed.
- *  watch may be NULL. accept_loss: go on past session records that are gone. */
+ *  watch may be NULL. accept_loss: go on past session records that are gone. If another process has
+ *  the store, the stage is a cold standby, and run waits for it (with fail_fast: MTF_FENCED). */
 mtf_status learn_stage_open(learn_stage *stage, const stage_context *context,
                             const learn_watch *watch, bool accept_loss, mtf_err *err) MTF_NODISCARD;
 mtf_status learn_stage_run(learn_stage *stage, mtf_err *err) MTF_NODISCARD;
 void learn_stage_close(learn_stage *stage);
+/** NULL: a cold standby. Any thread, until close. */
+const mtf_learn *learn_stage_loop(const learn_stage *stage);
+/** Another learner trains and publishes, as far as is known. Any thread, until close. */
+bool learn_stage_stands_by(const learn_stage *stage);
 
 #endif

@@ -16,6 +16,7 @@
     X(topics, dead_letter, S, "mtf.dead-letter", 1, 249, "", "records that cannot be used, bytes unchanged, reason in headers") \
     X(topics, policy, S, "mtf.policy", 1, 249, "", "servable policy records, compacted") \
     X(topics, policy_history, S, "mtf.policy-history", 1, 249, "", "every policy record, kept for ever") \
+    X(topics, leader, S, "mtf.leader", 0, 249, "", "one partition, never written to: of several learners its owner trains and publishes; empty = no leadership, run one learner only") \
     X(schema, directory, S, "", 0, 1000, "path", "folder of *.avsc writers' schemas besides the built-in ones") \
     X(schema, framing, S, "single-object", 1, 32, "", "framing of exploration events: single-object | confluent | raw") \
     X(schema, pinned, S, "", 0, 1000, "path", "the one writer's schema when framing is raw") \

@@ -70,7 +70,7 @@ typedef struct mtf_store_day {
 
 /** Opens a store, or makes it unless read_only. identity NULL: as it is; then none is made.
  *  MTF_INVALID: there is none; or it was made for another shape, signals, actions, policy or
- *  cluster; says the way out. MTF_IO: locked by another process, unreadable, or no space.
+ *  cluster; says the way out. MTF_FENCED: another process has it open. MTF_IO: unreadable, or no space.
  *  MTF_CORRUPT: damaged; names the file and the remedy. A log cut short by a crash is no damage. */
 mtf_status mtf_store_open(const char *path, const mtf_store_identity *identity, bool read_only,
                           mtf_store **store, mtf_err *err) MTF_NODISCARD;

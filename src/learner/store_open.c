@@ -40,6 +40,7 @@ mtf_status mtf_store_rocks_fail(const char *path, const char *what, char *text, 
     if (strstr(text, "No space left")) {
         remedy = ": free space on that disk, then start again (nothing half-written is used)";
     } else if (strstr(text, "lock file") || strstr(text, "lock hold")) {
+        status = MTF_FENCED;
         remedy = ": another learner uses it; stop that one, or set another store.path";
     } else {
         for (size_t i = 0; i < sizeof damage / sizeof *damage; i++)

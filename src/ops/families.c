@@ -139,6 +139,14 @@ void mtf_policy_metrics_round(mtf_policy_metrics *metrics, const mtf_round_repor
     atomic_store_explicit(&metrics->train_seconds, report->train_seconds, memory_order_relaxed);
 }
 
+void mtf_families_leader(mtf_exposition *out, bool standby)
+{
+    static const mtf_metric leading = {
+        "mtf_learn_leading", MTF_METRIC_GAUGE,
+        "1: this learner trains and publishes; 0: another one does, or will when it has joined"};
+    mtf_exposition_put(out, &leading, NULL, 0, standby ? 0 : 1);
+}
+
 void mtf_families_policy(mtf_exposition *out, const mtf_policy_metrics *metrics, const char *name,
                          int64_t now_ms)
 {

@@ -25,6 +25,8 @@ void mtf_families_program(mtf_exposition *out, const char *version, const char *
 void mtf_families_sessionize(mtf_exposition *out, const mtf_sessionize_counters *counters,
                              const char *member);
 void mtf_families_learn(mtf_exposition *out, const mtf_learn_metrics *metrics);
+/** standby: it waits for another learner to end. */
+void mtf_families_leader(mtf_exposition *out, bool standby);
 void mtf_families_policy(mtf_exposition *out, const mtf_policy_metrics *metrics, const char *name,
                          int64_t now_ms);
 void mtf_families_kafka_source(mtf_exposition *out, const mtf_kafka_source_counts *counts,

@@ -19,7 +19,8 @@ static void write_config(brokers *b, const char *more)
                  "sessionize.delivery: at-least-once\n" /* the mock has no real transactions */
                  "sessionize.instance: test\n"
                  "store.commit_interval_ms: 50\n"
-                 "store.path: \"%s/store\"\n%s",
+                 "store.path: \"%s/store\"\n"
+                 "topics.leader: \"\"\n%s",
                  mtf_kafka_mock_bootstrap(b->mock), b->folder, more);
     assert_in_range(size, 1, sizeof text - 1);
     mtf_test_file(b->config, b->folder, "mtf.yaml", text);

@@ -67,17 +67,25 @@ static void a_store_of_other_dimensions_or_meaning_is_refused_with_the_way_out(v
     brokers_close(&b);
 }
 
-static void a_second_learner_on_the_store_is_refused(void **state)
+static void a_second_learner_on_the_store_waits_for_it_or_fails_fast(void **state)
 {
     (void)state;
     brokers b;
-    program p;
+    program p, second, third;
     brokers_open(&b, NULL, "");
     put_sessions(&b, 1, 2);
     start_learner(&p, &b, 1);
-    program_check(b.folder, ARGS("learn", "-c", b.config), 74, b.folder,
+    program_check(b.folder, ARGS("learn", "-c", b.config, "--fail-fast"), 70, b.folder,
                   "another learner uses it; stop that one, or set another store.path");
+    program_start(&second, b.folder, "learn", "-c", b.config);
+    program_until(&second, "msg=learn.standby state=cold waited_s=0");
+    program_start(&third, b.folder, "learn", "-c", b.config);
+    program_until(&third, "msg=learn.standby state=cold waited_s=0");
+    stop_learner(&third, "learn.standby");
     stop_learner(&p, "sessions=2");
+    put_sessions(&b, 3, 3); /* the second goes on where the first stopped */
+    brokers_read(&b, "mtf.dead-letter", 2, ignore_record, NULL);
+    stop_learner(&second, "learn.end records=4 sessions=3 transitions=3 duplicates=0 bad=1");
     brokers_close(&b);
 }
 
@@ -190,7 +198,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_store_of_other_dimensions_or_meaning_is_refused_with_the_way_out),
-        cmocka_unit_test(a_second_learner_on_the_store_is_refused),
+        cmocka_unit_test(a_second_learner_on_the_store_waits_for_it_or_fails_fast),
         cmocka_unit_test(a_store_path_that_cannot_be_a_folder_is_a_disk_error),
         cmocka_unit_test(a_restart_goes_on_and_doubles_are_counted_once),
         cmocka_unit_test(stats_show_what_is_stored_also_while_a_learner_works),

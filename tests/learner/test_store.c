@@ -133,7 +133,7 @@ static void one_writer_and_any_reader(void **state)
     const mtf_store_identity identity = {data_shape(), "valid watch", f->settings.policy_actions,
                                          f->settings.policy_name, ""};
     assert_int_equal(mtf_store_open(f->settings.store_path, &identity, false, &second, &err),
-                     MTF_IO);
+                     MTF_FENCED);
     assert_non_null(strstr(err.msg, "another learner"));
     mtf_assert_ok(mtf_store_open(f->settings.store_path, NULL, true, &second, &err), &err);
     assert_int_equal(scan(second, 0, UINT32_MAX, 0, 1), rows);

@@ -68,6 +68,7 @@ static void collect(mtf_exposition *out)
         mtf_families_kafka_sink(out, &sink, "sessionize", member);
     }
     mtf_families_learn(out, &learn);
+    mtf_families_leader(out, false);
     mtf_families_policy(out, &policies, "a \"policy\"\\\n", 0);
     mtf_families_kafka_source(out, &source, "mtf.sessions", NULL);
     mtf_families_kafka_sink(out, &sink, "learn", NULL);
