@@ -1,17 +1,10 @@
-/** `mtf policy list|show|export`: what the policy topics hold. */
-#include "cli/cli.h"
-#include "cli/stages.h"
+/** `mtf policy list|show|export|verify`: what the policy topics hold. */
+#include "cli/cmd_policy.h"
 #include "core/file.h"
 #include "publish/policy_view.h"
 
 #include <stdio.h>
 #include <string.h>
-
-typedef struct policy_options {
-    bool history;
-    int64_t version;
-    const char *name, *out, *format;
-} policy_options;
 
 /** The topic to its end, into head's book; the caller closes head. */
 static mtf_status read_topic(mtf_cli *cli, bool history, policy_head *head, mtf_err *err)
@@ -53,13 +46,48 @@ static mtf_status export_policy(const mtf_policy *policy, const policy_options *
     return status;
 }
 
+/** Does the file hold a record that a reader of these settings would take? */
+static mtf_status verify_file(const mtf_cli *cli, const char *path, mtf_policy **policy,
+                              mtf_err *err)
+{
+    mtf_policy_keys *keys = NULL;
+    mtf_buf bytes = {0};
+    mtf_status status =
+        mtf_policy_keys_open(NULL, cli->settings.policy_public_key_file, false, &keys, err);
+    if (status == MTF_OK)
+        status = mtf_file_read(path, 2 * MTF_POLICY_RECORD_BYTES_MAX, &bytes, err);
+    if (status == MTF_OK) status = mtf_policy_verify(keys, mtf_buf_span(&bytes), err);
+    if (status == MTF_OK) status = mtf_policy_decode(mtf_buf_span(&bytes), policy, err);
+    mtf_buf_fini(&bytes);
+    mtf_policy_keys_free(keys);
+    return status;
+}
+
+static mtf_status show(const mtf_cli *cli, const mtf_policy *policy, mtf_buf *out, mtf_err *err)
+{
+    if (cli->json) return mtf_policy_to_json(policy, out, err);
+    mtf_policy_to_text(policy, out);
+    return MTF_OK;
+}
+
 /** Before any broker is asked. */
 static mtf_status check_words(const mtf_cli *cli, const policy_options *options, mtf_err *err)
 {
-    const char *what = cli->word_count == 1 ? cli->words[0] : "";
-    const bool export = strcmp(what, "export") == 0;
-    if (!export && strcmp(what, "list") != 0 && strcmp(what, "show") != 0)
-        return mtf_fail(err, MTF_INVALID, "policy: say list, show or export");
+    const char *what = cli->word_count > 0 ? cli->words[0] : "";
+    const bool order = policy_is_order(what), export = strcmp(what, "export") == 0;
+    const bool verify = strcmp(what, "verify") == 0;
+    if (!order && !export && !verify && strcmp(what, "list") != 0 && strcmp(what, "show") != 0)
+        return mtf_fail(
+            err, MTF_INVALID,
+            "policy: say list, show, export, verify, rollback, promote, freeze or thaw");
+    if (cli->word_count > (verify ? 2 : 1))
+        return mtf_fail(err, MTF_INVALID, "policy %s: '%s' is not expected here", what,
+                        cli->words[cli->word_count - 1]);
+    if (order) return policy_order_check(&cli->settings, options, what, err);
+    if (options->reason || options->if_head)
+        return mtf_fail(
+            err, MTF_INVALID,
+            "policy %s: --reason and --if-head are of rollback, promote, freeze and thaw", what);
     if (export && !options->out)
         return mtf_fail(err, MTF_INVALID, "policy export: say where to with --out FILE");
     if (strcmp(options->format, "safetensors") != 0 && strcmp(options->format, "record") != 0)
@@ -80,9 +108,30 @@ static mtf_status do_what(mtf_cli *cli, const policy_options *options, const cha
             options->name, (long long)options->version);
     }
     if (strcmp(what, "export") == 0) return export_policy(policy, options, err);
-    if (cli->json) return mtf_policy_to_json(policy, out, err);
-    mtf_policy_to_text(policy, out);
-    return MTF_OK;
+    return show(cli, policy, out, err); /* verify: what did not hold, the book has refused */
+}
+
+/** list, show, export, or verify of a topic's record. */
+static mtf_status look(mtf_cli *cli, const policy_options *options, const char *what, mtf_buf *out,
+                       mtf_err *err)
+{
+    policy_head head = {0};
+    mtf_status status = read_topic(cli, options->history || options->version > 0, &head, err);
+    if (status == MTF_OK) status = do_what(cli, options, what, &head.book, out, err);
+    policy_head_close(&head);
+    return status;
+}
+
+static mtf_status run(mtf_cli *cli, const policy_options *options, mtf_buf *out, mtf_err *err)
+{
+    const char *what = cli->words[0];
+    mtf_policy *policy = NULL;
+    if (policy_is_order(what)) return policy_order_give(cli, options, what, out, err);
+    if (cli->word_count == 1) return look(cli, options, what, out, err);
+    mtf_status status = verify_file(cli, cli->words[1], &policy, err);
+    if (status == MTF_OK) status = show(cli, policy, out, err);
+    mtf_policy_free(policy);
+    return status;
 }
 
 int mtf_command_policy(mtf_cli *cli, int argc, char **argv)
@@ -98,18 +147,23 @@ int mtf_command_policy(mtf_cli *cli, int argc, char **argv)
         {"--out", MTF_OPTION_TEXT, &o.out, 0, 0, "FILE", "where export writes"},
         {"--format", MTF_OPTION_TEXT, &o.format, 0, 0, "F",
          "of export: safetensors (default) or record"},
+        {"--reason", MTF_OPTION_TEXT, &o.reason, 0, 0, "TEXT",
+         "of rollback, promote, freeze, thaw: why, for the record"},
+        {"--if-head", MTF_OPTION_INT, &o.if_head, 1, 1e15, "N",
+         "of the same: only while version N is served"},
     };
     mtf_err err = {0};
-    mtf_status status = mtf_cli_read(cli, argc, argv, "policy list|show|export [options]", options,
-                                     sizeof options / sizeof *options, NULL, &err);
+    mtf_status status =
+        mtf_cli_read(cli, argc, argv,
+                     "policy list|show|export|verify [FILE]|rollback|promote|freeze|thaw [options]",
+                     options, sizeof options / sizeof *options, NULL, &err);
+    if (status == MTF_OK && o.name)
+        status = mtf_settings_set(&cli->settings, "policy.name", o.name, "--name", &err);
     if (status == MTF_OK) status = check_words(cli, &o, &err);
     if (status != MTF_OK) return mtf_cli_exit(status, &err);
-    if (!o.name) o.name = cli->settings.policy_name;
-    const bool history = o.history || o.version > 0;
-    policy_head head = {0};
+    o.name = cli->settings.policy_name;
     mtf_buf out = {0};
-    status = read_topic(cli, history, &head, &err);
-    if (status == MTF_OK) status = do_what(cli, &o, cli->words[0], &head.book, &out, &err);
+    status = run(cli, &o, &out, &err);
     if (status == MTF_OK && out.failed)
         status = mtf_fail(&err, MTF_NOMEM, "out of memory printing policies");
     if (status == MTF_OK && out.size) {
@@ -117,6 +171,5 @@ int mtf_command_policy(mtf_cli *cli, int argc, char **argv)
         if (cli->json && out.data[out.size - 1] != '\n') putchar('\n');
     }
     mtf_buf_fini(&out);
-    policy_head_close(&head);
     return mtf_cli_exit(status, &err);
 }

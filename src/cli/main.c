@@ -21,7 +21,7 @@ static const struct command {
     {"learn", "sessions -> transitions -> rounds -> policies", mtf_command_learn},
     {"simulate", "a simulated recommender: events to Kafka or to a file", mtf_command_simulate},
     {"replay", "files of events -> sessions, without Kafka", mtf_command_replay},
-    {"policy", "list | show | export policies of the topic", mtf_command_policy},
+    {"policy", "list | show | export | verify | rollback | promote | freeze | thaw", mtf_command_policy},
     {"store", "stats | verify | backup | restore | forget: the learner's store", mtf_command_store},
     {"healthcheck", "asks a running stage here whether it is well", mtf_command_healthcheck},
     {"dlq", "list | replay dead letters", mtf_command_dlq},

@@ -80,7 +80,7 @@ static bool setting_is(const char *setting, const char *word)
 /** The version whose checkpoint the champion's is: a rollback's network is an older one's. */
 static int64_t checkpoint_version(const mtf_policy *champion)
 {
-    const double of = mtf_policy_get_number(&champion->info, MTF_ROLLBACK_OF);
+    const double of = mtf_policy_get_number(&champion->info, MTF_PAYLOAD_OF);
     return of >= 1 ? (int64_t)of : champion->info.version;
 }
 

@@ -27,7 +27,7 @@ struct mtf_rounds {
 };
 
 #define MTF_INITIAL_ALGORITHM "initial"     /* of a record: the network of zeros */
-#define MTF_ROLLBACK_OF       "rollback_of" /* of a record: the version whose network it has */
+#define MTF_PAYLOAD_OF        "payload_of" /* of a record: the version whose network it has */
 
 /** May this process train and publish? */
 bool mtf_rounds_lead(const mtf_rounds *rounds);

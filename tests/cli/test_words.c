@@ -98,7 +98,7 @@ static void commands_options_and_values_that_are_wrong_are_usage_errors(void **s
     program_check(folder, ARGS("demo", "--control", "luck"), 64, "--control luck: say none");
     program_check(folder, ARGS("config", "chek"), 64, "say check, print or docs");
     program_check(folder, ARGS("store"), 64, "store: say stats");
-    program_check(folder, ARGS("policy", "burn"), 64, "policy: say list, show or export");
+    program_check(folder, ARGS("policy", "burn"), 64, "policy: say list, show, export, verify, rollback");
     program_check(folder, ARGS("replay"), 64, "replay: name the Avro files");
 }
 
@@ -204,7 +204,8 @@ static void help_names_every_option(void **state)
                       "--start-ms",       "--span-ms",  "--wait",   "--shuffle-rewards",
                       "--value",          "--describe", "--write",  "--partitions"}},
         {"replay", {"--out"}},
-        {"policy", {"--history", "--version", "--name", "--out", "--format", "--json"}},
+        {"policy",
+         {"--history", "--version", "--name", "--out", "--format", "--reason", "--if-head", "--json"}},
         {"store", {"stats", "--json"}},
         {"healthcheck", {"--ready"}},
         {"config", {"check", "print", "docs"}},

@@ -1,0 +1,24 @@
+/** The two halves of `mtf policy`: what looks (cmd_policy.c) and what writes (cmd_policy_order.c).
+ */
+#ifndef MTF_CLI_CMD_POLICY_H
+#define MTF_CLI_CMD_POLICY_H
+
+#include "cli/cli.h"
+#include "cli/stages.h"
+
+typedef struct policy_options {
+    bool history;
+    int64_t version, if_head;
+    const char *name, *out, *format, *reason;
+} policy_options;
+
+/** rollback, promote, freeze or thaw. */
+bool policy_is_order(const char *word);
+/** Before any broker is asked. */
+mtf_status policy_order_check(const mtf_settings *settings, const policy_options *options,
+                              const char *word, mtf_err *err) MTF_NODISCARD;
+/** Does it to the policy of the setting policy.name, and says what was done. */
+mtf_status policy_order_give(mtf_cli *cli, const policy_options *options, const char *word,
+                             mtf_buf *out, mtf_err *err) MTF_NODISCARD;
+
+#endif

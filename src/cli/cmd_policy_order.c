@@ -1,0 +1,130 @@
+/** `mtf policy rollback|promote|freeze|thaw`: what an operator does to what is served. */
+#include "cli/cmd_policy.h"
+
+#include "core/clock.h"
+#include "publish/policy_order.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+static bool find_kind(const char *word, mtf_policy_order_kind *kind)
+{
+    for (*kind = MTF_POLICY_ROLLBACK; *kind <= MTF_POLICY_THAW; (*kind)++)
+        if (strcmp(mtf_policy_order_text(*kind), word) == 0) return true;
+    return false;
+}
+
+bool policy_is_order(const char *word)
+{
+    mtf_policy_order_kind kind;
+    return find_kind(word, &kind);
+}
+
+mtf_status policy_order_check(const mtf_settings *settings, const policy_options *options,
+                              const char *word, mtf_err *err)
+{
+    mtf_policy_order_kind kind;
+    const bool of_version =
+        find_kind(word, &kind) && (kind == MTF_POLICY_ROLLBACK || kind == MTF_POLICY_PROMOTE);
+    if (of_version && options->version == 0)
+        return mtf_fail(err, MTF_INVALID, "policy %s: say which with --version N", word);
+    if (!of_version && options->version != 0)
+        return mtf_fail(err, MTF_INVALID,
+                        "policy %s: it is of the head; without --version (--if-head N makes sure "
+                        "which that is)",
+                        word);
+    if (kind == MTF_POLICY_THAW && settings->policy_box <= 0)
+        return mtf_fail(err, MTF_INVALID,
+                        "policy thaw: the setting policy.box is 0, so there is no box to thaw to");
+    return MTF_OK;
+}
+
+/** What happens next, for the person who did it. */
+static const char *consequence(mtf_policy_order_kind kind)
+{
+    switch (kind) {
+    case MTF_POLICY_FREEZE:
+        return "Serving code stops exploring as it reads this version. Nothing more is learned "
+               "until "
+               "`mtf policy thaw`.";
+    case MTF_POLICY_THAW:
+        return "Serving code explores again as it reads this version.";
+    case MTF_POLICY_ROLLBACK:
+    case MTF_POLICY_PROMOTE:
+        break;
+    }
+    return "Serving code takes it up as it reads this version. The next round trains on from it.";
+}
+
+static void say(const mtf_policy_order *order, const mtf_policy_draft *draft, mtf_buf *out)
+{
+    const mtf_policy_info *info = &draft->policy->info;
+    if (!draft->history) {
+        mtf_buf_printf(out,
+                       "policy %s: version %" PRId64 ", the head, has box %g already; nothing was "
+                       "published\n",
+                       info->name, info->version, (double)info->box);
+        return;
+    }
+    mtf_buf_printf(out, "policy %s: version %" PRId64 " is served now\n", info->name,
+                   info->version);
+    mtf_buf_printf(out, "reason     %s\n", info->reason);
+    mtf_buf_printf(out, "network    of version %" PRId64 "\n",
+                   (int64_t)mtf_policy_get_number(info, "payload_of"));
+    mtf_buf_printf(out, "parent     %" PRId64 "\nbox        %g\n", info->parent, (double)info->box);
+    if (draft->drop_canary) mtf_buf_printf(out, "canary     no longer served\n");
+    mtf_buf_printf(out,
+                   "%s A round that was under way from version %" PRId64
+                   " ends as a hold (parent_changed).\n",
+                   consequence(order->kind), info->parent);
+}
+
+static mtf_status say_json(const mtf_policy_order *order, const mtf_policy_draft *draft,
+                           mtf_buf *out, mtf_err *err)
+{
+    const mtf_policy_info *info = &draft->policy->info;
+    const double of = mtf_policy_get_number(info, "payload_of");
+    json_t *json = json_pack(
+        "{s:s, s:b, s:s, s:I, s:I, s:I, s:f, s:b, s:s}", "did", mtf_policy_order_text(order->kind),
+        "published", (int)draft->history, "name", info->name, "version", (json_int_t)info->version,
+        "parent", (json_int_t)info->parent, "payload_of",
+        of >= 1 ? (json_int_t)of : (json_int_t)info->version, "box", (double)info->box,
+        "canary_dropped", (int)draft->drop_canary, "reason", info->reason);
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    if (text) mtf_buf_printf(out, "%s\n", text);
+    json_decref(json);
+    if (!text) return mtf_fail(err, MTF_NOMEM, "out of memory printing what was done");
+    free(text);
+    return MTF_OK;
+}
+
+mtf_status policy_order_give(mtf_cli *cli, const policy_options *options, const char *word,
+                             mtf_buf *out, mtf_err *err)
+{
+    const stage_context context = {&cli->settings, &cli->log, cli->stop, true};
+    const char *const topics[] = {cli->settings.topics_policy, cli->settings.topics_policy_history};
+    mtf_policy_order order = {.version = options->version,
+                              .if_head = options->if_head,
+                              .box = cli->settings.policy_box,
+                              .reason = options->reason ? options->reason : "",
+                              .now_ms = mtf_clock_wall_ms()};
+    const bool known = find_kind(word, &order.kind);
+    MTF_ASSERT(known);
+    mtf_kafka_client *client = NULL;
+    policy_desk desk = {0};
+    mtf_policy_draft draft;
+    mtf_status status = stage_client_open(&context, topics, 2, &client, err);
+    if (status == MTF_OK) status = policy_desk_open(&desk, &context, order.version, err);
+    if (status == MTF_OK)
+        status = policy_desk_write(&desk, mtf_policy_order_decide, &order, &draft, err);
+    if (status == MTF_OK && cli->json) status = say_json(&order, &draft, out, err);
+    if (status == MTF_OK && !cli->json) say(&order, &draft, out);
+    policy_desk_close(&desk);
+    mtf_policy_order_fini(&order);
+    mtf_kafka_client_close(client);
+    return status;
+}
