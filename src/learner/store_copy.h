@@ -17,7 +17,8 @@
 
 #include "learner/store.h"
 
-/** The process that has the store open for writing; 0: none, or no store. */
+/** The process that has the store open for writing; 0: none, or no store. Not for the process that
+ *  has it itself: asking would let go of its lock. */
 pid_t mtf_store_holder(const char *path);
 /** The holder's part: has a snapshot been asked for, it is made. Cheap to call often: it looks at
  *  most every 200 ms. Only the thread that writes the store and its checkpoints may call it.
