@@ -2,7 +2,11 @@
  *  else is refused with the way out. On small stores in a folder of the test's own. */
 #include "data_fixture.h"
 
+#include <dirent.h>
 #include <unistd.h>
+
+#include "learner/store_copy.h"
+#include "learner/verify.h"
 
 static const data_world world = {
     .seed = 1, .slope = {1, 0}, .noise = 0.1, .half_width = 0.15f, .version = 5};
@@ -202,6 +206,174 @@ static void blobs_are_found_by_name(void **state)
     mtf_store_close(store);
 }
 
+/** Bytes of the tables on disk. */
+static uint64_t bytes_of(const mtf_store *store)
+{
+    uint64_t rows, bytes;
+    mtf_store_live(store, &rows, &bytes);
+    return bytes;
+}
+
+static void retention_gives_the_disk_back_and_counts(void **state)
+{
+    fixture *f = *state;
+    mtf_store *store = data_store(&f->settings);
+    mtf_err err = {0};
+    data_world next = world;
+    next.start_ms = 200 * (int64_t)MTF_DAY_MS;
+    const int64_t old = data_fill(store, &f->settings, &world, 0, 1200);
+    const int64_t kept = data_fill(store, &f->settings, &next, 2000, 100);
+    mtf_assert_ok(mtf_store_forget_before(store, 50, &err), &err); /* nothing that old */
+    assert_int_equal(mtf_store_totals_of(store)->expired, 0);
+    mtf_store_close(store);
+    store = data_store(&f->settings); /* the log has become a table */
+    const uint64_t before = bytes_of(store);
+    mtf_assert_ok(mtf_store_forget_before(store, 200, &err), &err);
+    assert_true(before > 200000);
+    assert_true(bytes_of(store) < before / 4);
+    assert_int_equal(scan(store, 0, UINT32_MAX, 0, 1), kept);
+    assert_int_equal(mtf_store_totals_of(store)->expired, old);
+    mtf_store_close(store);
+    mtf_verified found;
+    mtf_assert_ok(mtf_store_verify(f->settings.store_path, &found, &err), &err);
+    assert_int_equal(found.rows, kept);
+    assert_int_equal(found.days, 1);
+    assert_int_equal(found.totals.rows, old + kept);
+}
+
+/** Is the text in any file of <store>/db? */
+static bool on_disk(const fixture *f, mtf_span bytes)
+{
+    char path[2 * MTF_TEST_PATH], file[4 * MTF_TEST_PATH];
+    snprintf(path, sizeof path, "%s/db", f->settings.store_path);
+    DIR *folder = opendir(path);
+    assert_non_null(folder);
+    const struct dirent *entry;
+    bool found = false;
+    while ((entry = readdir(folder))) {
+        mtf_buf content = {0};
+        mtf_err err = {0};
+        if (entry->d_name[0] == '.') continue;
+        snprintf(file, sizeof file, "%s/%.200s", path, entry->d_name);
+        mtf_assert_ok(mtf_file_read(file, 1 << 26, &content, &err), &err);
+        for (size_t i = 0; i + bytes.size <= content.size && !found; i++)
+            found = memcmp(content.data + i, bytes.data, bytes.size) == 0;
+        mtf_buf_fini(&content);
+    }
+    closedir(folder);
+    return found;
+}
+
+static void a_forgotten_user_leaves_rows_files_and_the_round(void **state)
+{
+    fixture *f = *state;
+    mtf_store *store = data_store(&f->settings);
+    mtf_err err = {0};
+    mtf_store_forgotten gone;
+    char candidate[2 * MTF_TEST_PATH];
+    data_session theirs, others;
+    const int64_t rows = data_fill(store, &f->settings, &world, 0, 60);
+    mtf_test_file(candidate, f->settings.store_path, "checkpoints/candidate", "of a round");
+    data_session_make(&world, 13, &theirs); /* user 4: sessions 12, 13, 14 */
+    data_session_make(&world, 15, &others);
+    const mtf_span id = {theirs.session.session_id, 16}, other = {others.session.session_id, 16};
+    const uint64_t user = mtf_row_user(theirs.session.user_id);
+    assert_true(on_disk(f, id) && on_disk(f, other));
+
+    mtf_assert_ok(mtf_store_forget_user(store, user, true, &gone, &err), &err);
+    assert_int_equal(gone.sessions, 3);
+    const int64_t theirs_rows = gone.rows;
+    assert_true(theirs_rows >= 3);
+    assert_int_equal(scan(store, 0, UINT32_MAX, 0, 1), rows);
+    assert_int_equal(access(candidate, F_OK), 0);
+
+    mtf_assert_ok(mtf_store_forget_user(store, user, false, &gone, &err), &err);
+    assert_int_equal(gone.rows, theirs_rows);
+    assert_int_equal(scan(store, 0, UINT32_MAX, 0, 1), rows - theirs_rows);
+    assert_int_not_equal(access(candidate, F_OK), 0);
+    assert_int_equal(mtf_store_totals_of(store)->forgotten, theirs_rows);
+    assert_int_equal(mtf_store_totals_of(store)->rows, rows);
+    mtf_store_close(store);
+    assert_false(on_disk(f, id));
+    assert_true(on_disk(f, other)); /* the search finds what is there */
+
+    mtf_verified found;
+    mtf_assert_ok(mtf_store_verify(f->settings.store_path, &found, &err), &err);
+    assert_int_equal(found.rows, rows - theirs_rows);
+    store = data_store(&f->settings);
+    mtf_assert_ok(mtf_store_forget_user(store, user, false, &gone, &err), &err);
+    assert_int_equal(gone.rows, 0);
+    mtf_store_close(store);
+}
+
+static void a_backup_is_whole_and_comes_back(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    mtf_verified found;
+    char to[2 * MTF_TEST_PATH], file[2 * MTF_TEST_PATH], stale[3 * MTF_TEST_PATH];
+    const char *path = f->settings.store_path;
+    snprintf(to, sizeof to, "%s/backup", f->folder);
+    mtf_store *store = data_store(&f->settings);
+    const int64_t rows = data_fill(store, &f->settings, &world, 0, 50);
+    mtf_store_close(store);
+    /* Left by a backup that was killed: in nobody's way. */
+    snprintf(stale, sizeof stale, "%s/snapshot/db", path);
+    mtf_assert_ok(mtf_folder_make(stale, &err), &err);
+    snprintf(stale, sizeof stale, "%s.tmp/db", to);
+    mtf_assert_ok(mtf_folder_make(stale, &err), &err);
+
+    mtf_assert_ok(mtf_store_backup(path, to, 1000, NULL, &err), &err);
+    mtf_assert_ok(mtf_store_verify(to, &found, &err), &err);
+    assert_int_equal(found.rows, rows);
+    assert_int_equal(mtf_store_backup(path, to, 1000, NULL, &err), MTF_INVALID);
+    assert_non_null(strstr(err.msg, "is there"));
+    snprintf(stale, sizeof stale, "%s/snapshot", path);
+    assert_int_not_equal(access(stale, F_OK), 0);
+
+    store = data_store(&f->settings); /* it goes on, then goes bad */
+    data_fill(store, &f->settings, &world, 50, 50);
+    mtf_store_close(store);
+    mtf_test_file(file, path, "db/CURRENT", "nonsense");
+    assert_int_equal(mtf_store_verify(path, &found, &err), MTF_CORRUPT);
+    assert_non_null(strstr(err.msg, "mtf store restore"));
+    assert_int_equal(mtf_store_restore(path, to, false, &err), MTF_INVALID);
+    assert_non_null(strstr(err.msg, "--force"));
+    mtf_assert_ok(mtf_store_restore(path, to, true, &err), &err);
+    mtf_assert_ok(mtf_store_verify(path, &found, &err), &err);
+    assert_int_equal(found.rows, rows);
+    store = data_store(&f->settings);
+    assert_int_equal(scan(store, 0, UINT32_MAX, 0, 1), rows);
+    mtf_store_close(store);
+}
+
+/** Killed between the parts of a restore: the next open finishes it. */
+static void a_restore_cut_short_is_finished_by_the_next_open(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    char to[2 * MTF_TEST_PATH], ready[2 * MTF_TEST_PATH], old[2 * MTF_TEST_PATH];
+    const char *path = f->settings.store_path;
+    snprintf(to, sizeof to, "%s/backup", f->folder);
+    snprintf(ready, sizeof ready, "%s/restore", path);
+    snprintf(old, sizeof old, "%s/db", path);
+    mtf_store *store = data_store(&f->settings);
+    const int64_t rows = data_fill(store, &f->settings, &world, 0, 50);
+    mtf_store_close(store);
+    mtf_assert_ok(mtf_store_backup(path, to, 1000, NULL, &err), &err);
+    for (int removed = 0; removed < 2; removed++) {
+        store = data_store(&f->settings);
+        data_fill(store, &f->settings, &world, 50, 50);
+        mtf_store_close(store);
+        mtf_assert_ok(mtf_folder_copy(to, ready, &err), &err);
+        if (removed) mtf_assert_ok(mtf_folder_remove(old, &err), &err);
+        store = data_store(&f->settings);
+        assert_int_equal(scan(store, 0, UINT32_MAX, 0, 1), rows);
+        mtf_store_close(store);
+        assert_int_not_equal(access(ready, F_OK), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +387,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(slices_cut_every_day_into_disjoint_parts, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(blobs_are_found_by_name, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(retention_gives_the_disk_back_and_counts, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_forgotten_user_leaves_rows_files_and_the_round, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_backup_is_whole_and_comes_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_restore_cut_short_is_finished_by_the_next_open, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
