@@ -125,7 +125,10 @@ void mtf_settings_fini(mtf_settings *settings);
  *  "MTF_GATE_Z") opens the error text. MTF_INVALID: unknown key, wrong type, out of range. */
 mtf_status mtf_settings_set(mtf_settings *settings, const char *key, const char *value,
                             const char *where, mtf_err *err) MTF_NODISCARD;
-/** A YAML file of sections; names file and line in errors. */
+/** YAML of sections; errors name `name` and the line. */
+mtf_status mtf_settings_parse(mtf_settings *settings, mtf_span text, const char *name,
+                              mtf_err *err) MTF_NODISCARD;
+/** The same of a file. */
 mtf_status mtf_settings_load(mtf_settings *settings, const char *path, mtf_err *err) MTF_NODISCARD;
 /** Every MTF_SECTION_NAME of the environment; an unknown MTF_ name is an error. */
 mtf_status mtf_settings_environment(mtf_settings *settings, char *const *environ,

@@ -145,24 +145,26 @@ static mtf_status load_document(mtf_settings *settings, const char *path, yaml_p
     return status;
 }
 
+mtf_status mtf_settings_parse(mtf_settings *settings, mtf_span text, const char *name, mtf_err *err)
+{
+    yaml_parser_t parser;
+    mtf_status status = MTF_OK;
+    bool root = false;
+    if (!yaml_parser_initialize(&parser))
+        return mtf_fail(err, MTF_NOMEM, "%s: out of memory", name);
+    yaml_parser_set_input_string(&parser, text.size ? text.data : (const uint8_t *)"", text.size);
+    do {
+        status = load_document(settings, name, &parser, &root, err);
+    } while (status == MTF_OK && root);
+    yaml_parser_delete(&parser);
+    return status;
+}
+
 mtf_status mtf_settings_load(mtf_settings *settings, const char *path, mtf_err *err)
 {
     mtf_buf content = {0};
-    yaml_parser_t parser;
     mtf_status status = mtf_file_read(path, FILE_BYTES_MAX, &content, err);
-    if (status != MTF_OK) goto done;
-    if (!yaml_parser_initialize(&parser)) {
-        status = mtf_fail(err, MTF_NOMEM, "%s: out of memory", path);
-        goto done;
-    }
-    yaml_parser_set_input_string(&parser, content.size ? content.data : (const uint8_t *)"",
-                                 content.size);
-    bool root = false;
-    do {
-        status = load_document(settings, path, &parser, &root, err);
-    } while (status == MTF_OK && root);
-    yaml_parser_delete(&parser);
-done:
+    if (status == MTF_OK) status = mtf_settings_parse(settings, mtf_buf_span(&content), path, err);
     mtf_buf_fini(&content);
     return status;
 }

@@ -302,7 +302,12 @@ mtf_status mtf_container_source(const char *const *paths, size_t count, const ch
         status = open_file(s, paths[i], decoder, err);
     if (status == MTF_OK) status = scan(s, err);
     if (status == MTF_OK) {
-        *out = (mtf_source){s, poll, start, range, pause_source, close_source};
+        *out = (mtf_source){.self = s,
+                            .poll = poll,
+                            .start = start,
+                            .range = range,
+                            .pause = pause_source,
+                            .close = close_source};
     } else {
         close_source(s);
     }

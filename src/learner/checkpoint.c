@@ -126,38 +126,38 @@ static mtf_status read_body(mtf_checkpoint *checkpoint, mtf_reader *in, mtf_err 
     return MTF_OK;
 }
 
+mtf_status mtf_checkpoint_decode(mtf_checkpoint *checkpoint, mtf_span bytes, mtf_err *err)
+{
+    uint8_t sum[SUM_BYTES];
+    *checkpoint = (mtf_checkpoint){0};
+    if (bytes.size < sizeof MAGIC - 1 + SUM_BYTES ||
+        memcmp(bytes.data, MAGIC, sizeof MAGIC - 1) != 0)
+        return mtf_fail(err, MTF_CORRUPT, "it is no checkpoint");
+    const size_t body = bytes.size - SUM_BYTES;
+    sum_of(bytes.data, body, sum);
+    if (memcmp(sum, bytes.data + body, SUM_BYTES) != 0)
+        return mtf_fail(err, MTF_CORRUPT, "its checksum is wrong");
+    mtf_reader in = mtf_reader_of((mtf_span){bytes.data, body});
+    const mtf_status status = read_body(checkpoint, &in, err);
+    if (status)
+        mtf_checkpoint_fini(checkpoint);
+    else
+        mtf_hex(checkpoint->id, sum, SUM_BYTES);
+    return status;
+}
+
 mtf_status mtf_checkpoint_load(mtf_checkpoint *checkpoint, const char *path, mtf_err *err)
 {
     mtf_buf file = {0};
     mtf_err why = {0};
-    uint8_t sum[SUM_BYTES];
     *checkpoint = (mtf_checkpoint){0};
     mtf_status status = mtf_file_read(path, BYTES_MAX, &file, err);
-    if (status) {
-        if (status == MTF_INVALID)
-            status = mtf_fail(err, MTF_SKIP, "there is no checkpoint %s", path);
-        goto done;
+    if (status == MTF_OK) {
+        status = mtf_checkpoint_decode(checkpoint, mtf_buf_span(&file), &why);
+        if (status) mtf_fail(err, status, "checkpoint %s: %s", path, why.msg);
+    } else if (status == MTF_INVALID) {
+        status = mtf_fail(err, MTF_SKIP, "there is no checkpoint %s", path);
     }
-    if (file.size < sizeof MAGIC - 1 + SUM_BYTES ||
-        memcmp(file.data, MAGIC, sizeof MAGIC - 1) != 0) {
-        status = mtf_fail(err, MTF_CORRUPT, "%s is no checkpoint", path);
-        goto done;
-    }
-    const size_t body = file.size - SUM_BYTES;
-    sum_of(file.data, body, sum);
-    if (memcmp(sum, file.data + body, SUM_BYTES) != 0) {
-        status = mtf_fail(err, MTF_CORRUPT, "checkpoint %s: its checksum is wrong", path);
-        goto done;
-    }
-    mtf_reader in = mtf_reader_of((mtf_span){file.data, body});
-    status = read_body(checkpoint, &in, &why);
-    if (status) {
-        mtf_fail(err, status, "checkpoint %s: %s", path, why.msg);
-        goto done;
-    }
-    mtf_hex(checkpoint->id, sum, SUM_BYTES);
-done:
-    if (status) mtf_checkpoint_fini(checkpoint);
     mtf_buf_fini(&file);
     return status;
 }

@@ -34,6 +34,9 @@ void mtf_checkpoint_fini(mtf_checkpoint *checkpoint);
 /** MTF_IO: the old file stays. */
 mtf_status mtf_checkpoint_save(mtf_checkpoint *checkpoint, const char *path,
                                mtf_err *err) MTF_NODISCARD;
+/** The bytes of one. MTF_CORRUPT: not a whole checkpoint; *checkpoint is then empty. */
+mtf_status mtf_checkpoint_decode(mtf_checkpoint *checkpoint, mtf_span bytes,
+                                 mtf_err *err) MTF_NODISCARD;
 /** MTF_SKIP: no such file; MTF_CORRUPT: not a whole checkpoint; on both *checkpoint is empty. */
 mtf_status mtf_checkpoint_load(mtf_checkpoint *checkpoint, const char *path,
                                mtf_err *err) MTF_NODISCARD;

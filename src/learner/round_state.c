@@ -27,25 +27,31 @@ mtf_status mtf_round_state_cut(mtf_round_state *state, const mtf_store *store, m
     return MTF_OK;
 }
 
+void mtf_round_state_encode(const mtf_round_state *state, mtf_buf *out)
+{
+    const size_t start = out->size;
+    mtf_buf_put_u8(out, FORMAT);
+    mtf_buf_put_u8(out, (uint8_t)state->phase);
+    mtf_buf_put_u8(out, state->cold);
+    mtf_buf_put_u8(out, state->servable);
+    mtf_buf_put_u64_le(out, (uint64_t)state->round);
+    mtf_buf_put_u64_le(out, (uint64_t)state->parent);
+    mtf_buf_put_u64_le(out, (uint64_t)state->version);
+    mtf_buf_put_u64_le(out, (uint64_t)state->sessions);
+    mtf_buf_put(out, state->parent_checkpoint, sizeof state->parent_checkpoint);
+    mtf_buf_put_u32_le(out, state->cut_count);
+    for (uint32_t i = 0; i < state->cut_count; i++) {
+        mtf_buf_put_u32_le(out, (uint32_t)state->cut[i].partition);
+        mtf_buf_put_u64_le(out, (uint64_t)state->cut[i].next);
+    }
+    mtf_buf_put(out, state->record.data, state->record.size);
+    if (!out->failed) mtf_buf_put_u64_le(out, mtf_hash64(out->data + start, out->size - start));
+}
+
 mtf_status mtf_round_state_save(const mtf_round_state *state, mtf_store *store, mtf_err *err)
 {
     mtf_buf out = {0};
-    mtf_buf_put_u8(&out, FORMAT);
-    mtf_buf_put_u8(&out, (uint8_t)state->phase);
-    mtf_buf_put_u8(&out, state->cold);
-    mtf_buf_put_u8(&out, state->servable);
-    mtf_buf_put_u64_le(&out, (uint64_t)state->round);
-    mtf_buf_put_u64_le(&out, (uint64_t)state->parent);
-    mtf_buf_put_u64_le(&out, (uint64_t)state->version);
-    mtf_buf_put_u64_le(&out, (uint64_t)state->sessions);
-    mtf_buf_put(&out, state->parent_checkpoint, sizeof state->parent_checkpoint);
-    mtf_buf_put_u32_le(&out, state->cut_count);
-    for (uint32_t i = 0; i < state->cut_count; i++) {
-        mtf_buf_put_u32_le(&out, (uint32_t)state->cut[i].partition);
-        mtf_buf_put_u64_le(&out, (uint64_t)state->cut[i].next);
-    }
-    mtf_buf_put(&out, state->record.data, state->record.size);
-    mtf_buf_put_u64_le(&out, mtf_hash64(out.data, out.size));
+    mtf_round_state_encode(state, &out);
     const mtf_status status = out.failed
                                   ? mtf_fail(err, MTF_NOMEM, "no memory for the round's state")
                                   : mtf_store_put_blob(store, BLOB, mtf_buf_span(&out), err);
@@ -87,14 +93,21 @@ static bool read_state(mtf_round_state *state, mtf_span bytes)
     return !state->record.failed;
 }
 
+bool mtf_round_state_decode(mtf_round_state *state, mtf_span bytes)
+{
+    *state = (mtf_round_state){0};
+    if (read_state(state, bytes)) return true;
+    mtf_round_state_fini(state);
+    return false;
+}
+
 mtf_status mtf_round_state_load(mtf_round_state *state, mtf_store *store, mtf_err *err)
 {
     mtf_buf bytes = {0};
     *state = (mtf_round_state){0};
     mtf_status status = mtf_store_get_blob(store, BLOB, &bytes, err);
     if (status == MTF_OK) {
-        if (!read_state(state, mtf_buf_span(&bytes))) {
-            mtf_round_state_fini(state);
+        if (!mtf_round_state_decode(state, mtf_buf_span(&bytes))) {
             status = mtf_fail(err, MTF_CORRUPT,
                               "store %.90s: the state of its rounds is damaged: " MTF_STORE_REMEDY,
                               mtf_store_path(store));

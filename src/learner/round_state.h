@@ -32,6 +32,9 @@ void mtf_round_state_fini(mtf_round_state *state);
 /** Sets the cut to where the store has read. */
 mtf_status mtf_round_state_cut(mtf_round_state *state, const mtf_store *store,
                                mtf_err *err) MTF_NODISCARD;
+/** The blob's bytes: appended; and back, false when they are damaged (*state is then empty). */
+void mtf_round_state_encode(const mtf_round_state *state, mtf_buf *out);
+bool mtf_round_state_decode(mtf_round_state *state, mtf_span bytes) MTF_NODISCARD;
 mtf_status mtf_round_state_save(const mtf_round_state *state, mtf_store *store,
                                 mtf_err *err) MTF_NODISCARD;
 /** MTF_OK with the state of a new store when there is none. */

@@ -1,12 +1,11 @@
 /** Any bytes through the decoder, as event and as session, by the schema that the first byte names;
  * what decodes must encode and decode again to the same bytes. */
 #include "core/avro.h"
+#include "fuzz/fuzz.h"
 #include "fuzz/fuzz_decode.h"
 #include "ingest/decoder.h"
 #include "ingest/encode.h"
 #include "ingest/schemas.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static mtf_decoder *open_decoder(uint64_t fingerprints[MTF_FUZZ_WRITERS])
 {

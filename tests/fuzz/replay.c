@@ -1,12 +1,11 @@
 /** Goal: what the fuzzer once found stays fixed, also where there is no fuzzer. Method: every file
  * of a folder through LLVMFuzzerTestOneInput. Usage: replay_<target> FOLDER */
 #include "core/file.h"
+#include "fuzz/fuzz.h"
 
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static int replay_file(const char *folder, const char *name)
 {
@@ -15,7 +14,13 @@ static int replay_file(const char *folder, const char *name)
     mtf_err err = {0};
     snprintf(path, sizeof path, "%s/%s", folder, name);
     const mtf_status status = mtf_file_read(path, 1 << 20, &input, &err);
-    if (status == MTF_OK) LLVMFuzzerTestOneInput(input.data, input.size);
+    if (status == MTF_OK) {
+        uint8_t *exact = malloc(input.size ? input.size : 1); /* a sanitizer sees where it ends */
+        MTF_ASSERT(exact);
+        if (input.size) memcpy(exact, input.data, input.size);
+        LLVMFuzzerTestOneInput(exact, input.size);
+        free(exact);
+    }
     if (status != MTF_OK) fprintf(stderr, "%s\n", err.msg);
     mtf_buf_fini(&input);
     return status == MTF_OK;

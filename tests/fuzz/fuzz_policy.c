@@ -3,8 +3,7 @@
  * encodes again, and that decodes to the same. */
 #include "client/record.h"
 #include "client/sample_policy.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz/fuzz.h"
 
 static void check_round_trip(const mtf_policy *policy)
 {

@@ -1,0 +1,66 @@
+/** Any text as the settings that have a little language of their own: the first byte says which.
+ *  What is taken holds what the rest of the program relies on; what is refused says why. */
+#include "client/policy.h"
+#include "fuzz/fuzz.h"
+#include "learner/reward.h"
+#include "sessionize/aggregate.h"
+
+#include <math.h>
+
+static void action_table(const char *text)
+{
+    mtf_action_table table;
+    mtf_err err = {0};
+    if (mtf_action_table_parse(&table, text, &err) != MTF_OK) {
+        MTF_ASSERT(err.msg[0] != '\0');
+        return;
+    }
+    MTF_ASSERT(table.count > 0 && table.count <= MTF_POLICY_ACTIONS_MAX);
+    MTF_ASSERT(table.prediction_count > 0 && table.prediction_count <= table.count);
+    for (uint32_t i = 0; i < table.count; i++) {
+        const mtf_action_dim *dim = &table.dims[i];
+        MTF_ASSERT(dim->prediction_index < table.prediction_count && dim->prediction[0] != '\0');
+        MTF_ASSERT(isfinite(dim->low) && isfinite(dim->high) && dim->low < dim->high);
+    }
+}
+
+/** "weights|clip". */
+static void reward(char *text)
+{
+    mtf_reward made;
+    mtf_err err = {0};
+    char *clip = strchr(text, '|');
+    if (clip) *clip++ = '\0';
+    if (mtf_reward_parse(&made, text, clip ? clip : "", &err) != MTF_OK) {
+        MTF_ASSERT(err.msg[0] != '\0');
+        return;
+    }
+    MTF_ASSERT(made.count > 0 && made.count <= MTF_REWARD_TERMS_MAX && made.label < made.count);
+    for (uint32_t i = 0; i < made.count; i++)
+        MTF_ASSERT(isfinite(made.terms[i].weight) && made.terms[i].clip >= 0);
+}
+
+static void aggregators(const char *text)
+{
+    mtf_aggregators made = {0}, again = {0};
+    mtf_err err = {0};
+    if (mtf_aggregators_init(&made, text, &err) == MTF_OK) {
+        MTF_ASSERT(mtf_aggregators_init(&again, made.canonical, NULL) == MTF_OK);
+        MTF_ASSERT(strcmp(made.canonical, again.canonical) == 0 && made.count == again.count);
+    } else {
+        MTF_ASSERT(err.msg[0] != '\0');
+    }
+    mtf_aggregators_fini(&made);
+    mtf_aggregators_fini(&again);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0) return 0;
+    char *text = fuzz_text(data + 1, size - 1);
+    if (data[0] == 'p') action_table(text);
+    if (data[0] == 'r') reward(text);
+    if (data[0] == 'a') aggregators(text);
+    free(text);
+    return 0;
+}
