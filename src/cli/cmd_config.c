@@ -18,15 +18,9 @@ static int put(mtf_buf *out)
 /** Of every role; a process that signs must be able to read what it writes. */
 static mtf_status check(const mtf_settings *settings, mtf_err *err)
 {
-    mtf_policy_keys *keys = NULL;
-    mtf_status status = stage_settings_check(settings, STAGE_TOPIC_EVENTS, err);
-    if (status == MTF_OK) {
-        status = mtf_policy_keys_open(settings->policy_signing_key_file,
-                                      settings->policy_public_key_file,
-                                      settings->policy_signing_key_file[0] != '\0', &keys, err);
-    }
-    mtf_policy_keys_free(keys);
-    return status;
+    const mtf_status status = stage_settings_check(settings, STAGE_TOPIC_EVENTS, err);
+    if (status != MTF_OK) return status;
+    return stage_keys_check(settings, settings->policy_signing_key_file[0] != '\0', err);
 }
 
 int mtf_command_config(mtf_cli *cli, int argc, char **argv)

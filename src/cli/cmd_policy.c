@@ -12,7 +12,8 @@ static mtf_status read_topic(mtf_cli *cli, bool history, policy_head *head, mtf_
     const stage_context context = {&cli->settings, &cli->log, cli->stop, true};
     mtf_kafka_client *client = NULL;
     const mtf_policy *newest;
-    mtf_status status = stage_client_open(&context, NULL, 0, &client, err);
+    mtf_status status = stage_keys_check(&cli->settings, false, err);
+    if (status == MTF_OK) status = stage_client_open(&context, NULL, 0, &client, err);
     if (status == MTF_OK) status = policy_head_open(head, &context, history, err);
     if (status == MTF_OK) status = policy_head_read(head, &newest, err);
     mtf_kafka_client_close(client);

@@ -104,7 +104,11 @@ static mtf_status read_words(mtf_cli *cli, command_line *line, int argc, char **
 static mtf_status set_pair(mtf_settings *settings, const char *pair, mtf_err *err)
 {
     const char *equals = strchr(pair, '=');
-    if (!equals) return mtf_fail(err, MTF_INVALID, "--set: '%s' is not section.key=value", pair);
+    if (!equals) { /* what is behind the name may be a secret */
+        const int name = (int)strspn(pair, "abcdefghijklmnopqrstuvwxyz_.");
+        return mtf_fail(err, MTF_INVALID, "--set: '%.*s%s' is not section.key=value",
+                        name < 100 ? name : 100, pair, pair[name] ? "..." : "");
+    }
     char key[300];
     if ((size_t)(equals - pair) >= sizeof key)
         return mtf_fail(err, MTF_INVALID, "--set: the key is too long");
@@ -126,6 +130,19 @@ static mtf_status apply_settings(mtf_cli *cli, const command_line *line, const c
         status = set_pair(&cli->settings, line->pairs[i], err);
     }
     return status;
+}
+
+/** Arguments of a process are there for every user of the machine to see. */
+static void warn_of_secret(const mtf_log *log, const char *pair)
+{
+    char key[300] = "";
+    memcpy(key, pair, strcspn(pair, "=")); /* fits: it was a setting's name */
+    if (!mtf_settings_gives_secret(key)) return;
+    mtf_log_line(
+        log, MTF_LOG_WARN, "settings.exposed",
+        "key=%s reason=\"a secret on the command line: anyone on this machine can read it; "
+        "use %s_file\"",
+        key, key);
 }
 
 static void print_help(const char *usage, const mtf_option *options, size_t count)
@@ -165,6 +182,7 @@ mtf_status mtf_cli_read(mtf_cli *cli, int argc, char **argv, const char *usage,
         if (strcmp(cli->settings.log_level, levels[i]) == 0) cli->log.level = (mtf_log_level)i;
     }
     cli->log.json = cli->settings.log_json;
+    for (size_t i = 0; i < line.pair_count; i++) warn_of_secret(&cli->log, line.pairs[i]);
     atomic_store(cli->shutdown_ms, cli->settings.shutdown_timeout_ms);
     return MTF_OK;
 }

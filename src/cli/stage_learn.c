@@ -185,6 +185,7 @@ mtf_status learn_stage_open(learn_stage *stage, const stage_context *context,
     mtf_board_init(&stage->board);
     if (watch) stage->watch = *watch;
     mtf_status status = stage_settings_check(s, STAGE_SESSIONS, err);
+    if (status == MTF_OK) status = stage_keys_check(s, true, err);
     if (status == MTF_OK)
         status = check_cluster(context, stage->cluster, sizeof stage->cluster, err);
     if (status == MTF_OK) status = open_pipes(stage, err);

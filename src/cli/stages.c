@@ -30,6 +30,15 @@ mtf_status stage_settings_check(const mtf_settings *settings, stage_records reco
     return status;
 }
 
+mtf_status stage_keys_check(const mtf_settings *settings, bool writes, mtf_err *err)
+{
+    mtf_policy_keys *keys;
+    const mtf_status status = mtf_policy_keys_open(
+        settings->policy_signing_key_file, settings->policy_public_key_file, writes, &keys, err);
+    mtf_policy_keys_free(keys);
+    return status;
+}
+
 mtf_status stage_client_open(const stage_context *context, const char *const *topics, size_t count,
                              mtf_kafka_client **client, mtf_err *err)
 {

@@ -46,6 +46,9 @@ mtf_status stage_decoder_open(const mtf_settings *settings, stage_records record
  *  through the parsers that use them. Asks no broker. MTF_INVALID: names the setting. */
 mtf_status stage_settings_check(const mtf_settings *settings, stage_records records,
                                 mtf_err *err) MTF_NODISCARD;
+/** The files of policy.signing_key_file and policy.public_key_file, as a reader or a writer of
+ *  policies will open them; before any broker is asked. MTF_INVALID as mtf_policy_keys_open. */
+mtf_status stage_keys_check(const mtf_settings *settings, bool writes, mtf_err *err) MTF_NODISCARD;
 /** Waits for the brokers, then for nothing: every topic must be there. *client, also after a
  * failure, is the caller's to close; NULL: none was made. */
 mtf_status stage_client_open(const stage_context *context, const char *const *topics, size_t count,

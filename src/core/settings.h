@@ -133,7 +133,11 @@ mtf_status mtf_settings_load(mtf_settings *settings, const char *path, mtf_err *
 /** Every MTF_SECTION_NAME of the environment; an unknown MTF_ name is an error. */
 mtf_status mtf_settings_environment(mtf_settings *settings, char *const *environ,
                                     mtf_err *err) MTF_NODISCARD;
-/** The settings as YAML; secrets (password, secret, token, key) shown as "***". */
+/** Whether the value of a librdkafka property (its name, without "kafka.") must not be shown. */
+bool mtf_settings_secret(const char *name);
+/** Whether "kafka.<name>" gives a secret itself, not the path of the file that holds it. */
+bool mtf_settings_gives_secret(const char *key);
+/** The settings as YAML; secrets shown as "***". */
 void mtf_settings_print(const mtf_settings *settings, mtf_buf *out);
 /** The table as a Markdown page. */
 void mtf_settings_docs(mtf_buf *out);

@@ -38,16 +38,33 @@ static mtf_status read_secret(const char *path, const char *key, const char *whe
     mtf_buf content = {0};
     mtf_err cause = {0};
     mtf_status status = mtf_file_read(path, SECRET_FILE_BYTES_MAX, &content, &cause);
+    size_t size = content.size;
+    while (size && (content.data[size - 1] == '\n' || content.data[size - 1] == '\r')) size--;
     if (status != MTF_OK) {
-        status = mtf_fail(err, status, "%s: kafka.%.60s: %s", where, key, cause.msg);
+        status = mtf_fail(err, MTF_INVALID, "%s: kafka.%.60s: %s", where, key, cause.msg);
+    } else if (size == 0) {
+        status = mtf_fail(err, MTF_INVALID, "%s: kafka.%.60s: %s is empty", where, key, path);
+    } else if (memchr(content.data, '\0', size)) {
+        status =
+            mtf_fail(err, MTF_INVALID, "%s: kafka.%.60s: %s holds a NUL byte", where, key, path);
     } else {
-        size_t size = content.size;
-        while (size && (content.data[size - 1] == '\n' || content.data[size - 1] == '\r')) size--;
-        *text = strndup(size ? (const char *)content.data : "", size);
+        *text = strndup((const char *)content.data, size);
         if (!*text) status = mtf_fail(err, MTF_NOMEM, "%s: out of memory", where);
     }
     mtf_buf_fini(&content);
     return status;
+}
+
+static bool is_file_name(const char *name)
+{
+    const size_t size = strlen(name);
+    return size > 5 && strcmp(name + size - 5, "_file") == 0;
+}
+
+bool mtf_settings_gives_secret(const char *key)
+{
+    if (strncmp(key, "kafka.", 6) != 0) return false;
+    return mtf_settings_secret(key + 6) && !is_file_name(key);
 }
 
 mtf_status mtf_settings_set_property(mtf_settings *settings, const char *key, const char *value,
@@ -64,7 +81,7 @@ mtf_status mtf_settings_set_property(mtf_settings *settings, const char *key, co
     }
     memcpy(stem, name, size + 1);
     char *text = NULL;
-    if (size > 5 && strcmp(name + size - 5, "_file") == 0 && mtf_settings_secret(name)) {
+    if (is_file_name(name) && mtf_settings_secret(name)) {
         stem[size - 5] = '\0';
         const mtf_status status = read_secret(value, key, where, &text, err);
         if (status != MTF_OK) return status;

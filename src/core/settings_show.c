@@ -152,7 +152,7 @@ static const char docs_head[] =
     "name with `_file` behind it takes the path of a file that holds the secret. In the "
     "environment\n"
     "`MTF_KAFKA_SECURITY_PROTOCOL` is `security.protocol`, and two underscores stand for one.\n"
-    "Values of names with `password`, `secret`, `token` or `key` are printed as `***`.\n";
+    "Values of names with `pass`, `secret`, `token` or `key` in them are printed as `***`.\n";
 
 void mtf_settings_docs(mtf_buf *out)
 {

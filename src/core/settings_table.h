@@ -42,8 +42,6 @@ const mtf_setting *mtf_settings_nearest(const char *key);
  *  value is then the path of the file that holds the secret. */
 mtf_status mtf_settings_set_property(mtf_settings *settings, const char *key, const char *value,
                                      const char *where, mtf_err *err) MTF_NODISCARD;
-/** Whether a kafka property's value must not be shown. */
-bool mtf_settings_secret(const char *name);
 /** MTF_SESSIONIZE_GAP_MS from sessionize.gap_ms into name, MTF_SETTINGS_KEY_CHARS long. */
 void mtf_settings_environment_name(const char *key, char *name);
 

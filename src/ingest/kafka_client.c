@@ -17,12 +17,35 @@ struct mtf_kafka_client {
     char cluster[64];
 };
 
+/** Which setting the last error event speaks of. librdkafka gives most failures of TLS no code of
+ *  their own, so its words are looked at. */
+static const char *remedy_of(const char *reason)
+{
+    static const struct {
+        const char *words, *remedy;
+    } remedies[] = {
+        {"SASL authentication error",
+         "check kafka.sasl.mechanism, kafka.sasl.username and the password"},
+        {"SASL", "check kafka.sasl.mechanism and kafka.security.protocol"},
+        {"certificate verify failed",
+         "kafka.ssl.ca.location must hold the authority that signed the brokers' certificates"},
+        {"alert", "the brokers refuse this client's certificate: check "
+                  "kafka.ssl.certificate.location and kafka.ssl.key.location"},
+        {"security.protocol", "check kafka.security.protocol against the listener at that port"},
+        {"SSL", "check kafka.security.protocol and kafka.ssl.*"},
+    };
+    for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++) {
+        if (strstr(reason, remedies[i].words)) return remedies[i].remedy;
+    }
+    return "check kafka.bootstrap_servers";
+}
+
 static mtf_status no_broker(const mtf_settings *settings, const mtf_kafka_client *client,
                             mtf_err *err)
 {
-    return mtf_fail(err, MTF_BROKER, "no broker answers at %s%s%s; check kafka.bootstrap_servers",
+    return mtf_fail(err, MTF_BROKER, "no broker answers at %s%s%s; %s",
                     settings->kafka_bootstrap_servers, client->handle.reason[0] ? ": " : "",
-                    client->handle.reason);
+                    client->handle.reason, remedy_of(client->handle.reason));
 }
 
 /** Asks for metadata until a broker answers. */

@@ -69,10 +69,32 @@ mtf_status mtf_kafka_status(rd_kafka_resp_err_t code)
     }
 }
 
+/** What the person on call can do about it, beyond what librdkafka says. */
+static void put_remedy(char *text, size_t size, const mtf_kafka_handle *handle,
+                       rd_kafka_resp_err_t code)
+{
+    static const char page[] = "docs/security.md, \"Permissions\", has each role's";
+    if (code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED)
+        snprintf(text, size, "; this user lacks an ACL on the group %.60s: %s",
+                 handle->group ? handle->group : "", page);
+    else if (code == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+        snprintf(text, size, "; this user lacks an ACL on the transactional id %.60s: %s",
+                 handle->transactional_id ? handle->transactional_id : "", page);
+    else if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+             code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED)
+        snprintf(text, size, "; this user lacks an ACL: %s", page);
+    else if (mtf_kafka_status(code) == MTF_FENCED)
+        snprintf(text, size, "; another process runs under the same name%s",
+                 handle->transactional_id
+                     ? " (give each its own instance), or this one stood still for longer than "
+                       "transaction.timeout.ms (start it again)"
+                     : ": give each its own instance");
+}
+
 mtf_status mtf_kafka_fail(const mtf_kafka_handle *handle, rd_kafka_resp_err_t code, mtf_err *err,
                           const char *fmt, ...)
 {
-    char what[160], fatal[160];
+    char what[160], fatal[160], remedy[200] = "";
     va_list args;
     va_start(args, fmt);
     vsnprintf(what, sizeof what, fmt, args);
@@ -80,13 +102,7 @@ mtf_status mtf_kafka_fail(const mtf_kafka_handle *handle, rd_kafka_resp_err_t co
     const rd_kafka_resp_err_t cause = rd_kafka_fatal_error(handle->rk, fatal, sizeof fatal);
     mtf_status status = mtf_kafka_status(cause ? cause : code);
     if (cause && status == MTF_AGAIN) status = MTF_BROKER; /* a fatal error never passes */
-    const char *remedy =
-        status == MTF_FENCED
-            ? handle->transactional_id
-                  ? "; another process runs under the same name (give each its own instance), or "
-                    "this one stood still for longer than transaction.timeout.ms (start it again)"
-                  : "; another process runs under the same name: give each its own instance"
-            : "";
+    put_remedy(remedy, sizeof remedy, handle, cause ? cause : code);
     return mtf_fail(err, status, "%s: %s%s", what, cause ? fatal : rd_kafka_err2str(code), remedy);
 }
 
@@ -106,7 +122,7 @@ mtf_status mtf_kafka_partition_count(mtf_kafka_handle *handle, const char *topic
     if (*count > 0) return MTF_OK;
     return mtf_fail(
         err, MTF_INVALID,
-        "topic %s does not exist; create it: kafka-topics.sh --bootstrap-server HOST:PORT "
-        "--create --topic %s --partitions N",
+        "topic %s does not exist, or this user has no ACL to describe it; create it: "
+        "kafka-topics.sh --bootstrap-server HOST:PORT --create --topic %s --partitions N",
         topic, topic);
 }

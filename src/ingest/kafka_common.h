@@ -18,6 +18,7 @@ typedef struct mtf_kafka_handle {
     const char *role;             /* consumer | producer | client, for log lines */
     void *owner;                  /* for the owner's own callbacks */
     const char *transactional_id; /* of a producer of transactions, for its configuration */
+    const char *group;            /* of a consumer, for words; may be NULL */
     bool all_down;                /* no broker answers, as far as the last error event said */
     char reason[200];             /* text of the last error event */
 } mtf_kafka_handle;

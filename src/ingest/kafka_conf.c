@@ -160,6 +160,11 @@ static mtf_status pass_through(rd_kafka_conf_t *conf, const mtf_kafka_property *
         RD_KAFKA_CONF_OK) {
         return MTF_OK;
     }
+    if (mtf_settings_secret(property->name) && strstr(words, property->value)) {
+        return mtf_fail(err, MTF_INVALID,
+                        "kafka.%s%s: librdkafka refuses its value, which is secret", prefix,
+                        property->name);
+    }
     return mtf_fail(err, MTF_INVALID, "kafka.%s%s: %s", prefix, property->name, words);
 }
 

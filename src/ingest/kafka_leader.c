@@ -205,6 +205,7 @@ mtf_status mtf_kafka_leader_open(const mtf_settings *settings, const mtf_log *lo
     made->handle = (mtf_kafka_handle){.log = log, .role = "leader", .owner = made};
     snprintf(made->topic, sizeof made->topic, "%s", topic);
     snprintf(made->group, sizeof made->group, "%s", group);
+    made->handle.group = made->group;
     pthread_mutex_init(&made->lock, NULL);
     mtf_status status = join(made, err);
     if (!status) status = check_topic(made, err);

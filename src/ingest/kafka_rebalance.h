@@ -34,7 +34,7 @@ typedef enum mtf_kafka_step {
  * #4636, #4686) is ever taken. */
 struct mtf_kafka_source {
     mtf_kafka_handle handle;
-    char topic[250];
+    char topic[250], group[250];
     bool grouped, count_gaps;
     bool held;  /* we hold an assignment: rd_kafka_assign may be called */
     bool stale; /* librdkafka's assignment is not what parts and paused say */

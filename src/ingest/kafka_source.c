@@ -292,6 +292,8 @@ mtf_status mtf_kafka_source_open(const mtf_settings *settings, const mtf_log *lo
     made->count_gaps = config->count_gaps;
     made->widened_ns = mtf_clock_mono_ns();
     snprintf(made->topic, sizeof made->topic, "%s", config->topic);
+    snprintf(made->group, sizeof made->group, "%s", config->group);
+    made->handle.group = made->group;
     mtf_status status = mtf_kafka_conf(settings, MTF_KAFKA_CONSUMER, &made->handle, &conf, err);
     if (!status) status = set_membership(conf, config, err);
     if (!status) status = mtf_kafka_handle_open(&made->handle, RD_KAFKA_CONSUMER, &conf, err);

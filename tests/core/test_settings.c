@@ -263,7 +263,40 @@ static void a_secret_may_stand_in_a_file(void **state)
         MTF_INVALID);
     assert_string_equal(err.msg, "x.yaml:3: kafka.sasl.password_file: open /no/such: "
                                  "No such file or directory");
+    assert_int_equal(
+        mtf_settings_set(settings, "kafka.sasl.password_file", folder, "x.yaml:3", &err),
+        MTF_INVALID);
+    assert_non_null(strstr(err.msg, "Is a directory"));
+    mtf_test_file(path, folder, "empty", "\r\n");
+    assert_int_equal(mtf_settings_set(settings, "kafka.sasl.password_file", path, "--set", &err),
+                     MTF_INVALID);
+    assert_non_null(strstr(err.msg, "empty is empty"));
+    assert_int_equal(mtf_file_replace(path, (mtf_span){(const uint8_t *)"hunter2\0x", 9}, &err),
+                     MTF_OK);
+    assert_int_equal(mtf_settings_set(settings, "kafka.sasl.password_file", path, "--set", &err),
+                     MTF_INVALID);
+    assert_non_null(strstr(err.msg, "holds a NUL byte"));
+    assert_null(strstr(err.msg, "hunter2"));
+    assert_string_equal(settings->kafka[0].value, "hunter2"); /* as before */
     mtf_test_folder_remove(folder);
+}
+
+static void what_gives_a_secret_is_known_by_its_name(void **state)
+{
+    (void)state;
+    static const char *const given[] = {
+        "kafka.sasl.password",    "kafka.producer.ssl.key.pem",           "kafka.sasl.pasword",
+        "kafka.sasl.jaas.config", "kafka.sasl.oauthbearer.client.secret",
+    };
+    static const char *const harmless[] = {
+        "kafka.sasl.password_file", "kafka.ssl.key.location",    "kafka.sasl.username",
+        "kafka.bootstrap_servers",  "policy.signing_key_file",   "privacy.user_key_file",
+        "kafka.sasl.mechanism",     "kafka.ssl.certificate.pem", "kafka.socket.keepalive.enable",
+    };
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++)
+        assert_true(mtf_settings_gives_secret(given[i]));
+    for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
+        assert_false(mtf_settings_gives_secret(harmless[i]));
 }
 
 static void pairs_are_walked_one_at_a_time(void **state)
@@ -303,6 +336,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(lists_of_pairs_are_checked, init, fini),
         cmocka_unit_test_setup_teardown(unknown_names_suggest_the_nearest, init, fini),
         cmocka_unit_test_setup_teardown(kafka_properties_are_kept_by_scope, init, fini),
+        cmocka_unit_test(what_gives_a_secret_is_known_by_its_name),
         cmocka_unit_test_setup_teardown(a_secret_may_stand_in_a_file, init, fini),
         cmocka_unit_test(pairs_are_walked_one_at_a_time),
     };
