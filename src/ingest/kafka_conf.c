@@ -172,9 +172,10 @@ static mtf_status pass_through(rd_kafka_conf_t *conf, const mtf_kafka_property *
 static mtf_status check_transaction(const mtf_settings *settings, const rd_kafka_conf_t *conf,
                                     mtf_err *err)
 {
-    int64_t timeout_ms = 0, message_ms = 0;
+    int64_t timeout_ms = 0, message_ms = 0, socket_ms = 0;
     mtf_status status = mtf_kafka_conf_number(conf, "transaction.timeout.ms", &timeout_ms, err);
     if (!status) status = mtf_kafka_conf_number(conf, "message.timeout.ms", &message_ms, err);
+    if (!status) status = mtf_kafka_conf_number(conf, "socket.timeout.ms", &socket_ms, err);
     if (status) return status;
     if (message_ms <= 0 || message_ms >= timeout_ms) {
         return mtf_fail(err, MTF_INVALID,
@@ -183,6 +184,12 @@ static mtf_status check_transaction(const mtf_settings *settings, const rd_kafka
                         "its transaction does",
                         (long long)message_ms, message_ms ? "" : " (for ever)",
                         (long long)timeout_ms);
+    }
+    if (socket_ms > timeout_ms) {
+        return mtf_fail(err, MTF_INVALID,
+                        "kafka.producer.socket.timeout.ms is %lld, and must not be above "
+                        "kafka.producer.transaction.timeout.ms, %lld",
+                        (long long)socket_ms, (long long)timeout_ms);
     }
     if (settings->sessionize_commit_interval_ms >= timeout_ms) {
         return mtf_fail(err, MTF_INVALID,

@@ -22,6 +22,21 @@ static mtf_status grow(mtf_kafka_source *source, int32_t count, mtf_err *err)
     return MTF_OK;
 }
 
+/** What the stage believes to own: a revoke is of all of it. */
+static rd_kafka_topic_partition_list_t *list_ours(const mtf_kafka_source *source)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(source->part_count);
+    for (int32_t i = 0; i < source->part_count; i++)
+        if (source->parts[i].ours) rd_kafka_topic_partition_list_add(list, source->topic, i);
+    return list;
+}
+
+static void take_membership(mtf_kafka_source *source)
+{
+    if (source->membership) rd_kafka_consumer_group_metadata_destroy(source->membership);
+    source->membership = rd_kafka_consumer_group_metadata(source->handle.rk);
+}
+
 /** Inside rd_kafka_consumer_poll, or rd_kafka_consumer_close. */
 void mtf_kafka_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
                             rd_kafka_topic_partition_list_t *list, void *opaque)
@@ -39,8 +54,12 @@ void mtf_kafka_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
         rd_kafka_assign(rk, NULL);
         return;
     }
-    MTF_ASSERT(source->step == MTF_KAFKA_NONE); /* eager: one ends before the next begins */
-    source->change = rd_kafka_topic_partition_list_copy(list);
+    if (assign) {
+        MTF_ASSERT(source->step == MTF_KAFKA_NONE); /* eager: none before the last was answered */
+        take_membership(source);
+    }
+    if (source->change) rd_kafka_topic_partition_list_destroy(source->change);
+    source->change = assign ? rd_kafka_topic_partition_list_copy(list) : list_ours(source);
     source->told = 0;
     source->step = assign ? MTF_KAFKA_POSITIONS : lost ? MTF_KAFKA_LOST : MTF_KAFKA_REVOKE;
     rd_kafka_yield(rk); /* nothing more out of this poll */
@@ -64,6 +83,10 @@ static mtf_status fetch_positions(mtf_kafka_source *source, int timeout_ms, mtf_
     if (!code) return MTF_OK;
     mtf_log_line(source->handle.log, MTF_LOG_INFO, "kafka.positions",
                  "topic=%s retry=true reason=\"%s\"", source->topic, rd_kafka_err2str(code));
+    /* Stay a member that polls. Nothing is assigned, so this yields at most a revoke or an error,
+     * of which a fatal one stays. */
+    rd_kafka_message_t *message = rd_kafka_consumer_poll(source->handle.rk, 0);
+    if (message) rd_kafka_message_destroy(message);
     return mtf_kafka_fail(&source->handle, code, err, "committed offsets of %s", source->topic);
 }
 
@@ -96,36 +119,29 @@ mtf_status mtf_kafka_committed(mtf_kafka_source *source, int32_t partition, int6
 static void tell(mtf_kafka_source *source, mtf_input *input)
 {
     const rd_kafka_topic_partition_t *elem = &source->change->elems[source->told++];
+    const bool assign = source->step == MTF_KAFKA_ASSIGN;
+    input->kind = assign                             ? MTF_INPUT_ASSIGN
+                  : source->step == MTF_KAFKA_REVOKE ? MTF_INPUT_REVOKE
+                                                     : MTF_INPUT_LOST;
     input->partition = elem->partition;
     input->committed_offset = -1;
     input->metadata[0] = '\0';
-    if (source->step == MTF_KAFKA_REVOKE) input->kind = MTF_INPUT_REVOKE;
-    if (source->step == MTF_KAFKA_LOST) input->kind = MTF_INPUT_LOST;
-    if (source->step != MTF_KAFKA_ASSIGN) return;
-    input->kind = MTF_INPUT_ASSIGN;
-    read_position(elem, &input->committed_offset, input->metadata);
-    source->parts[elem->partition] = (mtf_kafka_part){.ours = true};
-    mtf_counter_add(&source->counts.partitions, 1);
+    source->parts[elem->partition] = (mtf_kafka_part){.ours = assign};
+    mtf_counter_add(&source->counts.partitions, assign ? 1 : -1);
+    if (assign) read_position(elem, &input->committed_offset, input->metadata);
 }
 
 /** The stage was told all of the change. */
 static mtf_status end_change(mtf_kafka_source *source, mtf_err *err)
 {
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (source->step == MTF_KAFKA_ASSIGN) {
-        source->held = source->stale = true;
-        mtf_counter_add(&source->counts.rebalances, 1);
-    } else {
-        for (int32_t i = 0; i < source->part_count; i++) {
-            if (source->parts[i].ours) mtf_counter_add(&source->counts.partitions, -1);
-            source->parts[i] = (mtf_kafka_part){0};
-        }
-        source->held = source->stale = false;
-        code = rd_kafka_assign(source->handle.rk, NULL);
-    }
+    const bool assign = source->step == MTF_KAFKA_ASSIGN;
+    source->held = source->stale = assign;
+    if (assign) mtf_counter_add(&source->counts.rebalances, 1);
     rd_kafka_topic_partition_list_destroy(source->change);
     source->change = NULL;
     source->step = MTF_KAFKA_NONE;
+    const rd_kafka_resp_err_t code =
+        assign ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_assign(source->handle.rk, NULL);
     return code ? mtf_kafka_fail(&source->handle, code, err, "unassign %s", source->topic) : MTF_OK;
 }
 

@@ -8,7 +8,7 @@
 
 /** One partition of the topic, at its id in source->parts. */
 typedef struct mtf_kafka_part {
-    bool ours;    /* announced by ASSIGN, not yet revoked */
+    bool ours;    /* told as ASSIGN, not yet as REVOKE or LOST */
     bool started; /* the stage let it flow */
     int64_t next; /* offset of the next message to hand out */
 } mtf_kafka_part;
@@ -17,7 +17,9 @@ typedef struct mtf_kafka_part {
  *
  *    callback ASSIGN -> POSITIONS -> ASSIGN --(all told)--> NONE, assignment applied
  *    callback REVOKE -> REVOKE or LOST -----(all told)----> NONE, unassigned
- */
+ *
+ *  A revoke may come while an assignment is still being told, when the group gives us up meanwhile:
+ *  then what was told of it goes away, and the rest was never ours. */
 typedef enum mtf_kafka_step {
     MTF_KAFKA_NONE,
     MTF_KAFKA_POSITIONS, /* committed offsets are to be fetched */
@@ -45,7 +47,11 @@ struct mtf_kafka_source {
     mtf_kafka_step step;
     rd_kafka_topic_partition_list_t *change; /* the partitions of the step, NULL at NONE */
     int told;                                /* how many of them the stage was told */
-    int64_t widened_ns;                      /* when the topic was last asked for new partitions */
+    /** The generation that gave us our partitions: under it a transaction's positions are sent, so
+     *  that the brokers refuse them when it is over. That of now may be none, and from who claims
+     * to be no member brokers may take positions. */
+    rd_kafka_consumer_group_metadata_t *membership;
+    int64_t widened_ns;       /* when the topic was last asked for new partitions */
     rd_kafka_message_t *lent; /* message of the last input, the stage's until the next poll */
     mtf_kafka_source_counts counts;
 };

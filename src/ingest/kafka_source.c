@@ -190,6 +190,7 @@ static void close_source(void *self)
         rd_kafka_assign(source->handle.rk, NULL);
         rd_kafka_consumer_close(source->handle.rk);
         if (source->change) rd_kafka_topic_partition_list_destroy(source->change);
+        if (source->membership) rd_kafka_consumer_group_metadata_destroy(source->membership);
         rd_kafka_destroy(source->handle.rk);
     }
     free(source->parts);

@@ -121,12 +121,8 @@ mtf_status mtf_kafka_transaction_offsets(mtf_kafka_transaction *t, mtf_kafka_sou
     rd_kafka_topic_partition_list_t *list = NULL;
     const mtf_status status = mtf_kafka_positions(source, positions, count, &list, err);
     if (status) return status;
-    rd_kafka_consumer_group_metadata_t *member =
-        rd_kafka_consumer_group_metadata(source->handle.rk);
-    rd_kafka_error_t *error =
-        member ? send_offsets(t, list, member)
-               : rd_kafka_error_new(RD_KAFKA_RESP_ERR__STATE, "the source is of no group");
-    if (member) rd_kafka_consumer_group_metadata_destroy(member);
+    MTF_ASSERT(source->membership); /* else it has told of no partition */
+    rd_kafka_error_t *error = send_offsets(t, list, source->membership);
     rd_kafka_topic_partition_list_destroy(list);
     return settle(t, error, "positions in a transaction", err);
 }
@@ -146,7 +142,7 @@ mtf_status mtf_kafka_transaction_abort(mtf_kafka_transaction *t, int64_t patienc
     const int64_t deadline_ns =
         patience_ms == INT64_MAX ? INT64_MAX : now_ns() + patience_ms * 1000000;
     rd_kafka_error_t *error = insist(t, rd_kafka_abort_transaction, "abort", deadline_ns);
-    t->stuck = error != NULL;
+    t->stuck = error && rd_kafka_error_is_retriable(error);
     t->open = false;
     return settle(t, error, "abort of a transaction", err);
 }

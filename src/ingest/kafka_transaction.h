@@ -38,8 +38,8 @@ typedef struct mtf_kafka_transaction {
 mtf_status mtf_kafka_transaction_init(mtf_kafka_transaction *transaction, mtf_err *err);
 /** Asks no broker. */
 mtf_status mtf_kafka_transaction_begin(mtf_kafka_transaction *transaction, mtf_err *err);
-/** Adds positions of the source's group, under the source's membership of now: a member that was
- *  thrown out is refused. MTF_AGAIN: abort. */
+/** Adds positions of the source's group, under the generation that gave it its partitions: a member
+ *  that was thrown out is refused. MTF_AGAIN: abort. */
 mtf_status mtf_kafka_transaction_offsets(mtf_kafka_transaction *transaction,
                                          mtf_kafka_source *source, const mtf_position *positions,
                                          size_t count, mtf_err *err);

@@ -326,6 +326,7 @@ static void times_that_cannot_work_are_refused(void **state)
         {"kafka.producer.message.timeout.ms", "0", "is 0 (for ever), and must be below"},
         {"kafka.producer.transaction.timeout.ms", "20000",
          "below kafka.producer.transaction.timeout.ms, 20000"},
+        {"kafka.producer.socket.timeout.ms", "40000", "kafka.producer.socket.timeout.ms is 40000"},
         {"sessionize.commit_interval_ms", "30000", "sessionize.commit_interval_ms is 30000"},
         {"kafka.producer.transactional.id", "mine", "set sessionize.delivery"},
     };
