@@ -277,6 +277,7 @@ mtf_status aside_list(const mtf_cli *cli, const char *name, const aside_options 
     listing l = {.topic = name, .options = o, .json = cli->json};
     aside_topic topic;
     mtf_status status = aside_topic_open(&topic, &context, name, filter, err);
+    if (status == MTF_OK) status = aside_topic_read_marks(&topic, err);
     if (status == MTF_OK) status = aside_topic_each(&topic, list_record, &l, err);
     if (status == MTF_OK) {
         put_summary(&l);

@@ -107,8 +107,12 @@ mtf_status aside_topic_open(aside_topic *topic, const stage_context *context, co
         status = mtf_kafka_client_partitions(client, name, &topic->partition_count, err);
     if (status == MTF_OK) status = find_stretches(topic, client, err);
     mtf_kafka_client_close(client);
-    if (status == MTF_OK) status = read_all(topic, take_mark, topic, err);
     return status;
+}
+
+mtf_status aside_topic_read_marks(aside_topic *topic, mtf_err *err)
+{
+    return read_all(topic, take_mark, topic, err);
 }
 
 void aside_topic_close(aside_topic *topic)

@@ -220,6 +220,7 @@ mtf_status dlq_replay(const mtf_cli *cli, const aside_options *o, const aside_fi
         status = replay_sink_open(&run.sink, &context, "mtf-dlq-replay", err);
     if (status == MTF_OK)
         status = aside_topic_open(&run.topic, &context, s->topics_dead_letter, filter, err);
+    if (status == MTF_OK) status = aside_topic_read_marks(&run.topic, err);
     while (status == MTF_OK) {
         status = replay_pass(&run, err);
         if (status != MTF_AGAIN || ++tries == TRIES) break;

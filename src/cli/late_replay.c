@@ -262,6 +262,7 @@ static mtf_status open_run(late_run *run, const stage_context *context, const as
         status = replay_sink_open(&run->sink, context, "mtf-late-replay", err);
     if (status == MTF_OK)
         status = aside_topic_open(&run->topic, context, s->topics_late, filter, err);
+    if (status == MTF_OK) status = aside_topic_read_marks(&run->topic, err);
     if (status == MTF_OK) status = aside_topic_each(&run->topic, measure, run, err);
     run->slices = 1 + (uint64_t)(run->bytes / SLICE_BYTES);
     run->build = (late_sessions){

@@ -24,6 +24,7 @@ static const struct command {
     {"policy", "list | show | export | verify | rollback | promote | freeze | thaw", mtf_command_policy},
     {"store", "stats | verify | backup | restore | forget: the learner's store", mtf_command_store},
     {"healthcheck", "asks a running stage here whether it is well", mtf_command_healthcheck},
+    {"audit", "whether every event came out once, from the topics alone", mtf_command_audit},
     {"dlq", "list | replay dead letters", mtf_command_dlq},
     {"late", "list | replay events that came too late", mtf_command_late},
     {"config", "check | print | docs of the settings", mtf_command_config},

@@ -1,0 +1,268 @@
+#include "cli/audit_log.h"
+
+#include "core/aside.h"
+#include "core/clock.h"
+#include "ingest/encode.h"
+
+#include <stdio.h>
+
+#define POLL_MS  200
+#define STALL_MS 60000 /* nothing comes though the end is not reached */
+
+static const char sessions_topic[] = "sessions", late_topic[] = "late", dead_topic[] = "dead";
+
+/** One partition being read. */
+typedef struct reading {
+    audit_log *log;
+    const audit_window *window;
+    audit_sheet *sheet;
+    mtf_source inner;
+    mtf_arena arena;
+    audit_scope scope; /* of what the stage puts out now */
+    bool at_window;    /* its first record waits, or there is none */
+    bool waiting;
+    mtf_input first;   /* of the window, while it waits */
+    mtf_message now;   /* at the decoder */
+    bool any;          /* a record came */
+    int64_t unsure_ms; /* what began at or before it may lack what was not read */
+    int64_t watermark_ms;
+    int64_t heard_ns;
+} reading;
+
+static mtf_status hand_out(reading *r, const mtf_input *input)
+{
+    if (input->kind == MTF_INPUT_MESSAGE) {
+        r->now = input->message;
+        /* Whatever was appended before the first record happened by then, or is refused. */
+        if (!r->any && r->window->read > 0)
+            r->unsure_ms = input->message.timestamp_ms +
+                           r->log->context->settings->sessionize_max_future_ms +
+                           r->log->context->settings->sessionize_gap_ms;
+        r->any = true;
+    }
+    return MTF_OK;
+}
+
+static mtf_status poll_log(void *self, int timeout_ms, mtf_input *input, mtf_err *err)
+{
+    reading *r = self;
+    if (r->waiting) {
+        r->waiting = false;
+        *input = r->first;
+        return hand_out(r, input);
+    }
+    const mtf_status status = r->inner.poll(r->inner.self, timeout_ms, input, err);
+    if (status == MTF_AGAIN && mtf_clock_mono_ns() - r->heard_ns > STALL_MS * INT64_C(1000000))
+        return mtf_fail(err, MTF_BROKER, "partition %d: nothing more came for %d s",
+                        r->window->partition, STALL_MS / 1000);
+    if (status == MTF_CLOSED) r->at_window = true;
+    if (status != MTF_OK) return status;
+    r->heard_ns = mtf_clock_mono_ns();
+    if (input->kind == MTF_INPUT_MESSAGE && !r->at_window &&
+        input->message.offset >= r->window->from) {
+        r->at_window = r->waiting = true;
+        r->first = *input;
+        return MTF_AGAIN;
+    }
+    return hand_out(r, input);
+}
+
+static mtf_status start(void *self, int32_t partition, int64_t offset, mtf_err *err)
+{
+    const reading *r = self;
+    return r->inner.start(r->inner.self, partition, offset, err);
+}
+
+static mtf_status range(void *self, int32_t partition, int64_t *first, int64_t *end, mtf_err *err)
+{
+    const reading *r = self;
+    return r->inner.range(r->inner.self, partition, first, end, err);
+}
+
+static bool is_time(int64_t time_ms)
+{
+    return time_ms > -MTF_TIME_LIMIT_MS / 2 && time_ms < MTF_TIME_LIMIT_MS / 2;
+}
+
+/** The live run's decoder: what it could not read then, nobody reads now. Also follows the
+ *  watermark, by the rule of machine.h. */
+static mtf_status decode(void *self, mtf_span value, mtf_arena *arena, mtf_event *event,
+                         mtf_err *err)
+{
+    reading *r = self;
+    const mtf_settings *s = r->log->context->settings;
+    const mtf_event_decoder decoder = mtf_decoder_events(r->log->decoder);
+    const mtf_status status = decoder.decode(decoder.self, value, arena, event, err);
+    if (status != MTF_OK) return status;
+    if (audit_was_undecodable(r->log->book, r->now.partition, r->now.offset)) {
+        r->sheet->decodes_now += r->scope == AUDIT_JUDGED;
+        return mtf_fail(err, MTF_SKIP, "decode: it is among the dead letters");
+    }
+    const int64_t time_ms = event->event_time_ms, append_ms = r->now.timestamp_ms;
+    if (is_time(time_ms) && time_ms <= append_ms + s->sessionize_max_future_ms) {
+        const int64_t w =
+            (time_ms < append_ms ? time_ms : append_ms) - s->sessionize_out_of_orderness_ms;
+        if (w > r->watermark_ms) r->watermark_ms = w;
+    }
+    return MTF_OK;
+}
+
+/** What may lack something is known, and not judged. */
+static audit_scope scope_at(reading *r, int64_t time_ms)
+{
+    if (r->scope != AUDIT_JUDGED || time_ms > r->unsure_ms) return r->scope;
+    r->sheet->left_out++;
+    return AUDIT_BEFORE;
+}
+
+static mtf_status note_session(reading *r, mtf_span value, mtf_err *err)
+{
+    mtf_session session;
+    const mtf_session_decoder decoder = mtf_decoder_sessions(r->log->decoder);
+    mtf_arena_reset(&r->arena);
+    const mtf_status status = decoder.decode(decoder.self, value, &r->arena, &session, err);
+    if (status != MTF_OK) return status == MTF_SKIP ? MTF_CORRUPT : status; /* our own bytes */
+    return audit_expect_session(r->log->book, &session, value, scope_at(r, session.started_ms),
+                                r->window->partition, err);
+}
+
+static mtf_status note_late(reading *r, const mtf_origin *origin, mtf_span value, mtf_err *err)
+{
+    int64_t place_ms = INT64_MAX;
+    mtf_event event;
+    const mtf_event_decoder decoder = mtf_decoder_events(r->log->decoder);
+    mtf_arena_reset(&r->arena);
+    if (decoder.decode(decoder.self, value, &r->arena, &event, NULL) == MTF_OK)
+        place_ms = event.kind == MTF_EVENT_FEEDBACK ? event.body.feedback.request_time_ms
+                                                    : event.event_time_ms;
+    return audit_expect_aside(r->log->book, AUDIT_LATE, origin->partition, origin->offset,
+                              scope_at(r, place_ms), err);
+}
+
+static mtf_status put(void *self, const char *topic, mtf_span key, mtf_span value,
+                      const mtf_header *headers, size_t header_count, int64_t timestamp_ms,
+                      mtf_err *err)
+{
+    reading *r = self;
+    mtf_origin origin;
+    (void)key, (void)timestamp_ms;
+    if (topic == sessions_topic) return note_session(r, value, err);
+    const bool ours = mtf_origin_read(headers, header_count, &origin);
+    MTF_ASSERT(ours);
+    if (topic == late_topic) return note_late(r, &origin, value, err);
+    return audit_expect_aside(r->log->book, AUDIT_DEAD, origin.partition, origin.offset, r->scope,
+                              err);
+}
+
+static mtf_status begin(void *self, mtf_err *err)
+{
+    (void)self, (void)err;
+    return MTF_OK;
+}
+
+static mtf_status commit(void *self, const mtf_position *positions, size_t count, mtf_err *err)
+{
+    (void)self, (void)positions, (void)count, (void)err;
+    return MTF_OK;
+}
+
+/** Adds what the stage counted so far, times `sign`: a sheet is the difference of two moments. */
+static mtf_status add_counts(reading *r, mtf_sessionize *stage, int sign, mtf_err *err)
+{
+    const mtf_status status = mtf_sessionize_commit(stage, err);
+    if (status != MTF_OK) return status;
+    const struct {
+        mtf_sessionize_counter counter;
+        int64_t *value;
+    } rows[] = {
+        {MTF_SESSIONIZE_IN, &r->sheet->records},
+        {MTF_SESSIONIZE_SESSION_EVENTS, &r->sheet->session_events},
+        {MTF_SESSIONIZE_LATE, &r->sheet->late},
+        {MTF_SESSIONIZE_LATE_NO_REQUEST, &r->sheet->late},
+        {MTF_SESSIONIZE_LATE_DOUBLE_SIGNAL, &r->sheet->late},
+        {MTF_SESSIONIZE_DEAD_DECODE, &r->sheet->dead},
+        {MTF_SESSIONIZE_DEAD_UNKNOWN_SCHEMA, &r->sheet->dead},
+        {MTF_SESSIONIZE_DEAD_SCHEMA, &r->sheet->dead},
+        {MTF_SESSIONIZE_DEAD_INVALID, &r->sheet->dead},
+        {MTF_SESSIONIZE_DEAD_FUTURE, &r->sheet->dead},
+        {MTF_SESSIONIZE_DUPLICATES, &r->sheet->duplicates},
+        {MTF_SESSIONIZE_OVER_CAP, &r->sheet->over_cap},
+        {MTF_SESSIONIZE_TOO_LARGE, &r->sheet->too_large},
+    };
+    const mtf_sessionize_counters *counts = mtf_sessionize_count(stage);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        *rows[i].value += sign * mtf_sessionize_get(counts, rows[i].counter);
+    *(sign < 0 ? &r->sheet->open_before : &r->sheet->open_after) =
+        mtf_sessionize_get(counts, MTF_SESSIONIZE_HELD);
+    return MTF_OK;
+}
+
+/** To the window, through it, and then whatever is still open. */
+static mtf_status run_stage(reading *r, mtf_sessionize *stage, mtf_err *err)
+{
+    const atomic_bool never = false;
+    mtf_status status = MTF_OK;
+    while (status == MTF_OK) {
+        if (atomic_load(r->log->context->stop)) return mtf_fail(err, MTF_CLOSED, "stopped");
+        status = mtf_sessionize_step(stage, POLL_MS, err);
+        if (!r->at_window || r->scope != AUDIT_BEFORE) continue;
+        const mtf_status counted = add_counts(r, stage, -1, err);
+        if (counted != MTF_OK) return counted;
+        r->scope = AUDIT_JUDGED;
+    }
+    if (status == MTF_CLOSED) status = add_counts(r, stage, 1, err);
+    r->scope = AUDIT_OPEN;
+    return status == MTF_OK ? mtf_sessionize_run(stage, &never, err) : status;
+}
+
+mtf_status audit_log_read(audit_log *log, const audit_window *window, audit_sheet *sheet,
+                          mtf_err *err)
+{
+    const stage_context *context = log->context;
+    const mtf_settings *s = context->settings;
+    const mtf_kafka_stretch stretch = {window->partition, window->read, window->to};
+    reading r = {.log = log,
+                 .window = window,
+                 .sheet = sheet,
+                 .scope = AUDIT_BEFORE,
+                 .unsure_ms = INT64_MIN,
+                 .watermark_ms = MTF_WATERMARK_NONE,
+                 .heard_ns = mtf_clock_mono_ns()};
+    mtf_source source = {.self = &r, .poll = poll_log, .start = start, .range = range};
+    mtf_sink sink = {.self = &r,
+                     .begin = begin,
+                     .put = put,
+                     .commit = commit,
+                     .abort = begin,
+                     .value_bytes_max = log->value_bytes_max};
+    const mtf_event_decoder decoder = {&r, decode};
+    mtf_sessionize_config config = stage_sessionize_config(context, log->decoder);
+    mtf_sessionize *stage = NULL;
+    *sheet = (audit_sheet){0};
+    config.sessions_topic = sessions_topic;
+    config.late_topic = late_topic;
+    config.dead_letter_topic = dead_topic;
+    config.idle_timeout_ms = 0;
+    config.errors_max_consecutive = 0;
+    config.close_at_end = true;
+    config.log = NULL;
+    mtf_status status =
+        mtf_kafka_finite_open(s, context->log, s->topics_exploration, &stretch, 1, &r.inner, err);
+    if (status == MTF_OK)
+        status =
+            mtf_sessionize_open(&config, &source, &sink, &decoder, mtf_session_encode, &stage, err);
+    if (status == MTF_OK) status = run_stage(&r, stage, err);
+    mtf_sessionize_close(stage);
+    if (r.inner.close) r.inner.close(r.inner.self);
+    mtf_arena_fini(&r.arena);
+    if (r.unsure_ms > log->judged_from_ms) log->judged_from_ms = r.unsure_ms;
+    const int64_t open_ms = r.watermark_ms - s->sessionize_gap_ms - s->sessionize_grace_ms;
+    if (r.any && open_ms < log->judged_to_ms) log->judged_to_ms = open_ms;
+    return status;
+}
+
+int64_t audit_sheet_imbalance(const audit_sheet *sheet)
+{
+    return sheet->open_before + sheet->records - sheet->session_events - sheet->late - sheet->dead -
+           sheet->duplicates - sheet->over_cap - sheet->too_large - sheet->open_after;
+}
