@@ -85,6 +85,9 @@ static mtf_status open_member(sessionize_member *member, const stage_context *co
     mtf_status status = name_member(member, s, index, err);
     if (status == MTF_OK) status = stage_decoder_open(s, STAGE_TOPIC_EVENTS, &member->decoder, err);
     if (status != MTF_OK) return status;
+    mtf_log_line(context->log, MTF_LOG_INFO, "sessionize.member",
+                 "instance=%s group=%s delivery=%s", member->name, s->sessionize_group,
+                 s->sessionize_delivery);
     const mtf_kafka_source_config source = {
         .topic = s->topics_exploration,
         .group = s->sessionize_group,

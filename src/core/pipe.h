@@ -33,6 +33,7 @@ typedef struct mtf_input {
     mtf_message message;
     int64_t committed_offset; /* ASSIGN: next offset by the group's commit, -1 for none */
     char metadata[4097];      /* ASSIGN: the commit's metadata, "" for none */
+    bool pending; /* END: there is more behind it, of a transaction that is still open */
 } mtf_input;
 
 /** A position to commit: the next offset to read and what recovery needs, ASCII, <= 4096 bytes. */

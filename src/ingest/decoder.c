@@ -35,7 +35,7 @@ struct mtf_decoder {
     size_t last[TARGETS];   /* the entry of the last record: usually the next one's too */
     size_t pinned;          /* RAW: its entry */
     mtf_user_key *user_key; /* NULL: user ids stay as they are */
-    char name[64];
+    char name[128];
 };
 
 static const mtf_shape *const shapes[TARGETS] = {&mtf_shape_event, &mtf_shape_session};
@@ -152,9 +152,10 @@ mtf_status mtf_decoder_open(const mtf_decoder_config *config, mtf_decoder **deco
     made->dims = config->dims;
     mtf_status status = open_readers(made, err);
     if (status == MTF_OK) status = mtf_user_key_open(config->user_key_file, &made->user_key, err);
-    snprintf(made->name, sizeof made->name, DECODER_VERSION "%s%s",
+    snprintf(made->name, sizeof made->name, DECODER_VERSION "%s%s framing %d dims %u %u",
              made->user_key ? " user key " : "",
-             made->user_key ? mtf_user_key_name(made->user_key) : "");
+             made->user_key ? mtf_user_key_name(made->user_key) : "", made->framing,
+             (unsigned)made->dims.state, (unsigned)made->dims.action);
     if (status == MTF_OK && config->directory && *config->directory) {
         status = add_directory(made, config->directory, err);
     }

@@ -33,8 +33,8 @@ mtf_status mtf_decoder_open(const mtf_decoder_config *config, mtf_decoder **deco
 /** Takes NULL. Records that were decoded may point into the decoder: close it after the last. */
 void mtf_decoder_close(mtf_decoder *decoder);
 
-/** The decoder's version and the user key's name, for the hash of everything that changes what a
- * log gives: text that lives as long as the decoder. */
+/** The decoder's version, the user key's name, framing and dims, for the hash of everything that
+ * changes what a log gives: text that lives as long as the decoder. */
 const char *mtf_decoder_name(const mtf_decoder *decoder);
 
 /** What the stages take; self is the decoder, which stays the caller's. */

@@ -72,6 +72,16 @@ static mtf_status on_error(mtf_kafka_source *source, const rd_kafka_message_t *m
     return status;
 }
 
+/** Whether the log goes on behind an end: read_committed stops where a transaction began that has
+ *  not ended. The log's own end came with the fetch that ended here. */
+static bool more_behind(const mtf_kafka_source *source, const rd_kafka_message_t *message)
+{
+    int64_t first = 0, end = 0;
+    return !rd_kafka_get_watermark_offsets(source->handle.rk, source->topic, message->partition,
+                                           &first, &end) &&
+           end > message->offset;
+}
+
 /** A message or an end of partition as an input; MTF_AGAIN when it is not for the stage. */
 static mtf_status hand_out(mtf_kafka_source *source, const rd_kafka_message_t *message,
                            mtf_input *input)
@@ -85,6 +95,7 @@ static mtf_status hand_out(mtf_kafka_source *source, const rd_kafka_message_t *m
                                    .offset = message->offset};
     if (message->err) {
         input->kind = MTF_INPUT_END;
+        input->pending = more_behind(source, message);
         return MTF_OK;
     }
     input->kind = MTF_INPUT_MESSAGE;

@@ -15,8 +15,9 @@
 #define POLL_MS           100
 /** The longest a rebalance takes (max.poll.interval.ms of whoever joins last): after it, what was
  *  revoked is not coming back. */
-#define PARKED_MS_MAX 300000
-#define ASK_AGAIN_MS  200 /* until a source without an answer is asked again */
+#define PARKED_MS_MAX   300000
+#define REFUSED_TELL_MS 60000
+#define ASK_AGAIN_MS    200 /* until a source without an answer is asked again */
 
 mtf_sessionize_config mtf_sessionize_config_of(const mtf_settings *settings)
 {
@@ -193,7 +194,8 @@ static mtf_status on_input(mtf_sessionize *stage, const mtf_input *input, mtf_er
     case MTF_INPUT_END:
         if (partition && !partition->pending) {
             if (partition->machine->replaying) mtf_partition_go_live(partition);
-            partition->at_end = true;
+            /* Behind an open transaction there may be what keeps a session open. */
+            partition->at_end = !input->pending;
         }
         return MTF_OK;
     }
@@ -226,11 +228,26 @@ static void end_assignment(mtf_sessionize *stage, bool assigned)
     mtf_stage_drop_parked(stage, stage->now_ms - PARKED_MS_MAX);
 }
 
+/** The metadata has no room for a jump: what it would have closed waits for records. Told once a
+ *  minute. */
+static void refuse_jump(mtf_partition *partition)
+{
+    mtf_sessionize *stage = partition->stage;
+    mtf_counter_add(&stage->counters.values[MTF_SESSIONIZE_JUMPS_REFUSED], 1);
+    if (stage->refused_told_ms && stage->now_ms - stage->refused_told_ms < REFUSED_TELL_MS) return;
+    stage->refused_told_ms = stage->now_ms;
+    mtf_log_line(stage->config.log, MTF_LOG_WARN, "sessionize.jump_refused",
+                 "partition=%" PRId32 " jumps=%d reason=\"the commit has no room for another move "
+                 "of a quiet partition's watermark; its sessions close when records come, or all "
+                 "at once\"",
+                 partition->id, MTF_JUMPS_MAX);
+}
+
 static mtf_status jump(mtf_partition *partition, int64_t watermark_ms, mtf_err *err)
 {
     mtf_sessionize *stage = partition->stage;
     if (!mtf_machine_can_jump(partition->machine, watermark_ms)) {
-        mtf_counter_add(&stage->counters.values[MTF_SESSIONIZE_JUMPS_REFUSED], 1);
+        refuse_jump(partition);
         return MTF_OK;
     }
     stage->tally[MTF_SESSIONIZE_JUMPS]++;

@@ -39,11 +39,13 @@ typedef struct mtf_sessionize_config {
     const char *sessions_topic, *late_topic, *dead_letter_topic;
     int64_t idle_timeout_ms; /* 0: never */
     int64_t commit_interval_ms;
-    int64_t errors_max_consecutive; /* 0: never stop */
-    bool accept_function;           /* start clean where the commit was made under other settings */
-    bool close_at_end;              /* a drained finite source closes what is open */
-    const mtf_log *log;             /* may be NULL */
-    mtf_board *board;               /* may be NULL: nobody looks */
+    /** Dead letters in a row, counted by partition and over restarts, at which the stage stops, the
+     *  last of them not put out; 0: never. */
+    int64_t errors_max_consecutive;
+    bool accept_function; /* start clean where the commit was made under other settings */
+    bool close_at_end;    /* a drained finite source closes what is open */
+    const mtf_log *log;   /* may be NULL */
+    mtf_board *board;     /* may be NULL: nobody looks */
     /** Monotonic ms for intervals; NULL: the machine's clock. Never decides about data but by the
      *  recorded idle jumps. */
     int64_t (*now_ms)(void *arg);

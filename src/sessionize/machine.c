@@ -65,6 +65,8 @@ mtf_machine *mtf_machine_new(const mtf_machine_config *config, const mtf_machine
         .replaying = first_offset < place->next_offset,
         .live_offset = place->next_offset,
         .live_watermark_ms = place->watermark_ms,
+        .live_bad_in_a_row = place->bad_in_a_row,
+        .bad_in_a_row = first_offset < place->next_offset ? 0 : place->bad_in_a_row,
     };
     machine->watermark_ms = machine->replaying ? place->safe_watermark_ms : place->watermark_ms;
     if (machine->replaying) {
@@ -91,6 +93,7 @@ static void advance(mtf_machine *machine, int64_t offset)
 void mtf_machine_skip(mtf_machine *machine, int64_t offset)
 {
     advance(machine, offset);
+    machine->bad_in_a_row++;
 }
 
 static bool in_range(int64_t time_ms)
@@ -206,23 +209,35 @@ static mtf_status open_activity(mtf_machine *machine, uint64_t hash, int64_t buc
     return status;
 }
 
+static int64_t place_of(const mtf_event *event)
+{
+    return event->kind == MTF_EVENT_FEEDBACK ? event->body.feedback.request_time_ms
+                                             : event->event_time_ms;
+}
+
+mtf_fate mtf_machine_vet(const mtf_machine *machine, const mtf_message *message,
+                         const mtf_event *event)
+{
+    const int64_t append_ms = message->timestamp_ms, time_ms = event->event_time_ms;
+    if (!in_range(time_ms) || !in_range(append_ms) || !in_range(place_of(event)))
+        return MTF_FATE_TIME_RANGE;
+    return time_ms > append_ms + machine->config.max_future_ms ? MTF_FATE_FUTURE : MTF_FATE_KEPT;
+}
+
 mtf_status mtf_machine_record(mtf_machine *machine, const mtf_message *message,
                               const mtf_event *event, mtf_fate *fate, mtf_err *err)
 {
     const mtf_machine_config *config = &machine->config;
     const int64_t append_ms = message->timestamp_ms, time_ms = event->event_time_ms;
-    const int64_t place_ms =
-        event->kind == MTF_EVENT_FEEDBACK ? event->body.feedback.request_time_ms : time_ms;
+    const int64_t place_ms = place_of(event);
     if (machine->replaying) replay_jumps(machine, message->offset);
+    *fate = mtf_machine_vet(machine, message, event);
+    if (*fate != MTF_FATE_KEPT) {
+        mtf_machine_skip(machine, message->offset);
+        return MTF_OK;
+    }
     advance(machine, message->offset);
-    if (!in_range(time_ms) || !in_range(append_ms) || !in_range(place_ms)) {
-        *fate = MTF_FATE_TIME_RANGE;
-        return MTF_OK;
-    }
-    if (time_ms > append_ms + config->max_future_ms) {
-        *fate = MTF_FATE_FUTURE;
-        return MTF_OK;
-    }
+    machine->bad_in_a_row = 0;
 
     const int64_t newest_ms = time_ms < append_ms ? time_ms : append_ms;
     forget_overtaken_jump(machine, newest_ms - config->out_of_orderness_ms);
@@ -323,6 +338,7 @@ bool mtf_machine_go_live(mtf_machine *machine)
     raise_watermark(machine, machine->live_watermark_ms);
     close_silently(machine);
     machine->next_offset = machine->live_offset;
+    machine->bad_in_a_row = machine->live_bad_in_a_row;
     machine->replaying = false;
     prune_jumps(machine);
     machine->drops = (mtf_drops){0};
@@ -341,6 +357,7 @@ void mtf_machine_place(mtf_machine *machine, mtf_place *place)
         .safe_watermark_ms = oldest ? oldest->w_before_ms : machine->watermark_ms,
         .headless_ms = machine->headless_ms,
         .jump_count = machine->jump_count,
+        .bad_in_a_row = machine->bad_in_a_row,
     };
     memcpy(place->jumps, machine->jumps, sizeof *place->jumps * machine->jump_count);
 }

@@ -64,6 +64,9 @@ typedef struct mtf_machine {
     int64_t live_offset, live_watermark_ms; /* L and W of the place that is replayed to */
     uint32_t jumps_replayed;
 
+    int64_t bad_in_a_row;      /* dead letters just before L */
+    int64_t live_bad_in_a_row; /* of the place that is replayed to */
+
     int64_t kept;    /* records in open activities */
     mtf_drops drops; /* since the caller last zeroed it */
 } mtf_machine;
@@ -79,7 +82,11 @@ void mtf_machine_free(mtf_machine *machine);
  *  MTF_NOMEM, or what output->closed returned. */
 mtf_status mtf_machine_record(mtf_machine *machine, const mtf_message *message,
                               const mtf_event *event, mtf_fate *fate, mtf_err *err) MTF_NODISCARD;
-/** A record that did not decode: only the offset moves. */
+/** What becomes of a record whatever is open: MTF_FATE_FUTURE, MTF_FATE_TIME_RANGE, or
+ *  MTF_FATE_KEPT where that is not yet said. */
+mtf_fate mtf_machine_vet(const mtf_machine *machine, const mtf_message *message,
+                         const mtf_event *event);
+/** A dead letter, because it did not decode or by mtf_machine_vet: only the offset moves. */
 void mtf_machine_skip(mtf_machine *machine, int64_t offset);
 
 /** The earliest watermark that closes something; INT64_MAX when nothing is open. */

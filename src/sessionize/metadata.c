@@ -9,7 +9,7 @@
 #define OFFSET_DIGITS 18
 #define NUMBER_CHARS  (1 + 1 + OFFSET_DIGITS)
 #define JUMP_CHARS    (2 + OFFSET_DIGITS + 2 + 17)
-_Static_assert(5 + 17 + 6 * NUMBER_CHARS + MTF_JUMPS_MAX * JUMP_CHARS + 17 <=
+_Static_assert(5 + 17 + 6 * NUMBER_CHARS + MTF_JUMPS_MAX * JUMP_CHARS + (2 + OFFSET_DIGITS) + 17 <=
                    MTF_METADATA_BYTES_MAX,
                "the largest metadata must fit in an offset commit");
 
@@ -41,6 +41,8 @@ void mtf_place_print(const mtf_place *place, uint64_t function,
                              jump.offset - before.offset, jump.watermark_ms - before.watermark_ms);
         before = jump;
     }
+    if (place->bad_in_a_row)
+        used += (size_t)snprintf(text + used, size - used, " !%" PRId64, place->bad_in_a_row);
     used += (size_t)snprintf(text + used, size - used, " %016" PRIx64, mtf_hash64(text, used));
     MTF_ASSERT(used < size);
 }
@@ -123,6 +125,15 @@ static bool jumps_parse(cursor *in, mtf_place *place, int64_t count)
     return true;
 }
 
+/** Absent where it is 0. */
+static bool bad_parse(cursor *in, mtf_place *place)
+{
+    if (strncmp(in->at, " !", 2) != 0) return true;
+    in->at += 2;
+    place->bad_in_a_row = number(in);
+    return !in->failed && place->bad_in_a_row > 0;
+}
+
 mtf_status mtf_place_parse(const char *text, mtf_place *place, uint64_t *function, mtf_err *err)
 {
     const size_t size = strnlen(text, MTF_METADATA_BYTES_MAX + 1);
@@ -154,6 +165,8 @@ mtf_status mtf_place_parse(const char *text, mtf_place *place, uint64_t *functio
         wrong = "a watermark is out of range";
     } else if (!jumps_parse(&in, place, jump_count)) {
         wrong = "its idle jumps do not parse";
+    } else if (!bad_parse(&in, place)) {
+        wrong = "its count of bad records does not parse";
     } else {
         const uint64_t expected = mtf_hash64(text, (size_t)(in.at - text));
         expect(&in, " ");

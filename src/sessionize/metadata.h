@@ -1,12 +1,13 @@
 /** The metadata string of an offset commit: all that recovery needs beside the log itself.
  *
- *    mtf1 <function> <L> <W> <S> <wS> <H> <n> +<offset>:+<watermark> ... <checksum>
+ *    mtf1 <function> <L> <W> <S> <wS> <H> <n> +<offset>:+<watermark> ... [!<bad>] <checksum>
  *
  *  One line of ASCII, single spaces, decimal numbers but for the two hashes (hex). L is the next
  *  offset to read, W the watermark there; S the first record of a still open activity (L if there
  *  is none), wS the watermark just before it; then the idle jumps past S up to L, each as its
  *  distance from the jump before (from S and wS for the first). H: activities that begin within a
  *  gap of it or before may have lost their head, because the log was entered in the middle.
+ *  bad, where it is not 0: how many bad records in a row stand before L.
  * Whatever the state, it fits in MTF_METADATA_BYTES_MAX. */
 #ifndef MTF_SESSIONIZE_METADATA_H
 #define MTF_SESSIONIZE_METADATA_H
@@ -35,6 +36,7 @@ typedef struct mtf_place {
     int64_t headless_ms;           /* H, MTF_WATERMARK_NONE for none */
     mtf_jump jumps[MTF_JUMPS_MAX]; /* S < offset <= L and wS < watermark <= W, both rising */
     uint32_t jump_count;
+    int64_t bad_in_a_row; /* dead letters just before L */
 } mtf_place;
 
 /** A start without state at `offset`: nothing open, no watermark; headless unless it is 0. */

@@ -63,12 +63,12 @@ mtf_status mtf_stage_dead(mtf_sessionize *stage, mtf_sessionize_counter counter,
                           mtf_err *err)
 {
     const char *reason, *help;
-    mtf_status status = mtf_stage_begin(stage, err);
+    const mtf_status status = mtf_stage_begin(stage, err);
     if (status != MTF_OK) return status;
     explain(counter, &reason, &help);
     stage->tally[counter]++;
-    return mtf_set_aside(stage->sink, stage->config.dead_letter_topic, message, at, reason,
-                         words ? words : help, err);
+    return mtf_set_aside(stage->sink, stage->config.dead_letter_topic, message, at, reason, words,
+                         err);
 }
 
 static mtf_status put_part(void *self, const mtf_session *part, mtf_span record, mtf_err *err)

@@ -2,16 +2,33 @@
 
 #include <inttypes.h>
 
-/** How the way out is told wherever a commit cannot be used. */
-#define REMEDY                                                                                     \
-    "; run with the settings it was made under, or start clean at its offset: "                    \
-    "sessions that are open there are lost"
+/** A commit that cannot be used: refused with the way out, or passed over as the operator wished.
+ *  [S, L) is what its open sessions were made of, unknown (S = -1) where it does not parse. */
+static mtf_status pass_over(const mtf_partition *partition, int64_t safe_offset, const mtf_err *why,
+                            mtf_err *err)
+{
+    mtf_sessionize *stage = partition->stage;
+    const int64_t offset = partition->committed_offset;
+    if (!stage->config.accept_function)
+        return mtf_fail(err, MTF_INVALID,
+                        "partition %" PRId32 ", commit at offset %" PRId64
+                        ": %s; --accept-config-change starts clean there: sessions that are open "
+                        "at it are lost",
+                        partition->id, offset, why->msg);
+    mtf_counter_add(&stage->counters.values[MTF_SESSIONIZE_CLEAN_STARTS], 1);
+    mtf_log_line(stage->config.log, MTF_LOG_WARN, "sessionize.start_clean",
+                 "partition=%" PRId32 " offset=%" PRId64 " open_from=%" PRId64
+                 " records_at_most=%" PRId64 " meaning=\"what was open at the commit is lost, its "
+                 "records are not read again; what comes may lack its head\" reason=\"%s\"",
+                 partition->id, offset, safe_offset, safe_offset < 0 ? -1 : offset - safe_offset,
+                 why->msg);
+    return MTF_OK;
+}
 
 /** Where the last commit says to start. */
 static mtf_status committed_place(const mtf_partition *partition, int64_t first, mtf_place *place,
                                   mtf_err *err)
 {
-    const mtf_sessionize *stage = partition->stage;
     const int64_t committed = partition->committed_offset;
     uint64_t function = 0;
     mtf_err why;
@@ -23,22 +40,16 @@ static mtf_status committed_place(const mtf_partition *partition, int64_t first,
     if (status == MTF_OK && found.next_offset != committed)
         status =
             mtf_fail(&why, MTF_INVALID, "its metadata is of offset %" PRId64, found.next_offset);
-    if (status == MTF_OK && function != stage->function)
-        status = mtf_fail(&why, MTF_INVALID,
-                          "it was made under other session settings or another version "
-                          "(%016" PRIx64 ", ours %016" PRIx64 ")",
-                          function, stage->function);
-    if (status == MTF_OK) {
-        *place = found;
-        return MTF_OK;
+    if (status != MTF_OK) return pass_over(partition, -1, &why, err);
+    if (function != partition->stage->function) {
+        (void)mtf_fail(&why, MTF_INVALID,
+                       "it was made under another gap_ms, grace_ms, out_of_orderness_ms, "
+                       "max_future_ms, max_duration_ms, max_events or aggregators of sessionize, "
+                       "another schema.framing, policy.state_dim, count of policy.actions or "
+                       "privacy.user_key_file, or by another version");
+        return pass_over(partition, found.safe_offset, &why, err);
     }
-    if (!stage->config.accept_function)
-        return mtf_fail(err, MTF_INVALID,
-                        "partition %" PRId32 ", commit at offset %" PRId64 ": %s" REMEDY,
-                        partition->id, committed, why.msg);
-    mtf_log_line(stage->config.log, MTF_LOG_WARN, "sessionize.start_clean",
-                 "partition=%" PRId32 " offset=%" PRId64 " reason=\"%s\"", partition->id, committed,
-                 why.msg);
+    *place = found;
     return MTF_OK;
 }
 

@@ -46,9 +46,9 @@ struct mtf_sessionize {
     bool begun;  /* a unit is open in the sink */
     bool paused; /* the source is, until the sink has room */
     int64_t now_ms, commit_due_ms;
-    int64_t start_due_ms;    /* pending partitions wait for it */
-    int64_t aborts_in_a_row; /* no commit between */
-    int64_t bad_in_a_row;
+    int64_t start_due_ms;                   /* pending partitions wait for it */
+    int64_t aborts_in_a_row;                /* no commit between */
+    int64_t refused_told_ms;                /* when the log last told of a refused jump, 0: never */
     int64_t tally[MTF_SESSIONIZE_COUNTERS]; /* of the open unit; folded into counters by commit */
     mtf_sessionize_counters counters;
 

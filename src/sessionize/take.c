@@ -6,7 +6,7 @@
 #include "core/fault.h"
 #include "sessionize/stage.h"
 
-/** The decoder's reason, which opens its words. */
+/** The reason of a refusal, which opens its words. */
 static mtf_sessionize_counter counter_of(const mtf_err *why)
 {
     const size_t size = strcspn(why->msg, ":");
@@ -14,6 +14,7 @@ static mtf_sessionize_counter counter_of(const mtf_err *why)
     if (mtf_str_is(reason, "unknown_schema")) return MTF_SESSIONIZE_DEAD_UNKNOWN_SCHEMA;
     if (mtf_str_is(reason, "schema")) return MTF_SESSIONIZE_DEAD_SCHEMA;
     if (mtf_str_is(reason, "invalid")) return MTF_SESSIONIZE_DEAD_INVALID;
+    if (mtf_str_is(reason, "future_ts")) return MTF_SESSIONIZE_DEAD_FUTURE;
     return MTF_SESSIONIZE_DEAD_DECODE;
 }
 
@@ -51,19 +52,41 @@ static mtf_status replay(mtf_partition *partition, const mtf_message *message, m
     return status;
 }
 
-static mtf_status bad_record(mtf_partition *partition, const mtf_message *message,
-                             const mtf_err *why, mtf_err *err)
+/** MTF_SKIP: no time that it could have been made at. */
+static mtf_status vet(const mtf_partition *partition, const mtf_message *message,
+                      const mtf_event *event, mtf_err *why)
 {
-    mtf_sessionize *stage = partition->stage;
-    const int64_t limit = stage->config.errors_max_consecutive;
-    mtf_machine_skip(partition->machine, message->offset);
-    if (++stage->bad_in_a_row >= limit && limit > 0)
-        return mtf_fail(err, MTF_CORRUPT,
-                        "%" PRId64 " bad records in a row, the last at partition %" PRId32
-                        " offset %" PRId64 ": %.200s; mend the producer or the schemas, or raise "
-                        "errors.max_consecutive",
-                        stage->bad_in_a_row, message->partition, message->offset, why->msg);
-    return mtf_stage_dead(stage, counter_of(why), message, "decode", why->msg, err);
+    const mtf_fate fate = mtf_machine_vet(partition->machine, message, event);
+    if (fate == MTF_FATE_FUTURE)
+        return mtf_fail(why, MTF_SKIP,
+                        "future_ts: event time %" PRId64 " ms ahead of the append time, "
+                        "sessionize.max_future_ms is %" PRId64,
+                        event->event_time_ms - message->timestamp_ms,
+                        partition->machine->config.max_future_ms);
+    if (fate == MTF_FATE_TIME_RANGE)
+        return mtf_fail(why, MTF_SKIP, "invalid: a time no clock gives");
+    return MTF_OK;
+}
+
+/** Too many bad records in a row: what came before this one counts, so that the next start stops
+ *  here again and nothing is done twice. */
+static mtf_status stop_here(mtf_partition *partition, const mtf_message *message,
+                            const mtf_err *why, mtf_err *err)
+{
+    const mtf_status status = mtf_sessionize_commit(partition->stage, err);
+    if (status != MTF_OK) return status == MTF_AGAIN ? MTF_OK : status; /* it comes again */
+    return mtf_fail(err, MTF_CORRUPT,
+                    "%" PRId64 " bad records in a row, the last at partition %" PRId32
+                    " offset %" PRId64 ": %.150s; mend the producer or the schemas, or raise "
+                    "errors.max_consecutive (0 = never stop) to have them set aside",
+                    partition->machine->bad_in_a_row + 1, message->partition, message->offset,
+                    why->msg);
+}
+
+static bool is_one_too_many(const mtf_partition *partition)
+{
+    const int64_t limit = partition->stage->config.errors_max_consecutive;
+    return limit > 0 && partition->machine->bad_in_a_row + 1 >= limit;
 }
 
 /** Where a record goes that the machine did not keep. */
@@ -75,11 +98,8 @@ static mtf_status follow_fate(mtf_sessionize *stage, mtf_fate fate, const mtf_me
         return mtf_stage_late(stage, MTF_SESSIONIZE_LATE, message, user, err);
     case MTF_FATE_NO_REQUEST:
         return mtf_stage_late(stage, MTF_SESSIONIZE_LATE_NO_REQUEST, message, user, err);
-    case MTF_FATE_FUTURE:
-        return mtf_stage_dead(stage, MTF_SESSIONIZE_DEAD_FUTURE, message, "sessionize", NULL, err);
+    case MTF_FATE_FUTURE: /* vetted before */
     case MTF_FATE_TIME_RANGE:
-        return mtf_stage_dead(stage, MTF_SESSIONIZE_DEAD_INVALID, message, "sessionize",
-                              "invalid: a time no clock gives", err);
     case MTF_FATE_KEPT:
     case MTF_FATE_DUPLICATE:
     case MTF_FATE_OVER_CAP:
@@ -88,31 +108,46 @@ static mtf_status follow_fate(mtf_sessionize *stage, mtf_fate fate, const mtf_me
     return MTF_OK;
 }
 
-static mtf_status take_live(mtf_partition *partition, const mtf_message *message, mtf_err *err)
+static mtf_status take_event(mtf_partition *partition, const mtf_message *message,
+                             const mtf_event *event, mtf_err *err)
 {
     mtf_sessionize *stage = partition->stage;
     mtf_machine *machine = partition->machine;
-    mtf_event event;
     mtf_fate fate = MTF_FATE_KEPT;
+    mtf_status status = mtf_machine_record(machine, message, event, &fate, err);
+    if (status == MTF_OK) status = follow_fate(stage, fate, message, event->user_id, err);
+    stage->tally[MTF_SESSIONIZE_DUPLICATES] += machine->drops.duplicates;
+    stage->tally[MTF_SESSIONIZE_OVER_CAP] += machine->drops.over_cap;
+    machine->drops = (mtf_drops){0};
+    return status;
+}
+
+static mtf_status take_live(mtf_partition *partition, const mtf_message *message, mtf_err *err)
+{
+    mtf_sessionize *stage = partition->stage;
+    mtf_event event;
     mtf_err why = {0};
+    const char *at = "decode";
+    mtf_status status = decode(stage, message, &event, &why);
+    if (status == MTF_OK) {
+        at = "sessionize";
+        status = vet(partition, message, &event, &why);
+    }
+    if (status == MTF_SKIP && is_one_too_many(partition))
+        return stop_here(partition, message, &why, err);
     stage->tally[MTF_SESSIONIZE_IN]++;
     partition->dirty = true;
-    mtf_status status = decode(stage, message, &event, &why);
-    if (status == MTF_SKIP) {
-        status = bad_record(partition, message, &why, err);
-    } else if (status == MTF_OK) {
-        stage->bad_in_a_row = 0;
-        status = mtf_machine_record(machine, message, &event, &fate, err);
-        if (status == MTF_OK) status = follow_fate(stage, fate, message, event.user_id, err);
-        stage->tally[MTF_SESSIONIZE_DUPLICATES] += machine->drops.duplicates;
-        stage->tally[MTF_SESSIONIZE_OVER_CAP] += machine->drops.over_cap;
-        machine->drops = (mtf_drops){0};
+    if (status == MTF_OK) {
+        status = take_event(partition, message, &event, err);
+    } else if (status == MTF_SKIP) {
+        mtf_machine_skip(partition->machine, message->offset);
+        status = mtf_stage_dead(stage, counter_of(&why), message, at, why.msg, err);
     } else if (err) {
         *err = why;
     }
     partition->at_end = false;
     partition->quiet_since_ms = stage->now_ms;
-    partition->quiet_watermark_ms = machine->watermark_ms;
+    partition->quiet_watermark_ms = partition->machine->watermark_ms;
     return status;
 }
 

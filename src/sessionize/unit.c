@@ -41,7 +41,6 @@ mtf_status mtf_stage_give_up(mtf_sessionize *stage, const mtf_err *why, mtf_err 
     if (stage->begun) status = stage->sink->abort(stage->sink->self, err);
     stage->begun = false;
     memset(stage->tally, 0, sizeof stage->tally);
-    stage->bad_in_a_row = 0;
     mtf_stage_drop_parked(stage, INT64_MAX);
     for (uint32_t i = 0; i < stage->partition_count; i++) {
         mtf_partition_drop(stage->partitions[i]);

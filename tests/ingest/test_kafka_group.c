@@ -44,6 +44,13 @@ static void positions_and_metadata_come_back(void **state)
     longest[4096] = '\0';
     commit_at(&sink, 0, 7, longest);
     commit_at(&sink, 1, 3, NULL);
+    for (int i = 0; i < 2; i++) { /* as after a unit was given up */
+        char metadata[4097];
+        int64_t offset;
+        mtf_assert_ok(source.committed(source.self, i, &offset, metadata, &err), &err);
+        assert_int_equal(offset, i ? 3 : 7);
+        assert_string_equal(metadata, i ? "" : longest);
+    }
     sink.close(sink.self);
     source.close(source.self);
 

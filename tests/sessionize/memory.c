@@ -52,6 +52,7 @@ static mtf_status poll(void *self, int timeout_ms, mtf_input *input, mtf_err *er
         }
         if (!p->told_end) {
             *input = (mtf_input){.kind = MTF_INPUT_END, .partition = id};
+            input->pending = m->end_pending;
             p->told_end = true;
             return MTF_OK;
         }

@@ -125,6 +125,15 @@ static int lines_with(struct bench *b, const char *words)
     return found;
 }
 
+static int log_lines(FILE *file, const char *words)
+{
+    char line[4000];
+    int found = 0;
+    rewind(file);
+    while (fgets(line, sizeof line, file)) found += strstr(line, words) != NULL;
+    return found;
+}
+
 /* ---- random faults ---- */
 
 /** The lines of one partition's users, in order. */
@@ -622,25 +631,40 @@ static void another_function_is_refused_unless_accepted(void **state)
 {
     (void)state;
     struct bench b;
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    const mtf_log log = {.level = MTF_LOG_WARN, .fd = fileno(file)};
     init(&b);
-    request(&b, "u", "r0", 0);
+    b.config.log = &log;
+    request(&b, "v", "r0", 0);
+    request(&b, "u", "r1", 100);
+    request(&b, "u", "r2", 101);
     assign(&b, 0);
     settle_and_commit(&b);
-    request(&b, "u", "r1", 10);
+    request(&b, "u", "r3", 110);
     b.config.machine.gap_ms++;
     crash(&b);
     assign(&b, 0);
     assert_int_equal(mtf_sessionize_step(b.stage, 0, &b.err), MTF_INVALID);
-    assert_non_null(strstr(b.err.msg, "partition 0, commit at offset 1"));
-    assert_non_null(strstr(b.err.msg, "other session settings"));
-    assert_non_null(strstr(b.err.msg, "start clean"));
+    assert_non_null(strstr(b.err.msg, "partition 0, commit at offset 3"));
+    assert_non_null(strstr(b.err.msg, "gap_ms"));
+    assert_non_null(strstr(b.err.msg, "--accept-config-change"));
+    assert_non_null(strstr(b.err.msg, "are lost")); /* nothing is cut off */
     b.config.accept_function = true;
     crash(&b);
     assign(&b, 0);
     settle_and_commit(&b);
     assert_int_equal(count(&b, MTF_SESSIONIZE_IN), 1); /* from L on */
     assert_int_equal(count(&b, MTF_SESSIONIZE_REPLAYED), 0);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_CLEAN_STARTS), 1);
+    assert_int_equal(log_lines(file, "open_from=1 records_at_most=2 "), 1);
+    crash(&b); /* the commit is of the new settings now */
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_CLEAN_STARTS), 0);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_REPLAYED), 1);
     fini(&b);
+    fclose(file);
 }
 
 static void metadata_that_is_not_ours_is_refused(void **state)
@@ -815,15 +839,6 @@ static void a_commit_that_went_through_unheard_is_not_done_twice(void **state)
     assert_int_equal(lines_with(&b, "sessions u"), 1);
     assert_int_equal(count(&b, MTF_SESSIONIZE_REPLAYED), 1); /* r1, from the commit's S */
     fini(&b);
-}
-
-static int log_lines(FILE *file, const char *words)
-{
-    char line[4000];
-    int found = 0;
-    rewind(file);
-    while (fgets(line, sizeof line, file)) found += strstr(line, words) != NULL;
-    return found;
 }
 
 static void aborts_without_end_are_paused_counted_and_hardly_told(void **state)
@@ -1046,6 +1061,67 @@ static void no_jump_without_the_end_or_with_the_timeout_off(void **state)
     fini(&b);
 }
 
+static void an_end_before_an_open_transaction_is_no_end(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    b.config.idle_timeout_ms = 20;
+    b.config.commit_interval_ms = 1;
+    crash(&b);
+    request(&b, "u", "r0", 0);
+    b.memory.end_pending = true;
+    assign(&b, 0);
+    settle(&b);
+    b.now_ms = 1000;
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_JUMPS), 0);
+    b.memory.end_pending = false; /* the transaction ended: a new end is told */
+    b.memory.partitions[0].told_end = false;
+    settle(&b);
+    b.now_ms = 2000;
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_JUMPS), 1);
+    fini(&b);
+}
+
+static void jumps_without_room_are_counted_and_told_once_a_minute(void **state)
+{
+    (void)state;
+    struct bench b;
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    const mtf_log log = {.level = MTF_LOG_WARN, .fd = fileno(file)};
+    init(&b);
+    b.config.log = &log;
+    b.config.idle_timeout_ms = 20;
+    b.config.commit_interval_ms = 1;
+    crash(&b);
+    assign(&b, 0);
+    for (int i = 0; i < MTF_JUMPS_MAX + 4; i++) {
+        char id[2][16];
+        snprintf(id[0], sizeof id[0], "v%d", i);
+        snprintf(id[1], sizeof id[1], "u%d", i);
+        request(&b, id[0], id[0], 30 * i);
+        request(&b, "u", id[1], 30 * i + 25); /* stays open: the jumps before are of use */
+        settle(&b);
+        b.now_ms += 20;
+        settle(&b); /* moves W to 30 i + 40, which closes v */
+    }
+    assert_int_equal(count(&b, MTF_SESSIONIZE_JUMPS), MTF_JUMPS_MAX);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_JUMPS_REFUSED), 4);
+    assert_int_equal(log_lines(file, "msg=sessionize.jump_refused"), 1);
+    crash(&b);
+    assign(&b, 0);
+    settle(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_MISMATCHES), 0);
+    b.now_ms += 1000; /* closes all: it needs no room */
+    settle(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_OPEN), 0);
+    fini(&b);
+    fclose(file);
+}
+
 /* ---- set aside ---- */
 
 static void dead_letters_keep_their_bytes_and_say_why(void **state)
@@ -1114,6 +1190,114 @@ static void too_many_bad_records_in_a_row_stop_the_stage(void **state)
     assert_non_null(strstr(b.err.msg, "3 bad records in a row"));
     assert_non_null(strstr(b.err.msg, "partition 0 offset 5"));
     assert_int_equal(b.memory.partitions[0].committed, 5); /* not past what stopped it */
+    fini(&b);
+}
+
+static void bad(struct bench *b, int partition)
+{
+    memory_append(&b->memory, partition, "bad", 3, 1);
+}
+
+static void run_until_too_bad(struct bench *b, const char *place)
+{
+    atomic_bool stop = false;
+    assert_int_equal(mtf_sessionize_run(b->stage, &stop, &b->err), MTF_CORRUPT);
+    assert_non_null(strstr(b->err.msg, "bad records in a row"));
+    assert_non_null(strstr(b->err.msg, place));
+    assert_int_equal(mtf_sessionize_imbalance(mtf_sessionize_count(b->stage)), 0);
+}
+
+static void
+what_came_before_too_many_bad_records_counts_once_however_often_it_is_started(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    b.config.errors_max_consecutive = 3;
+    crash(&b);
+    request(&b, "u", "r0", 0);
+    request(&b, "v", "r1", 100); /* closes u */
+    for (int i = 0; i < 5; i++) bad(&b, 0);
+    assign(&b, 0);
+    for (int start = 0; start < 3; start++) {
+        run_until_too_bad(&b, "partition 0 offset 4");
+        assert_int_equal(b.memory.partitions[0].committed, 4);
+        assert_int_equal(b.memory.aborts, 0);
+        assert_int_equal(lines_with(&b, "sessions u"), 1);
+        assert_int_equal(lines_with(&b, "dead "), 2);
+        crash(&b);
+        assign(&b, 0);
+    }
+    b.config.errors_max_consecutive = 0; /* unlimited */
+    crash(&b);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(lines_with(&b, "dead "), 5);
+    assert_int_equal(b.memory.partitions[0].committed, 7);
+    fini(&b);
+}
+
+static void bad_records_in_a_row_are_counted_over_commits_crashes_and_aborts(void **state)
+{
+    (void)state;
+    for (int open = 0; open < 2; open++) { /* with nothing open there is no replay to count in */
+        struct bench b;
+        init(&b);
+        b.config.errors_max_consecutive = 3;
+        crash(&b);
+        if (open) request(&b, "u", "r0", 0);
+        bad(&b, 0);
+        assign(&b, 0);
+        settle_and_commit(&b);
+        crash(&b);
+        bad(&b, 0);
+        assign(&b, 0);
+        settle(&b);
+        b.memory.fail_commit = 1;
+        b.memory.fail_status = MTF_AGAIN;
+        assert_int_equal(mtf_sessionize_commit(b.stage, &b.err), MTF_AGAIN);
+        settle_and_commit(&b);
+        bad(&b, 0);
+        run_until_too_bad(&b, open ? "partition 0 offset 3" : "partition 0 offset 2");
+        fini(&b);
+    }
+}
+
+static void a_good_partition_hides_no_bad_one(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    b.config.errors_max_consecutive = 5;
+    crash(&b);
+    for (int i = 0; i < 10; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "r%d", i);
+        bad(&b, 1);
+        request(&b, "u", id, i);
+    }
+    assign(&b, 0);
+    assign(&b, 1);
+    run_until_too_bad(&b, "partition 1 offset 4");
+    assert_int_equal(b.memory.partitions[1].committed, 4);
+    fini(&b);
+}
+
+static void dead_letters_of_every_kind_count_in_the_row(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    b.config.errors_max_consecutive = 4;
+    crash(&b);
+    bad(&b, 0);
+    for (int i = 0; i < 2; i++) {
+        struct sample s = {.user = "u", .id = "r", .time_ms = i ? INT64_MIN : 5000};
+        memory_append_sample(&b.memory, 0, &s);
+    }
+    memory_append(&b.memory, 0, "?", 1, 78);
+    assign(&b, 0);
+    run_until_too_bad(&b, "partition 0 offset 3");
     fini(&b);
 }
 
@@ -1246,9 +1430,16 @@ int main(void)
         cmocka_unit_test(a_drained_source_closes_all_only_if_asked),
         cmocka_unit_test(a_quiet_partition_closes_by_the_wall_clock),
         cmocka_unit_test(no_jump_without_the_end_or_with_the_timeout_off),
+        cmocka_unit_test(an_end_before_an_open_transaction_is_no_end),
+        cmocka_unit_test(jumps_without_room_are_counted_and_told_once_a_minute),
         cmocka_unit_test(dead_letters_keep_their_bytes_and_say_why),
         cmocka_unit_test(a_dead_letter_too_large_is_cut),
         cmocka_unit_test(too_many_bad_records_in_a_row_stop_the_stage),
+        cmocka_unit_test(
+            what_came_before_too_many_bad_records_counts_once_however_often_it_is_started),
+        cmocka_unit_test(bad_records_in_a_row_are_counted_over_commits_crashes_and_aborts),
+        cmocka_unit_test(a_good_partition_hides_no_bad_one),
+        cmocka_unit_test(dead_letters_of_every_kind_count_in_the_row),
         cmocka_unit_test(late_records_keep_their_bytes),
         cmocka_unit_test(duplicates_and_over_cap_are_counted),
         cmocka_unit_test(a_session_too_large_for_one_record_comes_in_parts),

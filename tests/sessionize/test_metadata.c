@@ -33,6 +33,7 @@ static mtf_place random_place(mtf_rng *rng)
     }
     place.next_offset = at.offset + between(rng, 0, 9);
     place.watermark_ms = at.watermark_ms + between(rng, 0, 9);
+    if (mtf_rng_below(rng, 2)) place.bad_in_a_row = between(rng, 0, INT64_C(1) << 40);
     return place;
 }
 
@@ -44,6 +45,7 @@ static void assert_same(const mtf_place *a, const mtf_place *b)
     assert_int_equal(a->safe_watermark_ms, b->safe_watermark_ms);
     assert_int_equal(a->headless_ms, b->headless_ms);
     assert_int_equal(a->jump_count, b->jump_count);
+    assert_int_equal(a->bad_in_a_row, b->bad_in_a_row);
     for (uint32_t i = 0; i < a->jump_count; i++) {
         assert_int_equal(a->jumps[i].offset, b->jumps[i].offset);
         assert_int_equal(a->jumps[i].watermark_ms, b->jumps[i].watermark_ms);
@@ -85,6 +87,7 @@ static void the_largest_place_fits(void **state)
     }
     place.next_offset = at.offset;
     place.watermark_ms = MTF_TIME_LIMIT_MS;
+    place.bad_in_a_row = INT64_C(999999999999999999);
     char text[MTF_METADATA_BYTES_MAX + 1];
     mtf_place back;
     uint64_t function;
