@@ -306,6 +306,14 @@ static mtf_status prepare(mtf_rounds *rounds, mtf_err *err)
     return status ? mtf_fail(err, status, "%s", why.msg) : MTF_OK;
 }
 
+/** Others train and publish now: what is known of the head, and the memory of training, goes. */
+static void stand_by(mtf_rounds *rounds)
+{
+    mtf_round_forget(rounds);
+    mtf_policy_free(rounds->champion);
+    rounds->champion = NULL;
+}
+
 static bool told_to_stop(const mtf_rounds *rounds)
 {
     return rounds->config.stop && atomic_load(rounds->config.stop);
@@ -317,8 +325,10 @@ static mtf_status train(mtf_rounds *rounds, mtf_err *err)
     mtf_status status = prepare(rounds, err);
     if (status || rounds->state.phase != MTF_ROUND_TRAINING) return status;
     status = mtf_round_train(rounds, alarm, err);
-    if (status == MTF_CLOSED && !told_to_stop(rounds))
+    if (status == MTF_CLOSED && !told_to_stop(rounds)) {
+        stand_by(rounds);
         return mtf_fail(err, MTF_AGAIN, "another learner leads; the checkpoint is saved");
+    }
     if (status) return status;
     if (!alarm[0]) {
         status = move_to(rounds, MTF_ROUND_TRAINED, err);
@@ -457,14 +467,6 @@ static mtf_status wait_for_hooks(const mtf_rounds *rounds, const mtf_err *why)
     mtf_log_line(rounds->config.log, MTF_LOG_WARN, "round.wait", "round=%" PRId64 " reason=\"%s\"",
                  rounds->state.round, why ? why->msg : "");
     return MTF_OK;
-}
-
-/** Others train and publish now: what is known of the head, and the memory of training, goes. */
-static void stand_by(mtf_rounds *rounds)
-{
-    mtf_round_forget(rounds);
-    mtf_policy_free(rounds->champion);
-    rounds->champion = NULL;
 }
 
 mtf_status mtf_rounds_tick(mtf_rounds *rounds, mtf_err *err)

@@ -23,6 +23,8 @@ typedef struct fixture {
     int publish_failures;     /* how many publications to fail */
     bool publish_hears;       /* a failed publication came through all the same */
     mtf_status failure;       /* what a failed publication says; MTF_OK: MTF_BROKER */
+    bool follows;             /* another learner leads */
+    int64_t follow_at;        /* step at which leadership is lost */
     bool head_moves;          /* someone else publishes while a round trains */
     int64_t newest_version;   /* what the history holds */
     int64_t stop_at, copy_at; /* steps at which to stop, to keep a copy of the checkpoint */
@@ -107,6 +109,12 @@ static void copy_file(const char *from, const char *to)
     mtf_buf_fini(&bytes);
 }
 
+static bool leads(void *arg)
+{
+    const fixture *f = arg;
+    return !f->follows;
+}
+
 static void progress(void *arg, const char *what, int64_t done, int64_t total)
 {
     fixture *f = arg;
@@ -118,6 +126,7 @@ static void progress(void *arg, const char *what, int64_t done, int64_t total)
         candidate_path(f, to, "kept");
         copy_file(from, to);
     }
+    if (done == f->follow_at) f->follows = true;
     if (done == f->stop_at) atomic_store(&f->stop, true);
 }
 
@@ -138,6 +147,7 @@ static void open_rounds(fixture *f)
         .table = &f->table,
         .store = f->store,
         .hooks = {.arg = f,
+                  .leads = leads,
                   .head = head,
                   .gate = gate,
                   .publish = publish,
@@ -292,18 +302,144 @@ static void the_next_round_continues_from_the_champions_checkpoint(void **state)
     assert_true(f->head->mean[0] == mean); /* the normaliser is frozen */
 }
 
-static void a_lost_checkpoint_starts_cold_and_says_so(void **state)
+static int warnings_of(const fixture *f, const char *what, const char *words);
+
+static void assert_same_network(const mtf_policy *a, const mtf_policy *b)
+{
+    assert_int_equal(a->layer_count, b->layer_count);
+    assert_memory_equal(a->mean, b->mean, a->state_dim * sizeof *a->mean);
+    assert_memory_equal(a->deviation, b->deviation, a->state_dim * sizeof *a->mean);
+    for (uint32_t i = 0; i < a->layer_count; i++) {
+        const mtf_policy_layer *layer = &a->layers[i];
+        assert_memory_equal(layer->weight, b->layers[i].weight,
+                            (size_t)layer->inputs * layer->outputs * sizeof(float));
+        assert_memory_equal(layer->bias, b->layers[i].bias, layer->outputs * sizeof(float));
+    }
+}
+
+/** A first round, then what `lose` does to its checkpoint, then one whose actor stands still: it
+ *  ends with the network it began with. */
+static void second_round(fixture *f, void (*lose)(const fixture *f, const char *path), bool cold)
+{
+    char path[2 * MTF_TEST_PATH];
+    collect(f, 1, 0, 300);
+    tick(f);
+    mtf_policy *first = mtf_policy_clone(f->head);
+    candidate_path(f, path, "v2");
+    close_rounds(f);
+    lose(f, path);
+    data_set(&f->settings, "learner.actor_lr", "1e-30");
+    open_rounds(f);
+    collect(f, 2, 300, 300);
+    tick(f);
+    assert_int_equal(f->report.round, 2);
+    assert_int_equal(f->report.cold, cold);
+    assert_int_equal(f->head->info.version, 3);
+    assert_int_equal(f->head->info.parent, 2);
+    mtf_assert_close(mtf_policy_get_number(&f->head->info, "cold_start"), cold, 0, 0);
+    assert_same_network(f->head, first);
+    mtf_policy_free(first);
+}
+
+static void keep(const fixture *f, const char *path)
+{
+    (void)f;
+    assert_int_equal(access(path, F_OK), 0);
+}
+
+static void remove_it(const fixture *f, const char *path)
+{
+    (void)f;
+    assert_int_equal(remove(path), 0);
+}
+
+static void damage(const fixture *f, const char *path)
+{
+    FILE *file = fopen(path, "r+");
+    (void)f;
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 300, SEEK_SET), 0);
+    const int byte = fgetc(file);
+    assert_int_equal(fseek(file, 300, SEEK_SET), 0);
+    assert_int_equal(fputc(byte ^ 1, file), byte ^ 1);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void remove_store(const fixture *f, const char *path)
+{
+    mtf_err err = {0};
+    (void)path;
+    mtf_assert_ok(mtf_folder_remove(f->settings.store_path, &err), &err);
+}
+
+static void a_lost_checkpoint_leaves_the_actor_and_says_so(void **state)
+{
+    static const struct {
+        void (*lose)(const fixture *f, const char *path);
+        bool cold;
+        const char *words;
+    } cases[] = {{keep, false, ""},
+                 {remove_it, true, "actor=record critics=new"},
+                 {damage, true, "its checksum is wrong"},
+                 {remove_store, true, "there is no checkpoint"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tear_down(state);
+        set_up(state);
+        second_round(*state, cases[i].lose, cases[i].cold);
+        warnings_of(*state, "round.cold", cases[i].words);
+    }
+}
+
+static void a_champion_of_another_network_starts_anew_and_says_so(void **state)
 {
     fixture *f = *state;
     collect(f, 1, 0, 300);
     tick(f);
-    char path[2 * MTF_TEST_PATH];
-    candidate_path(f, path, "v2");
-    assert_int_equal(remove(path), 0);
+    data_set(&f->settings, "learner.hidden", "12");
+    reopen(f);
     collect(f, 2, 300, 300);
     tick(f);
     assert_true(f->report.cold);
-    assert_int_equal(f->head->info.version, 3);
+    assert_int_equal(warnings_of(f, "round.cold", "learner.hidden"),
+                     2); /* the first one was cold */
+    assert_int_equal(f->head->layers[0].outputs, 12);
+}
+
+static void a_rollbacks_checkpoint_is_that_of_the_version_it_brings_back(void **state)
+{
+    fixture *f = *state;
+    collect(f, 1, 0, 300);
+    tick(f);
+    mtf_policy *rollback = mtf_policy_clone(f->head);
+    collect(f, 2, 300, 300);
+    tick(f);
+    rollback->info.version = 9;
+    mtf_policy_set_number(&rollback->info, "payload_of", 2);
+    serve(f, rollback);
+    mtf_policy_free(rollback);
+    collect(f, 9, 600, 300);
+    tick(f);
+    assert_false(f->report.cold);
+    assert_int_equal(f->report.parent, 9);
+    assert_int_equal(f->head->info.version, 10);
+}
+
+static void who_does_not_lead_publishes_and_trains_nothing(void **state)
+{
+    fixture *f = *state;
+    f->follows = true;
+    tick(f);
+    assert_int_equal(f->publications, 0);
+    f->follows = false;
+    tick(f);
+    assert_int_equal(f->publications, 1);
+    f->follows = true;
+    collect(f, 1, 0, 300);
+    tick(f);
+    assert_int_equal(f->reports, 0);
+    f->follows = false;
+    tick(f);
+    assert_int_equal(f->reports, 1);
 }
 
 static void a_hold_keeps_champion_and_data_and_tries_again(void **state)
@@ -567,6 +703,74 @@ static void a_stopped_or_killed_round_ends_as_an_undisturbed_one(void **state)
     }
 }
 
+static void a_round_whose_leadership_comes_back_ends_as_an_undisturbed_one(void **state)
+{
+    fixture *f = *state;
+    uint8_t undisturbed[32], disturbed[32];
+    collect(f, 1, 0, 300);
+    run_round(f, undisturbed);
+    tear_down(state);
+    set_up(state);
+    f = *state;
+    collect(f, 1, 0, 300);
+    f->follow_at = 75;
+    tick(f);
+    tick(f);
+    assert_int_equal(f->gated, 0);
+    assert_true(mtf_rounds_under_way(f->rounds));
+    f->follow_at = -1;
+    f->follows = false;
+    run_round(f, disturbed);
+    assert_memory_equal(disturbed, undisturbed, 32);
+    assert_false(mtf_rounds_under_way(f->rounds));
+}
+
+/** Leadership lost or the learner restarted: either way the head is looked at before more steps. */
+static void a_round_whose_parent_is_no_longer_the_head_is_given_up(void **state)
+{
+    for (int restarted = 0; restarted < 2; restarted++) {
+        mtf_err err = {0};
+        tear_down(state);
+        set_up(state);
+        fixture *f = *state;
+        tick(f);
+        collect(f, 1, 0, 300);
+        f->follow_at = restarted ? -1 : 75;
+        f->stop_at = restarted ? 75 : -1;
+        assert_int_equal(mtf_rounds_tick(f->rounds, &err), restarted ? MTF_CLOSED : MTF_OK);
+        f->head->info.version = 7;
+        f->follows = false;
+        atomic_store(&f->stop, false);
+        if (restarted) reopen(f);
+        f->copy_at = f->stop_at = f->follow_at = -1;
+        tick(f);
+        assert_int_equal(f->reports, 1);
+        assert_int_equal(f->gated, 0);
+        assert_int_equal(f->report.verdict.kind, MTF_VERDICT_HOLD);
+        assert_int_equal(strncmp(f->report.verdict.reason, "parent_changed", 14), 0);
+        assert_int_equal(mtf_rounds_champion(f->rounds), 7);
+    }
+}
+
+static void a_round_is_given_up_only_while_it_is_trained(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    mtf_assert_ok(mtf_rounds_give_up(f->rounds, "data: changed", &err), &err);
+    tick(f);
+    assert_int_equal(f->reports, 0);
+    collect(f, 1, 0, 300);
+    f->stop_at = 75;
+    assert_int_equal(mtf_rounds_tick(f->rounds, &err), MTF_CLOSED);
+    atomic_store(&f->stop, false);
+    mtf_assert_ok(mtf_rounds_give_up(f->rounds, "data: changed", &err), &err);
+    tick(f);
+    assert_int_equal(f->reports, 1);
+    assert_int_equal(f->report.verdict.kind, MTF_VERDICT_HOLD);
+    assert_string_equal(f->report.verdict.reason, "data: changed");
+    assert_int_equal(f->gated, 0);
+}
+
 static void other_settings_do_not_resume_a_round(void **state)
 {
     fixture *f = *state;
@@ -617,7 +821,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(enough_sessions_make_a_round_and_no_fewer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(training_finds_the_better_action, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_next_round_continues_from_the_champions_checkpoint, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_lost_checkpoint_starts_cold_and_says_so, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_lost_checkpoint_leaves_the_actor_and_says_so, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_champion_of_another_network_starts_anew_and_says_so, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_rollbacks_checkpoint_is_that_of_the_version_it_brings_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_does_not_lead_publishes_and_trains_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_hold_keeps_champion_and_data_and_tries_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_newest_three_champions_keep_their_checkpoints, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_exploration_a_round_holds_untrained, set_up, tear_down),
@@ -629,6 +836,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_crash_before_publishing_publishes_the_same_bytes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_crash_after_publishing_does_it_again_and_goes_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_stopped_or_killed_round_ends_as_an_undisturbed_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_round_whose_leadership_comes_back_ends_as_an_undisturbed_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_round_whose_parent_is_no_longer_the_head_is_given_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_round_is_given_up_only_while_it_is_trained, set_up, tear_down),
         cmocka_unit_test_setup_teardown(other_settings_do_not_resume_a_round, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bad_settings_are_refused, set_up, tear_down),
     };
