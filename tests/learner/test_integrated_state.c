@@ -256,6 +256,41 @@ static void exported_layers_act_as_the_learner_does(void **state)
     ops->close(algorithm);
 }
 
+static void an_actor_given_by_its_layers_is_that_actor_at_rest(void **state)
+{
+    (void)state;
+    mtf_algorithm_config config = fixture_config();
+    mtf_algorithm *trained = fixture_open(&config), *fresh;
+    mtf_err err = {0};
+    uint32_t widths[5];
+    const float *weights[4], *biases[4];
+    begin(trained, 1.0);
+    mtf_step_metrics metrics;
+    train(trained, 0, 20, &metrics);
+    const uint32_t layers = ops->actor(trained, widths, weights, biases);
+    config.seed = 99;
+    fresh = fixture_open(&config);
+    mtf_algorithm *drawn = fixture_open(&config);
+    mtf_assert_ok(ops->set_actor(fresh, layers, widths, weights, biases, &err), &err);
+    fixture_assert_same_block(&fresh->actor_mlp, fresh->actor.weights, trained->actor.weights);
+    fixture_assert_same_block(&fresh->actor_mlp, fresh->actor.target, trained->actor.weights);
+    fixture_assert_same_block(&fresh->actor_mlp, fresh->actor.m, drawn->actor.m);
+    fixture_assert_same_block(&fresh->critic_mlp, fresh->critics[1].weights,
+                              drawn->critics[1].weights);
+    for (int i = 0; i < 4; i++) { /* each width off by one, then a layer less */
+        uint32_t other[5];
+        memcpy(other, widths, sizeof other);
+        other[i]++;
+        assert_int_equal(ops->set_actor(fresh, layers, other, weights, biases, &err), MTF_INVALID);
+        assert_non_null(strstr(err.msg, "learner.hidden"));
+    }
+    assert_int_equal(ops->set_actor(fresh, 2, widths, weights, biases, &err), MTF_INVALID);
+    fixture_assert_same_block(&fresh->actor_mlp, fresh->actor.weights, trained->actor.weights);
+    ops->close(trained);
+    ops->close(fresh);
+    ops->close(drawn);
+}
+
 static void value_is_the_critics_mean_in_reward_units(void **state)
 {
     (void)state;
@@ -382,6 +417,7 @@ int main(void)
         cmocka_unit_test(optimizer_state_survives_a_round_only_if_told),
         cmocka_unit_test(reinit_starts_anew_only_what_it_is_told),
         cmocka_unit_test(exported_layers_act_as_the_learner_does),
+        cmocka_unit_test(an_actor_given_by_its_layers_is_that_actor_at_rest),
         cmocka_unit_test(value_is_the_critics_mean_in_reward_units),
         cmocka_unit_test(metrics_are_in_reward_units),
         cmocka_unit_test(broken_numbers_are_reported_at_once),

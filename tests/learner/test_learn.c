@@ -1,18 +1,19 @@
 /** The stage takes every session once, whatever comes: restarts, repeats, bad records, gaps,
- * another topic under the same name. With a source in memory of one partition, real store and
- * rounds. */
+ * another topic under the same name. With a source in memory, real store and rounds. */
 #include "learner/learn.h"
 
 #include "data_fixture.h"
 
-enum { RECORDS_MAX = 2000 };
+enum { RECORDS_MAX = 4000, PARTITIONS = 2 };
 
 static const data_world world = {
     .seed = 9, .slope = {1, 0}, .noise = 0.1, .half_width = 0.15f, .version = 1};
 
 /** A record's value is "<world's session number>", or text no decoder takes. */
 typedef struct record {
+    int32_t partition;
     int64_t offset;
+    bool delivered;
     char value[24];
 } record;
 
@@ -21,11 +22,13 @@ typedef struct fixture {
     mtf_settings settings;
     record records[RECORDS_MAX];
     int count;
-    int64_t first, end; /* of the topic */
+    int partitions;
+    int64_t first[PARTITIONS], end[PARTITIONS];
+    bool transactions; /* offsets have gaps */
     /* the source */
-    bool assigned;
-    int at; /* next record */
-    int64_t started_at;
+    int assigned; /* partitions */
+    int at;       /* records before it are delivered */
+    int64_t started_at[PARTITIONS];
     /* what came out */
     char letters[8][40]; /* "<reason> <value>" */
     int letter_count, letters_committed, begun;
@@ -33,25 +36,29 @@ typedef struct fixture {
     int reports;
     data_session decoded;
     bool accept_loss;
+    atomic_bool stop;
+    int64_t stop_at; /* step of training */
 } fixture;
 
 static mtf_status poll(void *self, int timeout_ms, mtf_input *input, mtf_err *err)
 {
     fixture *f = self;
     (void)timeout_ms, (void)err;
-    if (!f->assigned) {
-        f->assigned = true;
-        f->started_at = -1;
+    if (f->assigned < f->partitions) {
         input->kind = MTF_INPUT_ASSIGN;
-        input->partition = 0;
+        input->partition = f->assigned++;
+        f->started_at[input->partition] = -1;
         return MTF_OK;
     }
-    assert_true(f->started_at >= 0);
+    while (f->at < f->count && f->records[f->at].delivered) f->at++;
     if (f->at == f->count) return MTF_CLOSED;
-    const record *r = &f->records[f->at++];
+    record *r = &f->records[f->at];
+    assert_true(f->started_at[r->partition] >= 0);
+    r->delivered = true;
     input->kind = MTF_INPUT_MESSAGE;
-    input->partition = 0;
+    input->partition = r->partition;
     input->message = (mtf_message){.topic = mtf_str_of("mtf.sessions"),
+                                   .partition = r->partition,
                                    .offset = r->offset,
                                    .value = {(const uint8_t *)r->value, strlen(r->value)}};
     return MTF_OK;
@@ -60,19 +67,21 @@ static mtf_status poll(void *self, int timeout_ms, mtf_input *input, mtf_err *er
 static mtf_status start(void *self, int32_t partition, int64_t offset, mtf_err *err)
 {
     fixture *f = self;
-    (void)partition, (void)err;
-    f->started_at = offset;
+    (void)err;
+    f->started_at[partition] = offset;
     f->at = 0;
-    while (f->at < f->count && f->records[f->at].offset < offset) f->at++;
+    for (int i = 0; i < f->count; i++)
+        if (f->records[i].partition == partition)
+            f->records[i].delivered = f->records[i].offset < offset;
     return MTF_OK;
 }
 
 static mtf_status range(void *self, int32_t partition, int64_t *first, int64_t *end, mtf_err *err)
 {
     const fixture *f = self;
-    (void)partition, (void)err;
-    *first = f->first;
-    *end = f->end;
+    (void)err;
+    *first = f->first[partition];
+    *end = f->end[partition];
     return MTF_OK;
 }
 
@@ -168,12 +177,33 @@ static void report(void *arg, const mtf_round_report *of)
     assert_int_equal(of->round, f->reports);
 }
 
-static void add(fixture *f, const char *value)
+static void progress(void *arg, const char *what, int64_t done, int64_t total)
+{
+    fixture *f = arg;
+    (void)what, (void)total;
+    if (done == f->stop_at) atomic_store(&f->stop, true);
+}
+
+static void add_to(fixture *f, int32_t partition, const char *value)
 {
     assert_true(f->count < RECORDS_MAX);
     record *r = &f->records[f->count++];
-    r->offset = f->end++;
+    r->partition = partition;
+    r->offset = f->end[partition]++;
+    r->delivered = false;
     snprintf(r->value, sizeof r->value, "%s", value);
+}
+
+static void add(fixture *f, const char *value)
+{
+    add_to(f, 0, value);
+}
+
+/** The topic deleted and made again, empty. */
+static void make_anew(fixture *f)
+{
+    f->count = 0;
+    f->end[0] = 0;
 }
 
 static void add_sessions(fixture *f, uint64_t first, uint64_t count)
@@ -202,14 +232,22 @@ static mtf_status run(fixture *f, mtf_store_totals *totals, mtf_err *err)
         .decoder = &decoder,
         .dead_letters = &sink,
         .cluster_id = "",
-        .hooks = {.arg = f, .head = head, .gate = gate, .publish = publish, .report = report},
+        .hooks = {.arg = f,
+                  .head = head,
+                  .gate = gate,
+                  .publish = publish,
+                  .progress = progress,
+                  .report = report},
+        .stop = &f->stop,
         .accept_loss = f->accept_loss,
-        .continuous = true,
+        .continuous = !f->transactions,
     };
     mtf_learn *learn;
     mtf_err open_err = {0};
     mtf_assert_ok(mtf_learn_open(&config, &learn, &open_err), &open_err);
-    f->assigned = false;
+    f->assigned = f->at = 0;
+    for (int i = 0; i < f->count; i++) f->records[i].delivered = true; /* until started */
+    atomic_store(&f->stop, false);
     const mtf_status status = mtf_learn_run(learn, err);
     mtf_learn_close(learn);
     if (totals) {
@@ -226,6 +264,7 @@ static int set_up(void **state)
     mtf_test_folder(f->folder);
     data_settings(&f->settings, f->folder);
     data_set(&f->settings, "round.min_sessions", "1000");
+    f->partitions = 1;
     *state = f;
     return 0;
 }
@@ -248,11 +287,11 @@ static void every_session_is_taken_once_across_restarts(void **state)
     add_sessions(f, 0, 150);
     mtf_assert_ok(run(f, &totals, &err), &err);
     assert_int_equal(totals.sessions, 150);
-    assert_int_equal(f->started_at, 0);
+    assert_int_equal(f->started_at[0], 0);
     add_sessions(f, 150, 50);
     add_sessions(f, 190, 20); /* ten of them repeated */
     mtf_assert_ok(run(f, &totals, &err), &err);
-    assert_int_equal(f->started_at, 149); /* the last record again, to recognise the topic */
+    assert_int_equal(f->started_at[0], 149); /* the last record again, to recognise the topic */
     assert_int_equal(totals.sessions, 210);
     assert_int_equal(totals.duplicates, 10);
     assert_int_equal(totals.records, 220);
@@ -297,7 +336,7 @@ static void a_gap_stops_unless_loss_is_accepted(void **state)
     mtf_err err = {0};
     mtf_store_totals totals;
     add_sessions(f, 0, 10);
-    f->end += 5;
+    f->end[0] += 5;
     add_sessions(f, 10, 10);
     assert_int_equal(run(f, NULL, &err), MTF_CORRUPT);
     assert_non_null(strstr(err.msg, "--accept-loss"));
@@ -315,11 +354,11 @@ static void records_lost_to_retention_stop(void **state)
     add_sessions(f, 0, 10);
     mtf_assert_ok(run(f, NULL, &err), &err);
     add_sessions(f, 10, 10);
-    f->first = 10; /* the last record is gone, but nothing after it */
+    f->first[0] = 10; /* the last record is gone, but nothing after it */
     mtf_assert_ok(run(f, &totals, &err), &err);
     assert_int_equal(totals.sessions, 20);
     add_sessions(f, 20, 10);
-    f->first = 25;
+    f->first[0] = 25;
     assert_int_equal(run(f, NULL, &err), MTF_CORRUPT);
     assert_non_null(strstr(err.msg, "retention"));
     f->accept_loss = true;
@@ -334,11 +373,11 @@ static void another_topic_under_the_name_stops(void **state)
     mtf_err err = {0};
     add_sessions(f, 0, 10);
     mtf_assert_ok(run(f, NULL, &err), &err);
-    f->count = 0, f->end = 0;
+    make_anew(f);
     add_sessions(f, 500, 20);
     assert_int_equal(run(f, NULL, &err), MTF_CORRUPT);
     assert_non_null(strstr(err.msg, "another record"));
-    f->count = 0, f->end = 0;
+    make_anew(f);
     add_sessions(f, 500, 5);
     assert_int_equal(run(f, NULL, &err), MTF_CORRUPT);
     assert_non_null(strstr(err.msg, "made anew"));
@@ -357,6 +396,26 @@ static void rounds_run_between_records_and_end_the_stage(void **state)
     assert_int_equal(f->head->info.version, 2);
 }
 
+/** Oldest and number of rows stored. */
+static int64_t rows_stored(fixture *f, int64_t *oldest_ms)
+{
+    mtf_err err = {0};
+    mtf_store *store = data_store(&f->settings);
+    mtf_store_cursor *cursor = mtf_store_scan(store, 0, UINT32_MAX, 0, 1);
+    mtf_span value;
+    int64_t rows = 0;
+    *oldest_ms = INT64_MAX;
+    while (mtf_store_next(cursor, &value, &err) == MTF_OK) {
+        mtf_row_header header;
+        mtf_assert_ok(mtf_row_peek(value, &header, &err), &err);
+        if (header.time_ms < *oldest_ms) *oldest_ms = header.time_ms;
+        rows++;
+    }
+    mtf_store_cursor_close(cursor);
+    mtf_store_close(store);
+    return rows;
+}
+
 static void old_days_are_deleted(void **state)
 {
     fixture *f = *state;
@@ -365,20 +424,121 @@ static void old_days_are_deleted(void **state)
     add_sessions(f, 0, 10);    /* day 100 */
     add_sessions(f, 1500, 10); /* a session a minute: day 101 */
     mtf_assert_ok(run(f, NULL, &err), &err);
-    mtf_store *store = data_store(&f->settings);
-    mtf_store_cursor *cursor = mtf_store_scan(store, 0, UINT32_MAX, 0, 1);
-    mtf_span value;
-    int64_t rows = 0, oldest = INT64_MAX;
-    while (mtf_store_next(cursor, &value, &err) == MTF_OK) {
-        mtf_row_header header;
-        mtf_assert_ok(mtf_row_peek(value, &header, &err), &err);
-        if (header.time_ms < oldest) oldest = header.time_ms;
-        rows++;
-    }
-    assert_true(rows > 0);
+    int64_t oldest;
+    assert_true(rows_stored(f, &oldest) > 0);
     assert_true(oldest >= 101 * (int64_t)MTF_DAY_MS);
-    mtf_store_cursor_close(cursor);
-    mtf_store_close(store);
+}
+
+static void markers_of_transactions_are_no_lost_records(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    mtf_store_totals totals;
+    f->transactions = true;
+    add_sessions(f, 0, 10);
+    f->end[0]++; /* offset 10 */
+    mtf_assert_ok(run(f, &totals, &err), &err);
+    add_sessions(f, 10, 10);
+    f->end[0] += 3; /* 21, and an aborted one */
+    mtf_assert_ok(run(f, &totals, &err), &err);
+    assert_int_equal(f->started_at[0], 9);
+    assert_int_equal(totals.sessions, 20);
+    mtf_assert_ok(run(f, &totals, &err), &err);
+    assert_int_equal(f->started_at[0], 20); /* the last record, before the markers */
+    f->first[0] = 21;                       /* retention took it, and nothing that was not read */
+    add_sessions(f, 20, 5);
+    mtf_assert_ok(run(f, &totals, &err), &err);
+    assert_int_equal(totals.sessions, 25);
+    assert_int_equal(totals.records, 25);
+    assert_int_equal(totals.lost, 0);
+}
+
+static void a_topic_made_anew_is_read_from_its_start(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    mtf_store_totals totals;
+    add_sessions(f, 0, 20);
+    mtf_assert_ok(run(f, NULL, &err), &err);
+    for (uint64_t longer = 0; longer < 2; longer++) { /* shorter than what was read, then longer */
+        make_anew(f);
+        add_sessions(f, 10, 5); /* restored ones */
+        add_sessions(f, 100 + 100 * longer, 10 + 40 * longer);
+        f->accept_loss = false;
+        assert_int_equal(run(f, NULL, &err), MTF_CORRUPT);
+        assert_non_null(strstr(err.msg, "--accept-loss"));
+        f->accept_loss = true;
+        mtf_assert_ok(run(f, &totals, &err), &err);
+        assert_int_equal(totals.sessions, 20 + 10 + 50 * longer);
+        assert_int_equal(totals.duplicates, 5 + 5 * longer);
+        f->accept_loss = false;
+        mtf_assert_ok(run(f, NULL, &err), &err); /* it is the topic now */
+    }
+}
+
+static void a_new_partition_is_read_from_its_start(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    mtf_store_totals totals;
+    char value[24];
+    add_sessions(f, 0, 20);
+    mtf_assert_ok(run(f, NULL, &err), &err);
+    f->partitions = 2;
+    for (int i = 100; i < 110; i++) {
+        snprintf(value, sizeof value, "%d", i);
+        add_to(f, 1, value);
+    }
+    add_sessions(f, 20, 5);
+    mtf_assert_ok(run(f, &totals, &err), &err);
+    assert_int_equal(f->started_at[0], 19);
+    assert_int_equal(f->started_at[1], 0);
+    assert_int_equal(totals.sessions, 35);
+    mtf_assert_ok(run(f, &totals, &err), &err);
+    assert_int_equal(f->started_at[1], 9);
+    assert_int_equal(totals.records, 35);
+}
+
+static void retention_waits_for_the_round_under_way(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    int64_t oldest;
+    uint8_t undisturbed[32];
+    for (int disturbed = 0; disturbed < 2; disturbed++) {
+        tear_down(state);
+        set_up(state);
+        f = *state;
+        data_set(&f->settings, "store.retention_days", "1");
+        data_set(&f->settings, "round.min_sessions", "300");
+        add_sessions(f, 0, 300); /* of day 100 */
+        f->stop_at = disturbed ? 50 : -1;
+        mtf_assert_ok(run(f, NULL, &err), &err);
+        assert_int_equal(f->reports, !disturbed);
+        if (disturbed) {
+            add_sessions(f, 4500, 200); /* of day 103 */
+            mtf_assert_ok(run(f, NULL, &err), &err);
+            assert_int_equal(f->reports, 1);
+            assert_memory_equal(f->head->sha256, undisturbed, 32);
+            assert_true(rows_stored(f, &oldest) > 0);
+            assert_true(oldest >= 103 * (int64_t)MTF_DAY_MS);
+        }
+        memcpy(undisturbed, f->head->sha256, 32);
+    }
+}
+
+static void a_row_from_a_broken_clock_expires_no_other(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    int64_t oldest;
+    data_set(&f->settings, "store.retention_days", "1");
+    add_sessions(f, 0, 10);
+    add(f, "3000000000"); /* in some 5,700 years */
+    mtf_assert_ok(run(f, NULL, &err), &err);
+    mtf_assert_ok(run(f, NULL, &err), &err);
+    assert_true(rows_stored(f, &oldest) > 10);
+    assert_true(oldest < 101 * (int64_t)MTF_DAY_MS);
 }
 
 int main(void)
@@ -392,7 +552,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(records_lost_to_retention_stop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_topic_under_the_name_stops, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rounds_run_between_records_and_end_the_stage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(markers_of_transactions_are_no_lost_records, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_topic_made_anew_is_read_from_its_start, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_new_partition_is_read_from_its_start, set_up, tear_down),
         cmocka_unit_test_setup_teardown(old_days_are_deleted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(retention_waits_for_the_round_under_way, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_row_from_a_broken_clock_expires_no_other, set_up, tear_down),
     };
     // clang-format on
     return cmocka_run_group_tests(tests, NULL, NULL);
