@@ -1,0 +1,342 @@
+/** What the learner's store costs: sessions decoded, exploded and written to RocksDB; then a scan,
+ * the feed's load, and batches drawn. One JSON object a million rows, so that growth shows; the
+ * last one has the reading.
+ *
+ *    store FOLDER [rows, default 1000000] [users, default 50000]
+ *
+ *  Sessions of 10 requests with 64 features, 10 action dimensions and 4 items, 100,000 a day of
+ * data, as encoded records through the learner's own loop with its default settings; FOLDER is a
+ * scratch folder. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "core/clock.h"
+#include "core/rng.h"
+#include "ingest/decoder.h"
+#include "ingest/encode.h"
+#include "learner/feed.h"
+#include "learner/learn.h"
+
+enum { STEPS = 10, ITEMS = 4, STATE = 64, ACTION = 10, PREDICTIONS = 5, PARTITIONS = 4, POOL = 64 };
+enum { SESSIONS_A_DAY = 100000, FRAME_BYTES = 10, BATCH = 256 };
+#define START_MS INT64_C(1767225600000) /* 2026-01-01 */
+
+static const char *const signals[] = {"valid", "watch", "finish", "positive", "negative"};
+
+/** The sessions topic, out of memory: a pool of encoded sessions of the day, each sent again and
+ *  again under another session id. */
+typedef struct supply {
+    uint64_t total, given, users;
+    int told; /* partitions */
+    mtf_rng rng;
+    mtf_buf records[POOL];
+    int64_t day;
+    char topic[8];
+} supply;
+
+static double uniform(mtf_rng *rng)
+{
+    return mtf_rng_uniform(rng);
+}
+
+static void fill_request(mtf_request *request, float *floats, mtf_rng *rng)
+{
+    mtf_floats *const blocks[] = {&request->state, &request->action, &request->baseline_action,
+                                  &request->lower, &request->upper};
+    static const uint32_t sizes[] = {STATE, ACTION, ACTION, ACTION, ACTION};
+    for (int b = 0; b < 5; b++) {
+        *blocks[b] = (mtf_floats){floats, sizes[b]};
+        for (uint32_t i = 0; i < sizes[b]; i++)
+            floats[i] = b == 0   ? (float)mtf_rng_normal(rng)
+                        : b == 1 ? (float)(0.3 * uniform(rng) - 0.15)
+                        : b == 2 ? 0
+                        : b == 3 ? -0.15F
+                                 : 0.15F;
+        floats += sizes[b];
+    }
+    request->policy_version = 1;
+    request->bucket = MTF_BUCKET_EXPLORE;
+    request->sample_weight = 1;
+    request->item_count = ITEMS;
+    for (int n = 0; n < ITEMS; n++) {
+        mtf_item *item = &request->items[n];
+        item->predictions = (mtf_floats){floats, PREDICTIONS};
+        for (int p = 0; p < PREDICTIONS; p++) *floats++ = (float)uniform(rng);
+        for (uint32_t s = 0; s < item->signals.count; s++)
+            item->signals.data[s].value = uniform(rng);
+    }
+}
+
+static mtf_status make_record(supply *s, mtf_buf *record, mtf_err *err)
+{
+    mtf_step steps[STEPS] = {0};
+    mtf_item items[STEPS][ITEMS] = {0};
+    mtf_signal values[STEPS][ITEMS][5];
+    float floats[STEPS][STATE + 4 * ACTION + ITEMS * PREDICTIONS];
+    char user[24], names[STEPS][ITEMS][8], ids[STEPS][16];
+    const int64_t start_ms =
+        START_MS + s->day * 86400000 + (int64_t)mtf_rng_below(&s->rng, 86000000);
+    snprintf(user, sizeof user, "user-%llu", (unsigned long long)mtf_rng_below(&s->rng, s->users));
+    for (int i = 0; i < STEPS; i++) {
+        for (int n = 0; n < ITEMS; n++) {
+            snprintf(names[i][n], sizeof names[i][n], "i%d", n);
+            items[i][n].item_id = mtf_str_of(names[i][n]);
+            items[i][n].signals = (mtf_signals){values[i][n], 5};
+            for (int k = 0; k < 5; k++) values[i][n][k].name = mtf_str_of(signals[k]);
+        }
+        snprintf(ids[i], sizeof ids[i], "e%d", i);
+        steps[i] = (mtf_step){.event_id = mtf_str_of(ids[i]), .time_ms = start_ms + i * 30000};
+        steps[i].request.items = items[i];
+        fill_request(&steps[i].request, floats[i], &s->rng);
+    }
+    const mtf_session session = {.user_id = mtf_str_of(user),
+                                 .started_ms = start_ms,
+                                 .ended_ms = start_ms + STEPS * 30000,
+                                 .end_reason = MTF_END_GAP,
+                                 .parts = 1,
+                                 .steps = steps,
+                                 .step_count = STEPS};
+    mtf_buf_clear(record);
+    return mtf_session_encode(&session, record, err);
+}
+
+static mtf_status poll_supply(void *self, int timeout_ms, mtf_input *input, mtf_err *err)
+{
+    supply *s = self;
+    (void)timeout_ms;
+    if (s->told < PARTITIONS) {
+        *input =
+            (mtf_input){.kind = MTF_INPUT_ASSIGN, .partition = s->told++, .committed_offset = -1};
+        return MTF_OK;
+    }
+    if (s->given == s->total) return MTF_CLOSED;
+    const int64_t day = (int64_t)(s->given / SESSIONS_A_DAY);
+    const bool dawn = day != s->day;
+    mtf_status status = MTF_OK;
+    s->day = day;
+    for (int i = 0; i < POOL && dawn && !status; i++) status = make_record(s, &s->records[i], err);
+    if (status) return status;
+    mtf_buf *record = &s->records[s->given % POOL];
+    const uint64_t id[2] = {s->given * UINT64_C(0x9E3779B97F4A7C15), s->given};
+    memcpy(record->data + FRAME_BYTES, id, sizeof id);
+    input->kind = MTF_INPUT_MESSAGE;
+    input->partition = (int32_t)(s->given % PARTITIONS);
+    input->message = (mtf_message){.topic = mtf_str_of(s->topic),
+                                   .partition = input->partition,
+                                   .offset = (int64_t)(s->given / PARTITIONS),
+                                   .timestamp_ms = START_MS,
+                                   .value = mtf_buf_span(record)};
+    s->given++;
+    return MTF_OK;
+}
+
+static mtf_status start_supply(void *self, int32_t partition, int64_t offset, mtf_err *err)
+{
+    (void)self, (void)partition, (void)offset, (void)err;
+    return MTF_OK;
+}
+
+static mtf_status range_supply(void *self, int32_t partition, int64_t *first, int64_t *end,
+                               mtf_err *err)
+{
+    (void)self, (void)partition, (void)err;
+    *first = 0;
+    *end = INT64_MAX;
+    return MTF_OK;
+}
+
+static bool leads_never(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+/* -- what was used ----------------------------------------------- */
+
+typedef struct usage {
+    double wall, cpu;
+    uint64_t disk; /* bytes given to the disk, RocksDB's background threads included */
+} usage;
+
+static uint64_t disk_bytes(void)
+{
+    char line[128];
+    unsigned long long bytes = 0;
+    FILE *io = fopen("/proc/self/io", "r");
+    while (io && fgets(line, sizeof line, io)) {
+        if (sscanf(line, "write_bytes: %llu", &bytes) == 1) break;
+    }
+    if (io) fclose(io);
+    return bytes;
+}
+
+static usage used_now(void)
+{
+    struct rusage r;
+    getrusage(RUSAGE_SELF, &r);
+    return (usage){.wall = 1e-9 * (double)mtf_clock_mono_ns(),
+                   .cpu = (double)r.ru_utime.tv_sec + 1e-6 * (double)r.ru_utime.tv_usec +
+                          (double)r.ru_stime.tv_sec + 1e-6 * (double)r.ru_stime.tv_usec,
+                   .disk = disk_bytes()};
+}
+
+static long rss_mb(void)
+{
+    long pages = 0, resident = 0;
+    FILE *statm = fopen("/proc/self/statm", "r");
+    if (statm && fscanf(statm, "%ld %ld", &pages, &resident) != 2) resident = 0;
+    if (statm) fclose(statm);
+    return resident * 4096 / 1048576;
+}
+
+static void print_written(const mtf_learn *learn, const usage *from, const usage *to, int64_t rows)
+{
+    uint64_t live_rows, on_disk;
+    size_t count;
+    const mtf_store *store = mtf_learn_store(learn);
+    const mtf_store_count *counts = mtf_store_counts(store, &count);
+    const double bytes = count ? (double)counts[0].bytes / (double)counts[0].rows : 0;
+    mtf_store_live(store, &live_rows, &on_disk);
+    printf("{\"rows\": %lld, \"rows_per_s\": %.0f, \"cpu_s_per_million_rows\": %.2f, "
+           "\"bytes_per_row\": %.0f, "
+           "\"disk_bytes_per_row\": %.0f, \"write_amplification\": %.2f, \"rss_mb\": %ld",
+           (long long)mtf_counter_get(&mtf_learn_metrics_of(learn)->rows),
+           (double)rows / (to->wall - from->wall), 1e6 * (to->cpu - from->cpu) / (double)rows,
+           bytes, (double)on_disk / (double)mtf_counter_get(&mtf_learn_metrics_of(learn)->rows),
+           (double)(to->disk - from->disk) / (bytes * (double)rows), rss_mb());
+}
+
+/* -- the parts --------------------------------------------------- */
+
+static mtf_status write_rows(mtf_learn *learn, int64_t rows, mtf_err *err)
+{
+    enum { REPORT = 1000000 };
+    bool done = false;
+    mtf_status status = MTF_OK;
+    const usage first = used_now();
+    usage from = first;
+    int64_t reported = 0;
+    while (status == MTF_OK && !done) {
+        status = mtf_learn_step(learn, 0, &done, err);
+        const int64_t now = mtf_counter_get(&mtf_learn_metrics_of(learn)->rows);
+        if (now - reported < REPORT || now >= rows) continue;
+        const usage to = used_now();
+        print_written(learn, &from, &to, now - reported);
+        printf("}\n");
+        fflush(stdout);
+        from = to;
+        reported = now;
+    }
+    const usage last = used_now();
+    if (status == MTF_OK) print_written(learn, &first, &last, rows);
+    return status;
+}
+
+static mtf_status read_rows(const mtf_store *store, mtf_err *err)
+{
+    mtf_span value;
+    int64_t rows = 0;
+    const int64_t began_ns = mtf_clock_mono_ns();
+    mtf_store_cursor *cursor = mtf_store_scan(store, 0, UINT32_MAX, 0, 1);
+    if (!cursor) return mtf_fail(err, MTF_NOMEM, "bench: out of memory");
+    mtf_status status;
+    while ((status = mtf_store_next(cursor, &value, err)) == MTF_OK) rows++;
+    mtf_store_cursor_close(cursor);
+    const double seconds = 1e-9 * (double)(mtf_clock_mono_ns() - began_ns);
+    printf(", \"scan_rows_per_s\": %.0f", (double)rows / seconds);
+    return status == MTF_CLOSED ? MTF_OK : status;
+}
+
+/** The feed as a round opens it: survey, load of what fits the default memory, then batches. */
+static mtf_status feed_rows(const mtf_store *store, const mtf_settings *settings, mtf_err *err)
+{
+    enum { DRAWS = 4000 };
+    size_t count;
+    mtf_reward reward;
+    mtf_survey survey;
+    mtf_normaliser normaliser = {0};
+    mtf_feed *feed = NULL;
+    mtf_selection selection = {.version = 1, .reach = 1, .holdout_percent = 10};
+    mtf_status status =
+        mtf_reward_parse(&reward, settings->reward_weights, settings->reward_clip, err);
+    selection.cut = mtf_store_positions(store, &count);
+    selection.cut_count = count;
+    if (!mtf_selection_days(&selection, store)) return MTF_OK;
+    if (!status) status = mtf_normaliser_init(&normaliser, STATE, err);
+    const double began = used_now().wall;
+    if (!status) status = mtf_survey_make(store, &selection, &reward, &survey, &normaliser, err);
+    const double surveyed = used_now().wall;
+    const mtf_feed_config config = {.selection = selection,
+                                    .reward = &reward,
+                                    .normaliser = &normaliser,
+                                    .rows = survey.rows,
+                                    .bytes_max = (size_t)settings->learner_feed_mb << 20,
+                                    .seed = 1,
+                                    .round = 1,
+                                    .batch = BATCH};
+    const mtf_batch *batch;
+    if (!status) status = mtf_feed_open(store, &config, &feed, err);
+    if (!status) status = mtf_feed_batch(feed, 0, &batch, err);
+    const double loaded = used_now().wall;
+    for (uint64_t i = 1; i < DRAWS && !status; i++) status = mtf_feed_batch(feed, i, &batch, err);
+    const double drawn = used_now().wall;
+    if (!status)
+        printf(", \"survey_rows_per_s\": %.0f, \"feed_load_s\": %.2f, \"feed_ms_per_batch\": %.4f",
+               (double)survey.rows / (surveyed - began), loaded - surveyed,
+               1e3 * (drawn - loaded) / (DRAWS - 1));
+    mtf_feed_close(feed);
+    mtf_normaliser_fini(&normaliser);
+    return status;
+}
+
+static mtf_status run(const char *folder, int64_t rows, uint64_t users, mtf_err *err)
+{
+    supply s = {.total = (uint64_t)rows / STEPS,
+                .users = users,
+                .rng = mtf_rng_of(3, 3),
+                .day = -1,
+                .topic = "bench"};
+    mtf_source source = {&s, poll_supply, start_supply, range_supply, NULL, NULL};
+    mtf_settings settings = {0};
+    mtf_decoder *decoder = NULL;
+    mtf_learn *learn = NULL;
+    mtf_status status = mtf_settings_init(&settings, err);
+    if (!status) status = mtf_settings_set(&settings, "store.path", folder, "bench", err);
+    if (!status) status = mtf_settings_set(&settings, "store.retention_days", "3650", "bench", err);
+    const mtf_decoder_config codec = {.dims = {STATE, ACTION}};
+    if (!status) status = mtf_decoder_open(&codec, &decoder, err);
+    if (!status) {
+        const mtf_session_decoder sessions = mtf_decoder_sessions(decoder);
+        const mtf_learn_config config = {.settings = &settings,
+                                         .source = &source,
+                                         .decoder = &sessions,
+                                         .cluster_id = "",
+                                         .hooks = {.leads = leads_never},
+                                         .continuous = true};
+        status = mtf_learn_open(&config, &learn, err);
+        if (!status) status = write_rows(learn, rows, err);
+        if (!status) status = read_rows(mtf_learn_store(learn), err);
+        if (!status) status = feed_rows(mtf_learn_store(learn), &settings, err);
+        if (!status) printf("}\n");
+    }
+    mtf_learn_close(learn);
+    mtf_decoder_close(decoder);
+    mtf_settings_fini(&settings);
+    for (int i = 0; i < POOL; i++) mtf_buf_fini(&s.records[i]);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    mtf_err err = {0};
+    const int64_t rows = argc > 2 ? strtoll(argv[2], NULL, 10) : 1000000;
+    const int64_t users = argc > 3 ? strtoll(argv[3], NULL, 10) : 50000;
+    if (argc < 2 || rows < STEPS || users < 1) {
+        fprintf(stderr, "usage: store FOLDER [rows] [users]\n");
+        return 64;
+    }
+    const mtf_status status = run(argv[1], rows, (uint64_t)users, &err);
+    if (status) fprintf(stderr, "store: %s\n", err.msg);
+    return status ? 1 : 0;
+}
