@@ -36,6 +36,8 @@ static mtf_status hook_head(void *arg, mtf_policy **champion, int64_t *newest_ve
     *champion = NULL;
     const mtf_status status = policy_desk_read(&stage->desk, &shelf, err);
     if (status != MTF_OK) return status;
+    mtf_policy_metrics_refused(&stage->policies,
+                               stage->desk.live.book.refused + stage->desk.ledger.refused);
     if (!shelf.head && stage->desk.live.refused > 0) {
         return mtf_fail(err, MTF_CORRUPT,
                         "topic %s: every record of policy %s was refused (see policy.refused), so "

@@ -27,8 +27,9 @@ static const char *remedy_of(const char *reason)
         {"SASL authentication error",
          "check kafka.sasl.mechanism, kafka.sasl.username and the password"},
         {"SASL", "check kafka.sasl.mechanism and kafka.security.protocol"},
-        {"certificate verify failed",
-         "kafka.ssl.ca.location must hold the authority that signed the brokers' certificates"},
+        {"certificate verify failed", "kafka.ssl.ca.location must hold the authority that signed "
+                                      "the brokers' certificates, which "
+                                      "must name the hosts as they are reached"},
         {"alert", "the brokers refuse this client's certificate: check "
                   "kafka.ssl.certificate.location and kafka.ssl.key.location"},
         {"security.protocol", "check kafka.security.protocol against the listener at that port"},

@@ -131,6 +131,11 @@ void mtf_policy_metrics_head(mtf_policy_metrics *metrics, int64_t version, int64
     atomic_store_explicit(&metrics->created_ms, created_ms, memory_order_relaxed);
 }
 
+void mtf_policy_metrics_refused(mtf_policy_metrics *metrics, int64_t refused)
+{
+    atomic_store_explicit(&metrics->refused, refused, memory_order_relaxed);
+}
+
 void mtf_policy_metrics_round(mtf_policy_metrics *metrics, const mtf_round_report *report)
 {
     mtf_counter_add(&metrics->verdicts[report->verdict.kind], 1);
@@ -154,6 +159,10 @@ void mtf_families_policy(mtf_exposition *out, const mtf_policy_metrics *metrics,
                                        "version of the served policy, 0 for none"};
     static const mtf_metric age = {"mtf_policy_age_seconds", MTF_METRIC_GAUGE,
                                    "since the served policy was made, NaN for none"};
+    static const mtf_metric refused = {
+        "mtf_policy_refused_total", MTF_METRIC_COUNTER,
+        "records of the policy topics that were no usable policies, unsigned and altered ones "
+        "among them; each was logged as policy.refused"};
     static const mtf_metric rounds = {"mtf_rounds_total", MTF_METRIC_COUNTER,
                                       "rounds that this process ended, by the gate's verdict"};
     static const mtf_metric value = {"mtf_round_value", MTF_METRIC_GAUGE,
@@ -167,6 +176,7 @@ void mtf_families_policy(mtf_exposition *out, const mtf_policy_metrics *metrics,
     mtf_exposition_put(out, &version, &policy, 1, (double)mtf_counter_get(&metrics->version));
     mtf_exposition_put(out, &age, &policy, 1,
                        created_ms ? (double)(now_ms - created_ms) / 1000 : (double)NAN);
+    mtf_exposition_put(out, &refused, &policy, 1, (double)mtf_counter_get(&metrics->refused));
     for (int kind = 0; kind <= MTF_VERDICT_REJECT; kind++) {
         const mtf_label labels[] = {policy, {"verdict", mtf_verdict_text((mtf_verdict_kind)kind)}};
         mtf_exposition_put(out, &rounds, labels, 2,

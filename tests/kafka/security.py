@@ -16,6 +16,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -109,7 +110,9 @@ class Test:
             debug = ["--set", "kafka.debug=all", "--set", "log.level=debug"]
             self.call(69, "SASL authentication error", "sessionize", "--fail-fast", *way, *debug)
         unvouched = self.sasl("master", but={"kafka.ssl.ca.location": self.broker.folder / "other-ca.pem"})
-        for way in (self.tls("TLS", "other-ca"), unvouched):
+        port = self.broker.address("TLS").split(":")[1]  # its certificate is for 127.0.0.1
+        other_name = [*self.tls("TLS", "ca"), "--set", f"kafka.bootstrap_servers=localhost:{port}"]
+        for way in (self.tls("TLS", "other-ca"), unvouched, other_name):
             self.call(69, "kafka.ssl.ca.location must hold", "policy", "list", *way)
         for certificate in ("", "stranger"):
             way = self.tls("MTLS", "ca", certificate)
@@ -174,8 +177,8 @@ class Test:
             processes.start("learn", "learn", *self.role("mtf-learn", "--set", f"http.port={port}"))
             processes.start("sessionize", "sessionize", *self.role("mtf-sessionize"))
             processes.run("simulate", "simulate", *self.role("ranking", "--sessions", 300, "--wait", 60), limit_s=120)
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as metrics:
-                (self.folder / "metrics.out").write_bytes(metrics.read())
+            if "mtf_policy_version" not in self.metrics(port):
+                raise Failed("the learner shows no metrics")
             sessions = wait_until("sessions", 60, lambda: list(self.read("mtf.sessions")))
             processes.stop("learn")
             processes.stop("sessionize")
@@ -187,6 +190,16 @@ class Test:
         listed = json.loads(self.call(0, "", "policy", "list", "--json", *self.role("ranking")))
         if listed["version"] != 1 or listed["signed"] is not True:
             raise Failed(f"policy list: {listed}")
+
+    def metrics(self, port: int) -> str:
+        """Of the process at that port, kept for the search for secrets; empty while nobody listens."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as page:
+                text = page.read().decode()
+        except urllib.error.URLError:
+            return ""
+        (self.folder / f"metrics-{port}.out").write_text(text)
+        return text
 
     def read(self, topic: str):
         return records.read_topic(self.broker.address("PLAINTEXT"), topic)
@@ -211,10 +224,32 @@ class Test:
         self.call(0, "", "policy", "export", "--format", "record", "--out", exported, *self.role("ranking"))
         if exported.read_bytes() != good:
             raise Failed("an exported record is not the topic's")
+        self.check_learner_among_forgeries(unsigned)
         # Without a public key the forged version is served: the check above can fail.
         shown = json.loads(self.call(0, "", "policy", "show", "--json", *self.sasl("ranking")))
         if shown["version"] != 7:
             raise Failed(f"without a public key version {shown['version']} is shown")
+
+    def check_learner_among_forgeries(self, unsigned: bytes):
+        """Started again, a learner goes on from the good record; with none left it stops, and does not begin
+        again at version 1."""
+        before = len(list(self.read("mtf.policy-history")))
+        log = self.folder / "learn-again.log"
+        with Processes(self.mtf, self.folder) as processes:
+            port = free_ports(1)[0]
+            processes.start("learn-again", "learn", *self.role("mtf-learn", "--set", f"http.port={port}"))
+            counted = 'mtf_policy_refused_total{policy="default"} 3'
+            wait_until("three refusals counted", 60, lambda: counted in self.metrics(port))
+            if log.read_text().count("policy.refused") != 3:
+                raise Failed(f"{log} does not tell of three refusals")
+            processes.stop("learn-again")
+        if len(list(self.read("mtf.policy-history"))) != before:
+            raise Failed("a learner published among forged records")
+        producer = confluent_kafka.Producer({"bootstrap.servers": self.broker.address("PLAINTEXT")})
+        producer.produce("mtf.policy", key=b"lonely", value=unsigned)
+        producer.flush()
+        lonely = ["--set", "policy.name=lonely", "--set", f"store.path={self.folder / 'lonely'}"]
+        self.call(65, "every record of policy lonely was refused", "learn", *self.role("mtf-learn", *lonely))
 
     # ---- permissions --------------------------------------------------------------------------
 
