@@ -1,6 +1,7 @@
-/** `mtf store stats|verify|backup|restore|forget`: what the learner's store holds, whether it is
- *  whole, and copies of it. The first three work beside a learner. */
+/** `mtf store stats|rows|verify|backup|restore|forget`: what the learner's store holds, whether it
+ * is whole, and copies of it. The first four work beside a learner. */
 #include "cli/cli.h"
+#include "cli/store_rows.h"
 #include "ingest/user_key.h"
 #include "learner/store_copy.h"
 #include "learner/verify.h"
@@ -78,6 +79,16 @@ static mtf_status stats(mtf_cli *cli, const store_options *options, mtf_err *err
     mtf_store *store = NULL;
     const mtf_status status = mtf_store_open(cli->settings.store_path, NULL, true, &store, err);
     if (status == MTF_OK) (cli->json ? print_json : print_text)(store, mtf_store_totals_of(store));
+    mtf_store_close(store);
+    return status;
+}
+
+static mtf_status rows(mtf_cli *cli, const store_options *options, mtf_err *err)
+{
+    (void)options;
+    mtf_store *store = NULL;
+    mtf_status status = mtf_store_open(cli->settings.store_path, NULL, true, &store, err);
+    if (status == MTF_OK) status = store_rows_print(store, &cli->settings, err);
     mtf_store_close(store);
     return status;
 }
@@ -168,11 +179,8 @@ static mtf_status forget(mtf_cli *cli, const store_options *options, mtf_err *er
 static const struct word {
     const char *name;
     mtf_status (*run)(mtf_cli *cli, const store_options *options, mtf_err *err);
-} words[] = {{"stats", stats},
-             {"verify", verify},
-             {"backup", backup},
-             {"restore", restore},
-             {"forget", forget}};
+} words[] = {{"stats", stats},   {"rows", rows},       {"verify", verify},
+             {"backup", backup}, {"restore", restore}, {"forget", forget}};
 
 int mtf_command_store(mtf_cli *cli, int argc, char **argv)
 {
@@ -191,13 +199,14 @@ int mtf_command_store(mtf_cli *cli, int argc, char **argv)
     };
     mtf_err err = {0};
     mtf_status status =
-        mtf_cli_read(cli, argc, argv, "store stats|verify|backup|restore|forget [options]", options,
-                     sizeof options / sizeof *options, NULL, &err);
+        mtf_cli_read(cli, argc, argv, "store stats|rows|verify|backup|restore|forget [options]",
+                     options, sizeof options / sizeof *options, NULL, &err);
     if (status != MTF_OK) return mtf_cli_exit(status, &err);
     const char *what = cli->word_count == 1 ? cli->words[0] : "";
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(words[i].name, what) == 0)
             return mtf_cli_exit(words[i].run(cli, &o, &err), &err);
-    status = mtf_fail(&err, MTF_INVALID, "store: say stats, verify, backup, restore or forget");
+    status =
+        mtf_fail(&err, MTF_INVALID, "store: say stats, rows, verify, backup, restore or forget");
     return mtf_cli_exit(status, &err);
 }

@@ -141,6 +141,9 @@ static void stats_show_what_is_stored_also_while_a_learner_works(void **state)
     stop_learner(&learner, "sessions=5");
     program_check(b.folder, ARGS("store", "stats", "--set", pair), 0, "records read  6",
                   "sessions      5", "transitions   5", "bad records   1", "explore", "state_dim");
+    program_check(b.folder, ARGS("store", "rows", "--set", pair), 0, "{\"session\":\"",
+                  "\"part\":0,\"step\":0,",
+                  "\"done\":true,\"truncated\":false,\"reward\":", "\"state\":[");
     program_start(&stats, b.folder, "store", "stats", "--json", "-c", b.config);
     program_end(&stats);
     json_t *root = json_loads(program_text(&stats.out), 0, NULL);

@@ -272,7 +272,7 @@ class Cluster:
     # --- topics
 
     def create_topics(self, prefix: str, partitions: int, limit_s: float = 60):
-        """mtf's topics, under names of their own: see topics_settings."""
+        """mtf's topics, under names of their own."""
         wanted = [
             ("exploration", partitions, {"message.timestamp.type": "LogAppendTime"}),
             ("sessions", partitions, {}),
@@ -283,8 +283,24 @@ class Cluster:
             ("leader", 1, {}),
         ]
         new = [NewTopic(f"{prefix}.{name}", count, len(BROKERS), config=config) for name, count, config in wanted]
-        for name, future in self.admin().create_topics(new, operation_timeout=30).items():
-            future.result(limit_s)
+        deadline = time.monotonic() + limit_s
+        while new:
+            for topic, future in zip(list(new), self.admin().create_topics(new, operation_timeout=30).values()):
+                try:
+                    future.result(limit_s)
+                    new.remove(topic)
+                except confluent_kafka.KafkaException as error:
+                    if error.args[0].code() == confluent_kafka.KafkaError.TOPIC_ALREADY_EXISTS:
+                        new.remove(topic)
+                    elif time.monotonic() > deadline:
+                        raise Broken(f"create {topic.topic}: {error}") from error
+        for address in self.bootstrap.split(","):  # each learns of them for itself
+            one = AdminClient({"bootstrap.servers": address, "log_level": 0})
+            names = {f"{prefix}.{name}" for name, _, _ in wanted}
+            while not names <= set(one.list_topics(timeout=10).topics):
+                if time.monotonic() > deadline:
+                    raise Broken(f"{address} does not know {names}")
+                time.sleep(0.1)
         self.wait_whole(limit_s)
 
 

@@ -13,6 +13,7 @@ the wall clock and are not modelled: compared runs have sessionize.idle_timeout_
 import ctypes
 import ctypes.util
 import io
+import json
 import math
 import struct
 import sys
@@ -172,9 +173,10 @@ class Activity:
 
 @dataclass
 class Expected:
-    """Sessions as Avro bytes by (user, id); what is set aside by its place in the log."""
+    """Sessions by (user, id), more than one where a doubled event id came first in several; what is set
+    aside by its place in the log."""
 
-    sessions: dict = field(default_factory=dict)
+    sessions: dict = field(default_factory=lambda: defaultdict(list))
     late: dict = field(default_factory=dict)  # (partition, offset): (reason, value)
     dead: dict = field(default_factory=dict)
     events: int = 0
@@ -185,7 +187,10 @@ class Expected:
     def add(self, other: "Expected"):
         for name, value in vars(other).items():
             mine = getattr(self, name)
-            if isinstance(mine, dict):
+            if name == "sessions":
+                for key, several in value.items():
+                    mine[key] += several
+            elif isinstance(mine, dict):
                 mine.update(value)
             else:
                 setattr(self, name, mine + value)
@@ -228,6 +233,7 @@ class Partition:
         while self.groups:
             (user, bucket), members = self.groups.popitem()
             self.activities(user, bucket, members)
+        self.expected.sessions = dict(self.expected.sessions)  # a lambda does not travel
         return self.expected
 
     def activities(self, user: str, bucket: int, members: list):
@@ -319,12 +325,12 @@ class Partition:
                     if r.kind == "request"
                 ],
             }
-            self.expected.sessions[user, session["session_id"]] = session
+            self.expected.sessions[user, session["session_id"]].append(session)
 
     def pieces(self, whole: list) -> list:
         """Requests and ends cut at ends and by the producer's session: [(records, end reason)], in the
         order of their firsts. Ends without a request are late."""
-        out, segment, current = [], {}, None  # segment: since the last end, by the producer's session
+        segments, segment, current = [], {}, None  # segment: since the last end, by the producer's session
         for entry in whole:
             named = entry[3]["session_id"]
             if named is not None and current is None and None in segment:
@@ -332,22 +338,25 @@ class Partition:
             current = named if named is not None else current
             segment.setdefault(current, []).append(entry)
             if entry[2].kind == "end":
-                out += self.reasons(segment)
-                segment, current = {}, None
-        return out + self.reasons(segment)
-
-    def reasons(self, segment: dict) -> list:
-        """Of sessions side by side the last to have a record ended of itself, the others by its coming."""
+                segments.append(segment)
+                segment = {}  # but who comes without an id still inherits the last
         with_steps = []
-        for piece in segment.values():
+        for piece in [p for s in [*segments, segment] for p in s.values()]:
             if any(entry[2].kind == "request" for entry in piece):
                 with_steps.append(piece)
             else:
                 for _, _, record, _ in piece:
                     self.late(record, "no_request")
-        last = max(with_steps, key=lambda piece: piece[-1][:2], default=None)
-        by_itself = last and ("end_event" if last[-1][2].kind == "end" else "gap")
-        return [(piece, by_itself if piece is last else "id_change") for piece in with_steps]
+        requests = [e[:2] for e in whole if e[2].kind == "request"]
+        newest = max(requests, default=None)
+        return [(piece, self.why(piece, newest)) for piece in with_steps]
+
+    @staticmethod
+    def why(piece: list, newest) -> str:
+        """A session that was not ended, and after which another came, is ended by its coming."""
+        if piece[-1][2].kind == "end":
+            return "end_event"
+        return "id_change" if newest > piece[-1][:2] else "gap"
 
     def join(self, whole: list) -> dict:
         """Every request (by offset) with its signals aggregated; feedback that finds no place is late."""
@@ -499,19 +508,22 @@ def normal(session: dict) -> dict:
     return dict(session, steps=steps)
 
 
-def whole(parts: list):
-    """(records that make one session, how often the session came), or None if its parts do not fit."""
-    parts = sorted(parts, key=lambda s: s["part"])
+def wholes(parts: list):
+    """The sessions that records of one id make, parts put together; None if the parts do not fit."""
     count = parts[0]["parts"]
-    copies, rest = divmod(len(parts), count)
-    numbers = [s["part"] for s in parts]
-    if rest or numbers != sorted(list(range(count)) * copies):
-        return None, 0
-    one = parts[::copies]
-    if count == 1:
-        return normal(one[0]), copies
-    steps = [step for part in one for step in part["steps"]]
-    return normal(dict(one[0], steps=steps, part=0, parts=1, truncated_tail=one[-1]["truncated_tail"])), copies
+    if any(p["parts"] != 1 for p in parts):
+        parts = sorted(parts, key=lambda s: s["part"])
+        copies, rest = divmod(len(parts), count)
+        if rest or [s["part"] for s in parts] != sorted(list(range(count)) * copies):
+            return None
+        return [together(parts[i::copies]) for i in range(copies)]
+    return [normal(part) for part in parts]
+
+
+def together(parts: list) -> dict:
+    steps = [step for part in parts for step in part["steps"]]
+    one = dict(parts[0], steps=steps, part=0, parts=1, truncated_tail=parts[-1]["truncated_tail"])
+    return normal(one)
 
 
 @dataclass
@@ -552,21 +564,8 @@ def difference(wanted, got, path: str = "") -> str:
 
 def compare(expected: Expected, found: Found, result: Result = None) -> Result:
     result = result or Result()
-    for key, wanted in expected.sessions.items():
-        parts = found.sessions.get(key)
-        who = f"{key[0]} {key[1].hex()}"
-        if not parts:
-            result.note("lost", "sessions", f"{who}: {len(wanted['steps'])} steps, {wanted['end_reason']}")
-            continue
-        got, copies = whole(parts)
-        if got is None:
-            result.note("different", "sessions", f"{who}: parts {[p['part'] for p in parts]} of {parts[0]['parts']}")
-            continue
-        if copies > 1:
-            result.note("doubled", "sessions", f"{who}: {found.places[key]}", copies - 1)
-        words = difference(wanted, got)
-        if words:
-            result.note("different", "sessions", f"{who}: {words}")
+    for key, several in expected.sessions.items():
+        compare_sessions(key, several, found, result)
     for key, parts in found.sessions.items():
         if key not in expected.sessions:
             session = parts[0]
@@ -577,6 +576,29 @@ def compare(expected: Expected, found: Found, result: Result = None) -> Result:
     for problem in found.problems:
         result.note("different", "output", problem)
     return result
+
+
+def compare_sessions(key, several: list, found: Found, result: Result):
+    """The sessions of one id, as multisets."""
+    who = f"{key[0]} {key[1].hex()} at {found.places.get(key)}"
+    got = wholes(found.sessions[key]) if key in found.sessions else []
+    if got is None:
+        result.note("different", "sessions", f"{who}: parts {[p['part'] for p in found.sessions[key]]}")
+        return
+    missing, surplus = list(several), []
+    for session in got:
+        same = next((one for one in missing if not difference(one, session)), None)
+        if same is None:
+            surplus.append(session)
+        else:
+            missing.remove(same)
+    while missing and surplus:
+        result.note("different", "sessions", f"{who}: {difference(missing.pop(), surplus.pop())}")
+    for session in missing:
+        result.note("lost", "sessions", f"{who}: {len(session['steps'])} steps, {session['end_reason']}")
+    for session in surplus:
+        again = any(not difference(one, session) for one in several)
+        result.note("doubled" if again else "different", "sessions", f"{who}: once more than expected")
 
 
 def compare_aside(kind: str, wanted: dict, got: dict, result: Result):
@@ -594,3 +616,98 @@ def compare_aside(kind: str, wanted: dict, got: dict, result: Result):
     for origin, copies in got.items():
         if origin not in wanted:
             result.note("different", kind, f"{origin}: not expected: {copies[0][0]}")
+
+
+# --- the learner's rows
+
+WEIGHTS = {"valid": 1.0, "watch": 0.02, "finish": 0.5, "positive": 2.0, "negative": -2.0}
+WATCH_MAX = 300.0
+
+
+def reward(request: dict) -> float:
+    """Formula 2 with the settings' defaults."""
+    total = 0.0
+    for item in request["items"]:
+        for signal in item["signals"]:
+            value = signal["value"]
+            if signal["name"] == "watch":
+                value = max(-WATCH_MAX, min(WATCH_MAX, value))
+            total += WEIGHTS.get(signal["name"], 0.0) * value
+    return total
+
+
+def expected_rows(expected: Expected, found: Found) -> dict:
+    """(session id, part, step): what the learner must have stored. Of several sessions of one id it keeps
+    the first that it reads; which of the expected that is, the topic says."""
+    rows = {}
+    for (user, identity), several in expected.sessions.items():
+        parts = found.sessions.get((user, identity), several)
+        for part in [p for i, p in enumerate(parts) if p["part"] not in [q["part"] for q in parts[:i]]]:
+            for number, row in enumerate(rows_of(user, part)):
+                rows[identity.hex(), part["part"], number] = row
+    return rows
+
+
+def rows_of(user: str, session: dict) -> list:
+    rows, steps = [], session["steps"]
+    for number, step in enumerate(steps):
+        request = step["request"]
+        last = number + 1 == len(steps)
+        cut = session["truncated_tail"] or session["part"] + 1 < session["parts"]
+        row = {
+            "time_ms": step["time_ms"],
+            "user": f"{hash64(user.encode()):016x}",
+            "version": request["policy_version"],
+            "bucket": request["bucket"],
+            "weight": request["sample_weight"],
+            "items": len(request["items"]),
+            "done": last and not cut,
+            "truncated": last and cut,
+            "reward": reward(request),
+            "state": request["state"],
+            "action": request["action"],
+        }
+        if not last:
+            row["next_state"] = steps[number + 1]["request"]["state"]
+        rows.append(row)
+    return rows
+
+
+def compare_rows(expected: Expected, lines, found: Found, result: Result) -> Result:
+    """lines: `mtf store rows`, one JSON object each."""
+    wanted = expected_rows(expected, found)
+    places = {key[1].hex(): where for key, where in found.places.items()}
+    seen = set()
+    for line in lines:
+        row = json.loads(line)
+        key = row["session"], row["part"], row["step"]
+        if key in seen:
+            result.note("doubled", "rows", str(key))
+            continue
+        seen.add(key)
+        if key not in wanted:
+            result.note("different", "rows", f"{key}: not expected")
+            continue
+        words = row_difference(wanted[key], row)
+        if not words and (row["partition"], row["offset"]) not in places.get(row["session"], []):
+            words = f"from {row['partition']}@{row['offset']}, the session is at {places.get(row['session'])}"
+        if words:
+            result.note("different", "rows", f"{key}: {words}")
+    for key in wanted:
+        if key not in seen:
+            result.note("lost", "rows", str(key))
+    return result
+
+
+def row_difference(wanted: dict, row: dict) -> str:
+    for name, value in wanted.items():
+        if name in ("state", "action", "next_state", "reward", "weight"):
+            got = row.get(name, [])
+            pairs = zip(value, got) if isinstance(value, list) else [(value, got)]
+            same = not isinstance(value, list) or len(value) == len(got)
+            # rows print nine digits, sums of rewards are rounded elsewhere
+            if not same or any(abs(a - b) > 1e-6 * max(1.0, abs(a)) for a, b in pairs):
+                return f".{name}: {got} instead of {value}"
+        elif row[name] != value:
+            return f".{name}: {row[name]} instead of {value}"
+    return "" if ("next_state" in wanted) == ("next_state" in row) else ".next_state is there or not"
