@@ -190,7 +190,7 @@ class Generator:
         elif roll() < SHARES["future"]:
             request["event_time_ms"] += self.random.choice((YEAR_MS, options.max_future_ms + 3000))
         elif roll() < SHARES["nearly_future"]:
-            request["event_time_ms"] += options.max_future_ms - 1000
+            request["event_time_ms"] += options.max_future_ms * 8 // 10
         self.send(user, request, at)
         for _ in range(self.random.choice((0, 1, 1, 2))):
             delay = self.random.uniform(-0.02, 0.5) * options.gap_ms
@@ -411,10 +411,9 @@ def main() -> int:
             return 1  # whoever started this is gone
     load.finish()
     if options.close:
-        for _ in range(2):  # the second finds the first's watermark
-            time.sleep((options.late_ms + options.max_future_ms) / 1000 + 1)
-            close_sessions(load, generator, partitions)
-            load.finish()
+        time.sleep((options.late_ms + options.max_future_ms) / 1000 + 0.5)
+        close_sessions(load, generator, partitions)
+        load.finish()
     print(json.dumps({"sent": sum(generator.sent.values()), "seconds": time.monotonic() - started, **generator.sent}))
     return 0
 

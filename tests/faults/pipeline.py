@@ -62,6 +62,7 @@ round:
   min_sessions: {round_sessions}
 gate:
   min_transitions: 50
+  outside_max: 1
   z: -10
   skill_z: -10
   phi_min: 0
