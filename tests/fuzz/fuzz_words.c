@@ -35,9 +35,11 @@ static void reward(char *text)
         MTF_ASSERT(err.msg[0] != '\0');
         return;
     }
-    MTF_ASSERT(made.count > 0 && made.count <= MTF_REWARD_TERMS_MAX && made.label < made.count);
+    MTF_ASSERT(made.count > 0 && made.count <= MTF_REWARD_TERMS_MAX);
     for (uint32_t i = 0; i < made.count; i++)
         MTF_ASSERT(isfinite(made.terms[i].weight) && made.terms[i].clip >= 0);
+    const float values[MTF_REWARD_TERMS_MAX] = {0}; /* of an item without signals */
+    MTF_ASSERT(mtf_reward_item(&made, values) == 0 && !mtf_reward_label(&made, values));
 }
 
 static void aggregators(const char *text)
