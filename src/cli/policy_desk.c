@@ -79,8 +79,8 @@ static mtf_status take_pen(void *arg, mtf_sink *sink, mtf_err *err)
     char id[200];
     snprintf(id, sizeof id, "mtf-policy-%s", s->policy_name);
     const bool exactly = strcmp(s->sessionize_delivery, "exactly-once") == 0;
-    const mtf_kafka_sink_config config = {.transactional_id = exactly ? id : NULL,
-                                          .stop = desk->context->stop};
+    const mtf_kafka_sink_config config = {
+        .transactional_id = exactly ? id : NULL, .stop = desk->context->stop, .board = desk->board};
     const mtf_status status = desk->leader ? mtf_kafka_leader_confirm(desk->leader, err) : MTF_OK;
     return status ? status : mtf_kafka_sink_open(s, desk->context->log, &config, sink, err);
 }

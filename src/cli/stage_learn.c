@@ -141,8 +141,10 @@ static mtf_status open_pipes(learn_stage *stage, mtf_err *err)
     if (status != MTF_OK) return status;
     stage->sessions = mtf_decoder_sessions(stage->decoder);
     stage->source = mtf_kafka_source_pipe(kafka);
-    status = mtf_kafka_sink_open(s, stage->context->log, NULL, &stage->dead_letters, err);
+    const mtf_kafka_sink_config letters = {.board = &stage->board};
+    status = mtf_kafka_sink_open(s, stage->context->log, &letters, &stage->dead_letters, err);
     if (status == MTF_OK) status = policy_desk_open(&stage->desk, stage->context, 0, err);
+    stage->desk.board = &stage->board;
     return status;
 }
 

@@ -69,7 +69,8 @@ static mtf_status open_sink(sessionize_member *member, mtf_kafka_source *source,
     const stage_context *context = member->context;
     const mtf_settings *s = context->settings;
     char id[sizeof member->name + 256];
-    mtf_kafka_sink_config config = {.source = source, .stop = context->stop};
+    mtf_kafka_sink_config config = {
+        .source = source, .stop = context->stop, .board = &member->board};
     snprintf(id, sizeof id, "%s-%s", s->sessionize_group, member->name);
     if (strcmp(s->sessionize_delivery, "exactly-once") == 0) config.transactional_id = id;
     return mtf_kafka_sink_open(s, context->log, &config, &member->sink, err);

@@ -110,6 +110,7 @@ void policy_head_close(policy_head *head);
 typedef struct policy_desk {
     const stage_context *context;
     mtf_kafka_leader *leader; /* who must lead to write, borrowed; NULL: anyone may */
+    mtf_board *board;         /* of the stage that writes, borrowed; NULL: none */
     mtf_policy_keys *keys;
     policy_head live;
     mtf_kafka_follower *history;

@@ -21,6 +21,7 @@ typedef struct kafka_sink {
     mtf_kafka_handle handle;
     mtf_kafka_source *source;
     const atomic_bool *stop;
+    mtf_board *board;
     char *transactional_id; /* NULL: at least once */
     mtf_kafka_transaction transaction;
     size_t message_bytes_max, queue_messages_max;
@@ -132,8 +133,9 @@ static mtf_status drain(const kafka_sink *sink, mtf_err *err)
 {
     int64_t stopped_ns = 0;
     while (rd_kafka_flush(sink->handle.rk, FLUSH_MS) == RD_KAFKA_RESP_ERR__TIMED_OUT) {
-        if (!sink->stop || !atomic_load(sink->stop)) continue;
         const int64_t now_ns = mtf_clock_mono_ns();
+        if (sink->board) mtf_board_beat(sink->board, now_ns / 1000000);
+        if (!sink->stop || !atomic_load(sink->stop)) continue;
         if (stopped_ns == 0) stopped_ns = now_ns;
         if (now_ns - stopped_ns >= (int64_t)STOP_MS * 1000000)
             return mtf_fail(err, MTF_AGAIN, "stopped with %d records not acknowledged",
@@ -264,10 +266,12 @@ mtf_status mtf_kafka_sink_open(const mtf_settings *settings, const mtf_log *log,
     }
     made->source = config->source;
     made->stop = config->stop;
+    made->board = config->board;
     made->transactional_id = id;
     made->handle =
         (mtf_kafka_handle){.log = log, .role = "producer", .owner = made, .transactional_id = id};
-    made->transaction = (mtf_kafka_transaction){.handle = &made->handle, .stop = config->stop};
+    made->transaction = (mtf_kafka_transaction){
+        .handle = &made->handle, .stop = config->stop, .board = config->board};
     const mtf_status status = open_producer(made, settings, err);
     if (status) {
         close_sink(made);

@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "core/board.h"
 #include "core/log.h"
 #include "core/metrics.h"
 #include "core/pipe.h"
@@ -27,6 +28,9 @@ typedef struct mtf_kafka_sink_config {
     /** Ends waits for brokers that do not answer, within seconds; may be NULL. It must outlive the
      *  sink. */
     const atomic_bool *stop;
+    /** Beaten while commit and abort wait for the brokers: a stage that waits is no stage that
+     * hangs. May be NULL; it must outlive the sink. */
+    mtf_board *board;
 } mtf_kafka_sink_config;
 
 /** Before the source's first poll: its positions wait for what an earlier process of our

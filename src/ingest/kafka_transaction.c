@@ -55,6 +55,7 @@ static rd_kafka_error_t *insist(const mtf_kafka_transaction *t, call_fn call, co
         if (!error || rd_kafka_error_txn_requires_abort(error) ||
             !rd_kafka_error_is_retriable(error))
             return error;
+        if (t->board) mtf_board_beat(t->board, now_ns() / 1000000);
         if (is_stopped(t) && stopped_ns == 0) stopped_ns = now_ns();
         if (now_ns() >= deadline_ns ||
             (stopped_ns && now_ns() - stopped_ns >= (int64_t)STOP_MS * 1000000))

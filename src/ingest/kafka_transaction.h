@@ -20,6 +20,7 @@
 
 #include <stdatomic.h>
 
+#include "core/board.h"
 #include "core/pipe.h"
 #include "ingest/kafka_common.h"
 #include "ingest/kafka_source.h"
@@ -27,6 +28,7 @@
 typedef struct mtf_kafka_transaction {
     const mtf_kafka_handle *handle;
     const atomic_bool *stop; /* ends waits; may be NULL */
+    mtf_board *board;        /* beaten during waits; may be NULL */
     int64_t timeout_ms;      /* transaction.timeout.ms */
     int64_t deadline_ns;     /* when the open one's timeout is over */
     bool open;

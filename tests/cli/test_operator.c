@@ -8,6 +8,7 @@
 #include "ops/http.h"
 
 #include <arpa/inet.h>
+#include <librdkafka/rdkafka_mock.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -135,10 +136,46 @@ static void a_running_program_shows_all_its_metrics_and_no_secret(void **state)
     brokers_close(&b);
 }
 
+/** No answer for longer than http.stalled_ms while a commit waits: the loop waits, it does not
+ * hang. */
+static void brokers_that_go_away_are_no_reason_to_restart_it(void **state)
+{
+    (void)state;
+    brokers b;
+    program p;
+    mtf_buf body = {0};
+    char more[200];
+    const int port = free_port();
+    snprintf(more, sizeof more, "http.port: %d\nhttp.stalled_ms: 1000\n", port);
+    brokers_open(&b, NULL, more);
+    program_start(&p, b.folder, "sessionize", "-c", b.config, "--set",
+                  "sessionize.commit_interval_ms=2000");
+    until(port, "/readyz", 200, "ok\n");
+    brokers_put(&b, "mtf.exploration", "u", (mtf_span){(const uint8_t *)"garbage", 7});
+    until(port, "/metrics", 200,
+          "\nmtf_kafka_source_messages_total{topic=\"mtf.exploration\"} 1\n");
+    rd_kafka_mock_broker_set_down(mtf_kafka_mock_cluster(b.mock), 1);
+    until(port, "/readyz", 503, "sessionize: no broker answers\n");
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(ask(port, "/healthz", &body), 200);
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    }
+    rd_kafka_mock_broker_set_up(mtf_kafka_mock_cluster(b.mock), 1);
+    until(port, "/readyz", 200, "ok\n");
+    until(port, "/metrics", 200, "\nmtf_sessionize_dead_decode_total 1\n");
+    assert_int_equal(kill(p.pid, SIGTERM), 0);
+    program_end(&p);
+    program_said(&p, 0, "sessionize.end");
+    program_free(&p);
+    mtf_buf_fini(&body);
+    brokers_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(while_the_brokers_are_away_it_is_alive_and_not_ready),
+        cmocka_unit_test(brokers_that_go_away_are_no_reason_to_restart_it),
         cmocka_unit_test(a_running_program_shows_all_its_metrics_and_no_secret),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
