@@ -19,6 +19,7 @@ enum {
 };
 
 typedef enum place {
+    JOINING, /* not told its place yet */
     STANDBY,
     REJOINING, /* led, and the group is being rebalanced: nobody else leads yet */
     LEADING,
@@ -43,7 +44,7 @@ struct mtf_kafka_leader {
 
 static void move_to(mtf_kafka_leader *leader, place to)
 {
-    static const char *const words[] = {"standby", "rejoining", "leading"};
+    static const char *const words[] = {"joining", "standby", "rejoining", "leading"};
     const place from = (place)atomic_load(&leader->place);
     if (from == to) return;
     atomic_store(&leader->place, (int)to);
@@ -65,8 +66,10 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
         move_to(leader, list->cnt > 0 ? LEADING : STANDBY);
         return;
     }
-    const bool led = atomic_load(&leader->place) != STANDBY;
+    const bool led = atomic_load(&leader->place) >= REJOINING;
     leader->lost |= led && rd_kafka_assignment_lost(rk);
+    if (leader->lost)
+        rd_kafka_unsubscribe(rk); /* or it would rejoin under its old name, and lead */
     rd_kafka_assign(rk, NULL);
     leader->rejoining_ns = mtf_clock_mono_ns();
     move_to(leader, led && !leader->lost && !atomic_load(&leader->closing) ? REJOINING : STANDBY);
@@ -236,7 +239,7 @@ void mtf_kafka_leader_close(mtf_kafka_leader *leader)
 
 bool mtf_kafka_leader_leads(const mtf_kafka_leader *leader)
 {
-    return atomic_load_explicit(&leader->place, memory_order_acquire) != STANDBY;
+    return atomic_load_explicit(&leader->place, memory_order_acquire) >= REJOINING;
 }
 
 /** Commits the partition's position 0, which means nothing but is taken from members only: the

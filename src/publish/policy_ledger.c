@@ -16,7 +16,10 @@ static mtf_policy_line line_of(const mtf_policy *policy)
     const mtf_policy_info *info = &policy->info;
     const mtf_str block = {(const char *)policy->block,
                            (uint32_t)(policy->block_count * sizeof(float))};
-    mtf_policy_line line = {.version = info->version, .parent = info->parent, .round = info->round};
+    mtf_policy_line line = {.version = info->version,
+                            .parent = info->parent,
+                            .round = info->round,
+                            .created_ms = info->created_ms};
     _Static_assert(sizeof line.verdict == sizeof info->verdict, "a verdict fits");
     _Static_assert(sizeof line.reason == sizeof info->reason, "a reason fits");
     memcpy(line.verdict, info->verdict, sizeof line.verdict);

@@ -8,7 +8,7 @@
 
 /** A version without its network. */
 typedef struct mtf_policy_line {
-    int64_t version, parent, round;
+    int64_t version, parent, round, created_ms;
     char verdict[16], reason[200];
     uint8_t weights[16]; /* XXH3-128 of normaliser and layers: what makes two policies the same */
 } mtf_policy_line;

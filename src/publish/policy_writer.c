@@ -26,15 +26,19 @@ static bool is_same(const mtf_policy *a, const mtf_policy *b)
            memcmp(a->block, b->block, a->block_count * sizeof(float)) == 0;
 }
 
-/** Takes out of the draft what an earlier try, of which we heard no end, has put on the topics.
- *  False: nothing of it is there. */
+/** Takes out of the draft what an earlier try of ours, of which we heard no end, has put on the
+ *  topics. Another writer's may differ only in when and why. False: nothing of it is there. */
 static bool leave_the_rest(const mtf_policy_shelf *shelf, mtf_policy_draft *draft)
 {
     const mtf_policy *policy = draft->policy, *head = shelf->head;
     const mtf_policy_line *line = mtf_policy_ledger_find_same(shelf->ledger, policy);
-    const bool in_history = line && line->version == policy->info.version;
-    const bool is_head =
-        head && head->info.version == policy->info.version && is_same(head, policy);
+    const bool in_history = line && line->version == policy->info.version &&
+                            line->created_ms == policy->info.created_ms &&
+                            strcmp(line->reason, policy->info.reason) == 0;
+    const bool is_head = head && head->info.version == policy->info.version &&
+                         head->info.created_ms == policy->info.created_ms &&
+                         strcmp(head->info.reason, policy->info.reason) == 0 &&
+                         is_same(head, policy);
     if (!in_history && !is_head) return false;
     if (in_history) draft->history = false;
     if (head && head->info.version >= policy->info.version) draft->live = false;

@@ -253,6 +253,34 @@ static void an_order_that_meets_a_round_comes_after_it(void **state)
     fixture_fini(&f);
 }
 
+static void another_gives_the_same_order(desk_fixture *f)
+{
+    mtf_policy *back = fixture_policy(2, 6, 4, "promote");
+    mtf_policy_set_number(&back->info, "payload_of", 2);
+    fixture_publish(f, back);
+    mtf_policy_free(back);
+    f->meanwhile = NULL;
+}
+
+static void one_of_two_who_give_the_same_order_is_told_that_it_is_done(void **state)
+{
+    (void)state;
+    desk_fixture f;
+    mtf_policy_draft draft;
+    mtf_err err = {0};
+    open_five(&f, 2);
+    f.commits_fail = 1;
+    f.commit_status = MTF_FENCED;
+    f.meanwhile = another_gives_the_same_order;
+    mtf_policy_order order = {
+        .kind = MTF_POLICY_ROLLBACK, .version = 2, .reason = "mine", .now_ms = 5};
+    assert_int_equal(give(&f, &order, &draft, &err), MTF_INVALID);
+    assert_non_null(strstr(err.msg, "version 6, the head, serves: nothing to do"));
+    assert_string_equal(f.topics, "history:6(promote) sample:6(promote) ");
+    mtf_policy_order_fini(&order);
+    fixture_fini(&f);
+}
+
 static void an_order_whose_answer_was_lost_is_done_once(void **state)
 {
     (void)state;
@@ -304,6 +332,7 @@ int main(void)
         cmocka_unit_test(freeze_and_thaw_change_the_box_only_and_once),
         cmocka_unit_test(a_rollback_while_frozen_stays_frozen),
         cmocka_unit_test(an_order_that_meets_a_round_comes_after_it),
+        cmocka_unit_test(one_of_two_who_give_the_same_order_is_told_that_it_is_done),
         cmocka_unit_test(an_order_whose_answer_was_lost_is_done_once),
         cmocka_unit_test(a_reason_that_no_record_holds_is_refused),
     };
