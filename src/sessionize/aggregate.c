@@ -106,25 +106,19 @@ static double clamp(double value)
     return value > DBL_MAX ? DBL_MAX : value < -DBL_MAX ? -DBL_MAX : value;
 }
 
-bool mtf_aggregate(const mtf_aggregators *aggregators, mtf_signals signals,
-                   const mtf_signal *signal)
+void mtf_aggregate(const mtf_aggregators *aggregators, mtf_signal *known, double value)
 {
-    mtf_signal *known = NULL;
-    for (uint32_t i = 0; i < signals.count && !known; i++)
-        if (mtf_str_equal(signals.data[i].name, signal->name)) known = &signals.data[i];
-    if (!known) return false;
-    switch (how_of(aggregators, signal->name)) {
+    switch (how_of(aggregators, known->name)) {
     case MTF_AGGREGATE_LAST:
-        known->value = signal->value;
+        known->value = value;
         break;
     case MTF_AGGREGATE_FIRST:
         break;
     case MTF_AGGREGATE_SUM:
-        known->value = clamp(known->value + signal->value);
+        known->value = clamp(known->value + value);
         break;
     case MTF_AGGREGATE_MAX:
-        if (signal->value > known->value) known->value = signal->value;
+        if (value > known->value) known->value = value;
         break;
     }
-    return true;
 }

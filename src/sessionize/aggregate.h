@@ -31,9 +31,7 @@ mtf_status mtf_aggregators_init(mtf_aggregators *aggregators, const char *text,
                                 mtf_err *err) MTF_NODISCARD;
 void mtf_aggregators_fini(mtf_aggregators *aggregators);
 
-/** Folds a signal into the one of its name; false when there is none yet: the caller appends it.
- *  Sums stay finite. */
-bool mtf_aggregate(const mtf_aggregators *aggregators, mtf_signals signals,
-                   const mtf_signal *signal);
+/** Folds another value of a signal into what is known of it. Sums stay finite. */
+void mtf_aggregate(const mtf_aggregators *aggregators, mtf_signal *known, double value);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/hash.h"
+#include "sessionize/index.h"
 
 /** A session in the making: requests of one id up to an end. An end closes its draft, so it is the
  *  last record there, and a draft without requests is a lone end. */
@@ -19,12 +20,24 @@ typedef struct open_id {
     uint32_t draft;
 } open_id;
 
+/** What is known of an item's signals beside their values. */
+typedef struct item_names {
+    mtf_index index;
+    uint32_t joined; /* the first so many came with the request */
+} item_names;
+
 /** Where a request went, to be found by its event id. */
 typedef struct target {
-    const mtf_event *event; /* its items hold what came joined */
+    const mtf_event *event;
     mtf_step *step;
     draft *owner;
+    mtf_index items;
+    item_names *names; /* of each item */
 } target;
+
+_Static_assert(offsetof(mtf_item, item_id) == 0 && offsetof(mtf_signal, name) == 0 &&
+                   offsetof(open_id, id) == 0,
+               "what an mtf_index is of begins with its name");
 
 enum { IN_SESSION = 0 }; /* else 1 + mtf_aside_reason */
 
@@ -37,6 +50,7 @@ typedef struct plan {
     uint32_t order_count, feedback_count, draft_count, target_count;
     uint32_t last_request; /* into order */
     uint32_t *draft_of;    /* of each of order */
+    mtf_index ids;
     draft *drafts;
     target *targets;  /* by event id */
     uint8_t *outcome; /* of each record of the activity */
@@ -91,14 +105,15 @@ static void set_aside(plan *p, const mtf_record *record, mtf_aside_reason reason
     p->outcome[record - p->activity->records.data] = (uint8_t)(1 + reason);
 }
 
-/** Which id's drafts a record belongs to: its own, or the nearest earlier one's. */
-static open_id *resolve_id(open_id *ids, uint32_t *id_count, open_id *current, mtf_str id)
+/** Which id's drafts a record belongs to: its own, or the nearest earlier one's; NULL when out of
+ *  memory. */
+static open_id *resolve_id(plan *p, open_id *ids, uint32_t *id_count, open_id *current, mtf_str id)
 {
     if (!id.data && current) return current;
-    for (uint32_t i = 0; i < *id_count; i++)
-        if (mtf_str_equal(ids[i].id, id)) return &ids[i];
-    ids[*id_count] = (open_id){id, 0};
-    return &ids[(*id_count)++];
+    const uint32_t place = mtf_index_find(&p->ids, p->arena, ids, sizeof *ids, *id_count, id);
+    if (place == MTF_INDEX_FAILED) return NULL;
+    if (place == *id_count) ids[(*id_count)++] = (open_id){id, 0};
+    return &ids[place];
 }
 
 /** Cuts the order into drafts: rules 1 and 2 of emit.h. */
@@ -112,7 +127,8 @@ static bool make_drafts(plan *p)
         lead < p->order_count ? p->order[lead]->event->session_id : (mtf_str){0};
     for (uint32_t i = 0; i < p->order_count; i++) {
         const mtf_event *event = p->order[i]->event;
-        current = resolve_id(ids, &id_count, current, i < lead ? leading_id : event->session_id);
+        current = resolve_id(p, ids, &id_count, current, i < lead ? leading_id : event->session_id);
+        if (!current) return false;
         if (current->draft == 0) {
             p->drafts[p->draft_count++] = (draft){.first = i};
             current->draft = p->draft_count;
@@ -146,29 +162,44 @@ static bool append_signal(mtf_arena *arena, mtf_signals *signals, const mtf_sign
     return true;
 }
 
-static bool fold(plan *p, mtf_signals *into, const mtf_signals *from)
+static uint32_t find_signal(plan *p, const mtf_signals *among, item_names *names, mtf_str name)
 {
-    for (uint32_t i = 0; i < from->count; i++)
-        if (!mtf_aggregate(p->config->aggregators, *into, &from->data[i]) &&
-            !append_signal(p->arena, into, &from->data[i]))
+    return mtf_index_find(&names->index, p->arena, among->data, sizeof *among->data, among->count,
+                          name);
+}
+
+static bool fold(plan *p, mtf_signals *into, item_names *names, const mtf_signals *from)
+{
+    for (uint32_t i = 0; i < from->count; i++) {
+        const mtf_signal *signal = &from->data[i];
+        const uint32_t place = find_signal(p, into, names, signal->name);
+        if (place == MTF_INDEX_FAILED) return false;
+        if (place < into->count)
+            mtf_aggregate(p->config->aggregators, &into->data[place], signal->value);
+        else if (!append_signal(p->arena, into, signal))
             return false;
+    }
     return true;
 }
 
 /** A request's step, its items ours to write and the signals that came joined folded in. */
-static bool make_step(plan *p, const mtf_event *event, mtf_step *step)
+static bool make_step(plan *p, const mtf_event *event, draft *owner, mtf_step *step)
 {
     *step = (mtf_step){event->event_id, event->event_time_ms, event->body.request};
     mtf_request *request = &step->request;
     mtf_item *items = mtf_arena_take(p->arena, sizeof *items * request->item_count);
-    if (!items) return false;
+    item_names *names = mtf_arena_take(p->arena, sizeof *names * request->item_count);
+    if (!items || !names) return false;
     for (uint32_t i = 0; i < request->item_count; i++) {
         const mtf_signals joined = request->items[i].signals;
         items[i] = request->items[i];
         items[i].signals = (mtf_signals){0};
-        if (!fold(p, &items[i].signals, &joined)) return false;
+        names[i] = (item_names){0};
+        if (!fold(p, &items[i].signals, &names[i], &joined)) return false;
+        names[i].joined = items[i].signals.count;
     }
     request->items = items;
+    p->targets[p->target_count++] = (target){event, step, owner, {0}, names};
     return true;
 }
 
@@ -188,19 +219,10 @@ static bool make_steps(plan *p)
             continue;
         }
         mtf_step *step = &d->steps[d->requests++];
-        if (!make_step(p, event, step)) return false;
-        p->targets[p->target_count++] = (target){event, step, d};
+        if (!make_step(p, event, d, step)) return false;
     }
     qsort(p->targets, p->target_count, sizeof *p->targets, by_event_id);
     return true;
-}
-
-static bool shares_a_name(const mtf_signals *a, const mtf_signals *b)
-{
-    for (uint32_t i = 0; i < a->count; i++)
-        for (uint32_t k = 0; k < b->count; k++)
-            if (mtf_str_equal(a->data[i].name, b->data[k].name)) return true;
-    return false;
 }
 
 /** Rules 3 and 4 of emit.h for one feedback; false when out of memory. */
@@ -209,24 +231,31 @@ static bool join_feedback(plan *p, const mtf_record *record)
     const mtf_feedback *feedback = &record->event->body.feedback;
     const mtf_event wanted = {.event_id = feedback->request_id};
     const target key = {.event = &wanted};
-    const target *found =
-        bsearch(&key, p->targets, p->target_count, sizeof *p->targets, by_event_id);
+    target *found = bsearch(&key, p->targets, p->target_count, sizeof *p->targets, by_event_id);
+    const mtf_item *items = found ? found->step->request.items : NULL;
     const uint32_t item_count = found ? found->step->request.item_count : 0;
-    uint32_t item = 0;
-    while (item < item_count &&
-           !mtf_str_equal(found->step->request.items[item].item_id, feedback->item_id))
-        item++;
+    const uint32_t item = item_count ? mtf_index_find(&found->items, p->arena, items, sizeof *items,
+                                                      item_count, feedback->item_id)
+                                     : 0;
+    if (item == MTF_INDEX_FAILED) return false;
     if (item == item_count) {
         set_aside(p, record, MTF_ASIDE_NO_REQUEST);
         return true;
     }
-    const mtf_signals *joined = &found->event->body.request.items[item].signals;
-    if (shares_a_name(joined, &feedback->signals)) {
+    mtf_signals *signals = &found->step->request.items[item].signals;
+    item_names *names = &found->names[item];
+    bool shared = false;
+    for (uint32_t i = 0; i < feedback->signals.count && !shared; i++) {
+        const uint32_t place = find_signal(p, signals, names, feedback->signals.data[i].name);
+        if (place == MTF_INDEX_FAILED) return false;
+        shared = place < names->joined;
+    }
+    if (shared) {
         set_aside(p, record, MTF_ASIDE_DOUBLE_SIGNAL);
         return true;
     }
     found->owner->events++;
-    return fold(p, &found->step->request.items[item].signals, &feedback->signals);
+    return fold(p, signals, names, &feedback->signals);
 }
 
 static mtf_end_reason end_reason(const plan *p, const draft *d)
