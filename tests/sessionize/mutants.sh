@@ -10,7 +10,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 compiler=${CC:-cc}
 export MTF_TEST_STREAMS=${MTF_TEST_STREAMS:-1500}
-tests=(machine emit loop)
+tests=(machine emit loop hostile)
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -46,7 +46,7 @@ set -e
 for file in "$root"/src/core/*.c; do compile "$file" "$work/core/$(basename "$file" .c).o"; done
 ar rcs "$work/core.a" "$work"/core/*.o
 for file in "$work"/src/sessionize/*.c; do compile "$file" "$work/part/$(basename "$file" .c).o"; done
-for file in stream oracle memory test_machine test_emit test_loop; do compile "$here/$file.c" "$work/test/$file.o"; done
+for file in stream oracle memory test_machine test_emit test_loop test_hostile; do compile "$here/$file.c" "$work/test/$file.o"; done
 set +e
 failed=$(first_failure)
 if [ -n "$failed" ]; then
