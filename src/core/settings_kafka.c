@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+/** librdkafka's names are of these; what else comes here is a slip in the file. */
+#define NAME_CHARS            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 #define SECRET_FILE_BYTES_MAX 65536u
 
 /** Replaces the property or appends it; takes value over, also when it fails. */
@@ -76,9 +78,9 @@ mtf_status mtf_settings_set_property(mtf_settings *settings, const char *key, co
     if (strncmp(key, "producer.", 9) == 0) scope = MTF_KAFKA_PRODUCER, name += 9;
     const size_t size = strlen(name);
     char stem[MTF_SETTINGS_KEY_CHARS];
-    if (size == 0 || size >= sizeof stem || strspn(name, ".") > 0) {
+    if (size == 0 || size >= sizeof stem || name[0] == '.' || strspn(name, NAME_CHARS) < size)
         return mtf_fail(err, MTF_INVALID, "%s: kafka.%.60s is no property's name", where, key);
-    }
+
     memcpy(stem, name, size + 1);
     char *text = NULL;
     if (is_file_name(name) && mtf_settings_secret(name)) {

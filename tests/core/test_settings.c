@@ -245,6 +245,8 @@ static void kafka_properties_are_kept_by_scope(void **state)
     assert_int_equal(settings->kafka[2].scope, MTF_KAFKA_PRODUCER);
     refuses(settings, "kafka.", "1", "--set: kafka. is no property's name");
     refuses(settings, "kafka.consumer.", "1", "--set: kafka.consumer. is no property's name");
+    refuses(settings, "kafka.sasl: mechanism", "1",
+            "--set: kafka.sasl: mechanism is no property's name");
 }
 
 static void a_secret_may_stand_in_a_file(void **state)

@@ -20,7 +20,7 @@ static void action_table(const char *text)
     for (uint32_t i = 0; i < table.count; i++) {
         const mtf_action_dim *dim = &table.dims[i];
         MTF_ASSERT(dim->prediction_index < table.prediction_count && dim->prediction[0] != '\0');
-        MTF_ASSERT(isfinite(dim->low) && isfinite(dim->high) && dim->low < dim->high);
+        MTF_ASSERT(isfinite(dim->low) && isfinite(dim->high) && dim->low <= dim->high);
     }
 }
 
