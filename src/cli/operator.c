@@ -80,7 +80,7 @@ static void collect_sessionize(void *arg, mtf_exposition *out)
         mtf_families_sessionize(out, look.counters, member);
         mtf_families_kafka_source(out, mtf_kafka_source_counters(look.source), topic, member);
         mtf_families_kafka_sink(out, mtf_kafka_sink_counters(look.sink), "sessionize", member);
-        mtf_families_partitions(out, look.board, end_of, look.source, topic);
+        mtf_families_partitions(out, look.board, end_of, look.source, topic, member);
     }
 }
 
@@ -112,7 +112,8 @@ static void collect_learn(void *arg, mtf_exposition *out)
     mtf_families_kafka_source(out, mtf_kafka_source_counters(stage->source.self),
                               s->topics_sessions, NULL);
     mtf_families_kafka_sink(out, mtf_kafka_sink_counters(&stage->dead_letters), "learn", NULL);
-    mtf_families_partitions(out, &stage->board, end_of, stage->source.self, s->topics_sessions);
+    mtf_families_partitions(out, &stage->board, end_of, stage->source.self, s->topics_sessions,
+                            NULL);
 }
 
 static void stalled_learn(void *arg, mtf_buf *reasons)

@@ -215,7 +215,7 @@ typedef struct partition_view {
     mtf_exposition *out;
     int64_t (*end)(const void *arg, int32_t partition);
     const void *arg;
-    const char *topic;
+    const char *topic, *member;
 } partition_view;
 
 static void put_partition(void *arg, const mtf_board_row *row)
@@ -229,20 +229,23 @@ static void put_partition(void *arg, const mtf_board_row *row)
     const partition_view *view = arg;
     char partition[16];
     snprintf(partition, sizeof partition, "%d", (int)row->partition);
-    const mtf_label labels[] = {{"topic", view->topic}, {"partition", partition}};
+    const mtf_label labels[] = {
+        {"topic", view->topic}, {"partition", partition}, {"member", view->member}};
+    const size_t label_count = view->member ? 3 : 2;
     const int64_t end = view->end(view->arg, row->partition);
     if (end >= 0 && row->next_offset >= 0)
-        mtf_exposition_put(view->out, &lag, labels, 2,
+        mtf_exposition_put(view->out, &lag, labels, label_count,
                            end > row->next_offset ? (double)(end - row->next_offset) : 0);
     if (row->watermark_ms != MTF_BOARD_NO_WATERMARK)
-        mtf_exposition_put(view->out, &watermark, labels, 2, (double)row->watermark_ms / 1000);
+        mtf_exposition_put(view->out, &watermark, labels, label_count,
+                           (double)row->watermark_ms / 1000);
 }
 
 void mtf_families_partitions(mtf_exposition *out, mtf_board *board,
                              int64_t (*end)(const void *arg, int32_t partition), const void *arg,
-                             const char *topic)
+                             const char *topic, const char *member)
 {
-    partition_view view = {out, end, arg, topic};
+    partition_view view = {out, end, arg, topic, member};
     mtf_board_read(board, put_partition, &view);
 }
 

@@ -35,10 +35,11 @@ void mtf_families_policy(mtf_exposition *out, const mtf_policy_metrics *metrics,
 void mtf_families_kafka_source(mtf_exposition *out, const mtf_kafka_source_counts *counts,
                                const char *topic, const char *member);
 /** Of each row: how far it is from the end, which `end` knows (-1: not yet), and its watermark if
- * it has one. */
+ * it has one. A partition that moves between members of a process may be seen at both for a moment.
+ */
 void mtf_families_partitions(mtf_exposition *out, mtf_board *board,
                              int64_t (*end)(const void *arg, int32_t partition), const void *arg,
-                             const char *topic);
+                             const char *topic, const char *member);
 void mtf_families_kafka_sink(mtf_exposition *out, const mtf_kafka_sink_counts *counts,
                              const char *stage, const char *member);
 

@@ -92,7 +92,8 @@ static void assert_page(const char *text)
         if (!strstr(program_text(&page), line)) fail_msg("docs/metrics.md has no %s", name);
         at++;
     }
-    for (const char *at = program_text(&page); (at = strstr(at, "\n| `")); at++) lines++;
+    for (const char *at = program_text(&page); (at = strstr(at, "\n| `")); at++)
+        lines += at[4] != '/'; /* not the table of paths */
     assert_int_equal(families, lines);
     mtf_buf_fini(&page);
 }

@@ -7,9 +7,29 @@
 #include <string.h>
 
 static const char head[] =
-    "# Metrics\n\n"
-    "`/metrics` of the HTTP server (settings `http.*`), in Prometheus' text format. Made by\n"
-    "`build/release/tests/ops/metrics_page`; a test compares.\n\n"
+    "# Metrics and health\n\n"
+    "With `http.port` set, `mtf sessionize`, `learn` and `run` answer on `http.bind` (loopback "
+    "unless "
+    "set otherwise),\n"
+    "without TLS or passwords, and change nothing:\n\n"
+    "| Path | Answer |\n|---|---|\n"
+    "| `/healthz`, `/ping` | 200 while every stage's loop moves; 503 and a line for each that has "
+    "not "
+    "for `http.stalled_ms`. Waiting for brokers, and training, count as moving: an outage restarts "
+    "nothing |\n"
+    "| `/readyz`, `/ready` | 200 when the brokers answer, partitions were assigned (none of them "
+    "is an "
+    "assignment too: a standby is ready) and no partition is being rebuilt from the log; else 503 "
+    "and "
+    "a line for each reason |\n"
+    "| `/version` | what the program was built from and runs with, JSON |\n"
+    "| `/metrics` | what follows |\n\n"
+    "`mtf healthcheck -c FILE [--ready]` asks the stage with the same settings on this machine and "
+    "ends with 0 or 1:\n"
+    "a container needs no other program for its probes.\n\n## Metrics\n\n"
+    "In Prometheus' text format. This page is made by `build/release/tests/ops/metrics_page`; a "
+    "test "
+    "compares.\n"
     "Counters are since the process started; a restart begins at 0, as Prometheus' `rate()` "
     "expects.\n"
     "What the sessionizer counts is what was committed: work that an abort took back is not in "
@@ -77,7 +97,9 @@ static void collect(mtf_exposition *out)
     for (int32_t i = 0; i < 2; i++)
         mtf_board_put(&board, (mtf_board_row){.partition = i, .next_offset = 5, .watermark_ms = 1});
     mtf_board_end(&board);
-    mtf_families_partitions(out, &board, end_of, NULL, "mtf.exploration");
+    mtf_families_partitions(out, &board, end_of, NULL, "mtf.exploration", "0");
+    mtf_families_partitions(out, &board, end_of, NULL, "mtf.exploration", "1");
+    mtf_families_partitions(out, &board, end_of, NULL, "mtf.sessions", NULL);
     mtf_board_fini(&board);
 }
 
