@@ -103,6 +103,7 @@ static mtf_status open_member(sessionize_member *member, const stage_context *co
     if (status != MTF_OK) return status;
     mtf_sessionize_config config = stage_sessionize_config(context, member->decoder);
     config.accept_function = accept_config_change;
+    config.keys_are_users = s->privacy_user_key_file[0] == '\0'; /* else ids are hashes, keys not */
     config.board = &member->board;
     return mtf_sessionize_open(&config, &member->source, &member->sink, &member->events,
                                mtf_session_encode, &member->loop, err);

@@ -13,7 +13,7 @@
 
 /** Raise it when the same bytes decode to something else: sessionizers then ask before they go on.
  */
-#define DECODER_VERSION "avro-1"
+#define DECODER_VERSION "avro-2"
 
 /** What we read records into: our schema and its shape. */
 typedef enum record_kind { TARGET_EVENT, TARGET_SESSION, TARGETS } record_kind;

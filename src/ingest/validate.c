@@ -9,6 +9,8 @@ static mtf_status invalid(mtf_err *err, const char *field, const char *what)
     return mtf_fail(err, MTF_SKIP, "invalid: %s: %s", field, what);
 }
 
+#define BOX_SLACK 1e-5f /* an explored action is in its box up to the same */
+
 /** By the bits, so that the loop has no branch. */
 static bool all_finite(mtf_floats values)
 {
@@ -68,6 +70,20 @@ static mtf_status check_box(const mtf_request *request, mtf_err *err)
     return MTF_OK;
 }
 
+/** Where an action was drawn from the logged box it lies in it: the value check's weights say so.
+ */
+static mtf_status check_explored(const mtf_request *request, mtf_err *err)
+{
+    if (request->bucket != MTF_BUCKET_EXPLORE) return MTF_OK;
+    for (uint32_t i = 0; i < request->lower.count; i++) {
+        const float offset = request->action.data[i] - request->baseline_action.data[i];
+        if (offset < request->lower.data[i] - BOX_SLACK ||
+            offset > request->upper.data[i] + BOX_SLACK)
+            return invalid(err, "action", "explored outside its box");
+    }
+    return MTF_OK;
+}
+
 static mtf_status check_length(const char *field, mtf_floats values, uint32_t wanted, mtf_err *err)
 {
     if (wanted == 0 || values.count == wanted) return MTF_OK;
@@ -92,6 +108,7 @@ static mtf_status check_request(const mtf_request *request, mtf_dims dims, mtf_e
         return invalid(err, "sample_weight", "not a positive number");
     }
     status = check_box(request, err);
+    if (status == MTF_OK) status = check_explored(request, err);
     return status == MTF_OK ? check_items(request, err) : status;
 }
 

@@ -41,6 +41,7 @@
     X(REPLAYED, "records_replayed", "records read again to recover") \
     X(STATES_KEPT, "states_kept", "partitions that came back and went on without a replay") \
     X(CLEAN_STARTS, "clean_starts", "commits of other settings passed over, what was open lost") \
+    X(STRAY_KEYS, "stray_keys", "events whose key is not their user id: their sessions may be split") \
     X(MISMATCHES, "replay_mismatches", "replays that did not reach the committed watermark") \
     X(HEADS_LOST, "heads_lost", "starts after the safe offset had left the log") \
     X(OFFSETS_LOST, "offsets_lost", "offsets that left the log before they were read")

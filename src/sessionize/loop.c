@@ -15,9 +15,8 @@
 #define POLL_MS           100
 /** The longest a rebalance takes (max.poll.interval.ms of whoever joins last): after it, what was
  *  revoked is not coming back. */
-#define PARKED_MS_MAX   300000
-#define REFUSED_TELL_MS 60000
-#define ASK_AGAIN_MS    200 /* until a source without an answer is asked again */
+#define PARKED_MS_MAX 300000
+#define ASK_AGAIN_MS  200 /* until a source without an answer is asked again */
 
 mtf_sessionize_config mtf_sessionize_config_of(const mtf_settings *settings)
 {
@@ -228,14 +227,12 @@ static void end_assignment(mtf_sessionize *stage, bool assigned)
     mtf_stage_drop_parked(stage, stage->now_ms - PARKED_MS_MAX);
 }
 
-/** The metadata has no room for a jump: what it would have closed waits for records. Told once a
- *  minute. */
+/** The metadata has no room for a jump: what it would have closed waits for records. */
 static void refuse_jump(mtf_partition *partition)
 {
     mtf_sessionize *stage = partition->stage;
     mtf_counter_add(&stage->counters.values[MTF_SESSIONIZE_JUMPS_REFUSED], 1);
-    if (stage->refused_told_ms && stage->now_ms - stage->refused_told_ms < REFUSED_TELL_MS) return;
-    stage->refused_told_ms = stage->now_ms;
+    if (!mtf_stage_may_tell(stage, &stage->refused_told_ms)) return;
     mtf_log_line(stage->config.log, MTF_LOG_WARN, "sessionize.jump_refused",
                  "partition=%" PRId32 " jumps=%d reason=\"the commit has no room for another move "
                  "of a quiet partition's watermark; its sessions close when records come, or all "

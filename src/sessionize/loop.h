@@ -43,6 +43,7 @@ typedef struct mtf_sessionize_config {
      *  last of them not put out; 0: never. */
     int64_t errors_max_consecutive;
     bool accept_function; /* start clean where the commit was made under other settings */
+    bool keys_are_users;  /* a record's key is its user id: count and tell of those that are not */
     bool close_at_end;    /* a drained finite source closes what is open */
     const mtf_log *log;   /* may be NULL */
     mtf_board *board;     /* may be NULL: nobody looks */

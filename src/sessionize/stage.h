@@ -48,7 +48,7 @@ struct mtf_sessionize {
     int64_t now_ms, commit_due_ms;
     int64_t start_due_ms;                   /* pending partitions wait for it */
     int64_t aborts_in_a_row;                /* no commit between */
-    int64_t refused_told_ms;                /* when the log last told of a refused jump, 0: never */
+    int64_t refused_told_ms, stray_told_ms; /* when the log last told of it, 0: never */
     int64_t tally[MTF_SESSIONIZE_COUNTERS]; /* of the open unit; folded into counters by commit */
     mtf_sessionize_counters counters;
 
@@ -56,6 +56,14 @@ struct mtf_sessionize {
     mtf_arena emitted; /* the sessions at hand */
     mtf_buf scratch;   /* an encoded session */
 };
+
+/** Whether to tell the log of something that may come with every record: once a minute. */
+static inline bool mtf_stage_may_tell(const mtf_sessionize *stage, int64_t *told_ms)
+{
+    if (*told_ms && stage->now_ms - *told_ms < 60000) return false;
+    *told_ms = stage->now_ms;
+    return true;
+}
 
 static inline bool mtf_partition_is_live(const mtf_partition *partition)
 {

@@ -108,12 +108,28 @@ static mtf_status follow_fate(mtf_sessionize *stage, mtf_fate fate, const mtf_me
     return MTF_OK;
 }
 
+/** An event under another key may stand in another partition than its user's others. It is good all
+ *  the same: there it has its place. */
+static void check_key(mtf_sessionize *stage, const mtf_message *message, mtf_str user)
+{
+    const mtf_str key = {(const char *)message->key.data, (uint32_t)message->key.size};
+    if (!stage->config.keys_are_users || mtf_str_equal(key, user)) return;
+    stage->tally[MTF_SESSIONIZE_STRAY_KEYS]++;
+    if (!mtf_stage_may_tell(stage, &stage->stray_told_ms)) return;
+    mtf_log_line(stage->config.log, MTF_LOG_WARN, "sessionize.stray_key",
+                 "partition=%" PRId32 " offset=%" PRId64
+                 " reason=\"the record's key is not its user "
+                 "id, so the user's sessions may be split over partitions; key events by user id\"",
+                 message->partition, message->offset);
+}
+
 static mtf_status take_event(mtf_partition *partition, const mtf_message *message,
                              const mtf_event *event, mtf_err *err)
 {
     mtf_sessionize *stage = partition->stage;
     mtf_machine *machine = partition->machine;
     mtf_fate fate = MTF_FATE_KEPT;
+    check_key(stage, message, event->user_id);
     mtf_status status = mtf_machine_record(machine, message, event, &fate, err);
     if (status == MTF_OK) status = follow_fate(stage, fate, message, event->user_id, err);
     stage->tally[MTF_SESSIONIZE_DUPLICATES] += machine->drops.duplicates;

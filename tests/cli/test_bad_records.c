@@ -7,6 +7,8 @@
 #include "client/policy.h"
 #include "core/clock.h"
 
+#include <math.h>
+
 #define BAD_COUNT 6
 
 /** What was put, and why it must be refused. */
@@ -112,6 +114,164 @@ static void bad_events_become_dead_letters_and_the_sessionizer_goes_on(void **st
     brokers_close(&b);
 }
 
+/** What a hostile or broken producer sends, and where it must end: a reason of a dead letter or of
+ *  the late topic, or NULL for an event that is good all the same. */
+typedef enum hostile {
+    GOOD,
+    A_YEAR_AHEAD,
+    JUST_WITHIN_THE_FUTURE,
+    YEARS_BACK,
+    NO_TIME,
+    BEFORE_THE_EPOCH,
+    NAN_STATE,
+    INFINITE_FEATURE,
+    NAN_ACTION,
+    GIANT_ACTION,
+    OUTSIDE_THE_BOX,
+    WRONG_DIMS,
+    DOUBLED_ID,
+    STRAY_FEEDBACK,
+    NO_KEY,
+    OTHER_KEY,
+    NO_USER,
+    ENDLESS_USER,
+    UNKNOWN_SCHEMA,
+    POISON,
+    MAXIMAL_POISON,
+    HOSTILES
+} hostile;
+
+static const struct {
+    const char *reason, *words;
+    bool late;
+} fates[HOSTILES] = {
+    [A_YEAR_AHEAD] = {"future_ts", "future_ts: event time 31", false},
+    [YEARS_BACK] = {"late", "after their session closed", true},
+    [NO_TIME] = {"invalid", "event_time_ms: not positive", false},
+    [BEFORE_THE_EPOCH] = {"invalid", "event_time_ms: not positive", false},
+    [NAN_STATE] = {"invalid", "state: not finite", false},
+    [INFINITE_FEATURE] = {"invalid", "features: not finite", false},
+    [NAN_ACTION] = {"invalid", "action: outside [-1,1]", false},
+    [GIANT_ACTION] = {"invalid", "action: outside [-1,1]", false},
+    [OUTSIDE_THE_BOX] = {"invalid", "action: explored outside its box", false},
+    [WRONG_DIMS] = {"invalid", "state: 63 floats, 64 wanted", false},
+    [STRAY_FEEDBACK] = {"no_request", "feedback", true},
+    [NO_USER] = {"invalid", "user_id: empty", false},
+    [ENDLESS_USER] = {"invalid", "user_id: longer than 4096 bytes", false},
+    [UNKNOWN_SCHEMA] = {"unknown_schema", "schema.directory", false},
+    [POISON] = {"decode", "no single-object frame", false},
+    [MAXIMAL_POISON] = {"decode", "no single-object frame", false},
+};
+#define MAXIMAL_BYTES 990000 /* with key and overhead, what a producer's defaults let through */
+#define CUT_BYTES     983616 /* what a dead letter with its headers may hold */
+
+/** The record of one, and its key. */
+static void make_hostile(hostile how, int64_t now_ms, mtf_buf *bytes, mtf_span *key)
+{
+    static char endless[5000];
+    static uint8_t poison[MAXIMAL_BYTES];
+    const int64_t year_ms = INT64_C(365) * 86400000;
+    float state[64] = {0}, action[10] = {0}, baseline[10] = {0}, low[10], high[10],
+          features[1] = {0};
+    mtf_item item = {.item_id = mtf_str_of("item"), .features = {features, 1}};
+    char id[20];
+    snprintf(id, sizeof id, "event-%d", how == DOUBLED_ID ? GOOD : (int)how);
+    for (int i = 0; i < 10; i++) low[i] = -(high[i] = 0.15F);
+    mtf_event event = {.event_id = mtf_str_of(id),
+                       .user_id = mtf_str_of("user"),
+                       .event_time_ms = now_ms,
+                       .body.request = {.policy_version = 1,
+                                        .state = {state, 64},
+                                        .action = {action, 10},
+                                        .baseline_action = {baseline, 10},
+                                        .lower = {low, 10},
+                                        .upper = {high, 10},
+                                        .sample_weight = 1,
+                                        .items = &item,
+                                        .item_count = 1}};
+    *key = (mtf_span){(const uint8_t *)"user", 4};
+    memset(endless, 'u', sizeof endless);
+    // clang-format off
+    switch (how) {
+    case A_YEAR_AHEAD: event.event_time_ms += year_ms; break;
+    case JUST_WITHIN_THE_FUTURE: event.event_time_ms += 299000; break;
+    case YEARS_BACK: event.event_time_ms -= 3 * year_ms; break;
+    case NO_TIME: event.event_time_ms = 0; break;
+    case BEFORE_THE_EPOCH: event.event_time_ms = -now_ms; break;
+    case NAN_STATE: state[63] = NAN; break;
+    case INFINITE_FEATURE: features[0] = INFINITY; break;
+    case NAN_ACTION: action[9] = NAN; break;
+    case GIANT_ACTION: action[0] = 1e30F; break;
+    case OUTSIDE_THE_BOX: action[3] = 0.2F; break;
+    case WRONG_DIMS: event.body.request.state.count = 63; break;
+    case STRAY_FEEDBACK:
+        event.user_id = mtf_str_of("nobody");
+        event.kind = MTF_EVENT_FEEDBACK;
+        event.body.feedback = (mtf_feedback){mtf_str_of("gone"), now_ms, mtf_str_of("item"), {0}};
+        break;
+    case NO_KEY: *key = (mtf_span){0}; break;
+    case OTHER_KEY: *key = (mtf_span){(const uint8_t *)"another", 7}; break;
+    case NO_USER: event.user_id.size = 0; break;
+    case ENDLESS_USER: event.user_id = (mtf_str){endless, sizeof endless}; break;
+    case POISON: case MAXIMAL_POISON:
+        mtf_buf_put(bytes, poison, how == POISON ? 100 : sizeof poison);
+        return;
+    default: break;
+    }
+    // clang-format on
+    mtf_assert_ok(mtf_event_encode(&event, bytes, NULL), NULL);
+    if (how == UNKNOWN_SCHEMA) bytes->data[5] ^= 0xff;
+}
+
+static void check_hostile(void *arg, int index, const rd_kafka_message_t *message)
+{
+    const bool late = *(const bool *)arg;
+    int how = 0; /* the index-th that belongs here: order is kept */
+    for (int seen = -1; how < HOSTILES; how++) {
+        if (fates[how].reason && fates[how].late == late && ++seen == index) break;
+    }
+    assert_string_equal(brokers_header(message, "__mtf.errors.reason"), fates[how].reason);
+    assert_non_null(strstr(brokers_header(message, "__mtf.errors.message"), fates[how].words));
+    assert_string_equal(brokers_header(message, "__mtf.errors.topic"), "mtf.exploration");
+    assert_int_equal(atoi(brokers_header(message, "__mtf.errors.offset")), how);
+    if (how != MAXIMAL_POISON) return;
+    assert_int_equal(message->len, CUT_BYTES);
+    assert_int_equal(atoi(brokers_header(message, "__mtf.errors.original_bytes")), MAXIMAL_BYTES);
+}
+
+static void whatever_is_sent_has_a_reason_a_counter_and_a_place(void **state)
+{
+    (void)state;
+    brokers b;
+    program p;
+    mtf_err err;
+    const int64_t now_ms = mtf_clock_wall_ms();
+    int dead = 0, late = 0;
+    brokers_open(&b, NULL, "");
+    for (int how = 0; how < HOSTILES; how++) {
+        mtf_buf bytes = {0};
+        mtf_span key;
+        make_hostile((hostile)how, now_ms, &bytes, &key);
+        mtf_assert_ok(b.sink.begin(b.sink.self, &err), &err);
+        mtf_assert_ok(b.sink.put(b.sink.self, "mtf.exploration", key, mtf_buf_span(&bytes), NULL, 0,
+                                 now_ms, &err),
+                      &err);
+        mtf_assert_ok(b.sink.commit(b.sink.self, NULL, 0, &err), &err);
+        mtf_buf_fini(&bytes);
+        if (fates[how].reason) ++*(fates[how].late ? &late : &dead);
+    }
+    program_start(&p, b.folder, "sessionize", "-c", b.config);
+    brokers_read(&b, "mtf.dead-letter", dead, check_hostile, &(bool){false});
+    brokers_read(&b, "mtf.late", late, check_hostile, &(bool){true});
+    assert_int_equal(kill(p.pid, SIGTERM), 0);
+    program_end(&p);
+    program_said(&p, 0, "records_in=21 ", "late=1 ", "late_no_request=1 ", "dead_decode=2 ",
+                 "dead_unknown_schema=1 ", "dead_invalid=10 ", "dead_future_ts=1 ", "duplicates=1 ",
+                 "events_held=4 ", "stray_keys=3 ", "msg=sessionize.stray_key");
+    program_free(&p);
+    brokers_close(&b);
+}
+
 static void bad_sessions_become_dead_letters_and_the_learner_goes_on(void **state)
 {
     (void)state;
@@ -211,6 +371,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_events_become_dead_letters_and_the_sessionizer_goes_on),
+        cmocka_unit_test(whatever_is_sent_has_a_reason_a_counter_and_a_place),
         cmocka_unit_test(bad_sessions_become_dead_letters_and_the_learner_goes_on),
         cmocka_unit_test(too_many_bad_records_in_a_row_stop_the_stage_with_65),
         cmocka_unit_test(a_corrupt_policy_is_refused_with_words_and_the_older_one_stays),

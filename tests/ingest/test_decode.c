@@ -189,6 +189,7 @@ typedef enum change {
     SHORT_BOX,
     INFINITE_LOWER,
     INSIDE_OUT,
+    OUTSIDE_BOX,
     NO_WEIGHT,
     INFINITE_WEIGHT,
     NO_ITEM_ID,
@@ -224,6 +225,7 @@ static mtf_event broken(change how, float floats[4], mtf_item item[1], mtf_signa
     case SHORT_BOX: request->lower.count = request->upper.count = 1; break;
     case INFINITE_LOWER: floats[0] = -INFINITY; request->lower = (mtf_floats){floats, 2}; break;
     case INSIDE_OUT: floats[0] = 0.5f; request->lower = (mtf_floats){floats, 2}; break;
+    case OUTSIDE_BOX: request->bucket = MTF_BUCKET_EXPLORE; floats[0] = 0.21f; floats[1] = -0.9f; request->action = (mtf_floats){floats, 2}; break;
     case NO_WEIGHT: request->sample_weight = 0; break;
     case INFINITE_WEIGHT: request->sample_weight = INFINITY; break;
     case NO_ITEM_ID: item[0].item_id.size = 0; break;
@@ -256,6 +258,28 @@ static void wrong_requests_are_invalid(void **state)
             fail_msg("change %d: \"%s\"", how, err.msg);
         }
         mtf_buf_fini(&bytes);
+    }
+    mtf_decoder_close(decoder);
+}
+
+static void an_explored_action_may_round_past_its_box(void **state)
+{
+    (void)state;
+    mtf_decoder *decoder = open_decoder(&(mtf_decoder_config){0});
+    const float edge[] = {0.05f + 0.15f, -1.0f}, beyond[] = {0.21f, -0.9f};
+    for (int bucket = MTF_BUCKET_EXPLORE; bucket <= MTF_BUCKET_CONTROL; bucket++) {
+        mtf_event event = mtf_sample_request(); /* its box is -0.15 to 0.15, 0 to 0.15 */
+        event.body.request.bucket = (mtf_bucket)bucket;
+        for (int i = 0; i < 2; i++) {
+            mtf_buf bytes = {0};
+            mtf_err err = {0};
+            event.body.request.action = (mtf_floats){i ? beyond : edge, 2};
+            assert_int_equal(mtf_event_encode(&event, &bytes, NULL), MTF_OK);
+            const bool good = i == 0 || bucket != MTF_BUCKET_EXPLORE;
+            assert_int_equal(decode_event(decoder, &bytes, &err), good ? MTF_OK : MTF_SKIP);
+            if (!good) assert_string_equal(err.msg, "invalid: action: explored outside its box");
+            mtf_buf_fini(&bytes);
+        }
     }
     mtf_decoder_close(decoder);
 }
@@ -326,6 +350,7 @@ int main(void)
         cmocka_unit_test(an_added_schema_is_found),
         cmocka_unit_test(framing_names_are_checked),
         cmocka_unit_test(wrong_requests_are_invalid),
+        cmocka_unit_test(an_explored_action_may_round_past_its_box),
         cmocka_unit_test(dimensions_are_held_to_the_policys),
         cmocka_unit_test(actions_may_round_past_one),
         cmocka_unit_test(wrong_sessions_are_invalid),

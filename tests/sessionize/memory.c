@@ -47,6 +47,7 @@ static mtf_status poll(void *self, int timeout_ms, mtf_input *input, mtf_err *er
                                            .offset = p->next++,
                                            .timestamp_ms = record->timestamp_ms,
                                            .value = {record->data, record->size}};
+            if (m->key) input->message.key = (mtf_span){(const uint8_t *)m->key, strlen(m->key)};
             p->told_end = false;
             return MTF_OK;
         }

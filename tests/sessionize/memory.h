@@ -34,6 +34,7 @@ struct memory {
     bool jump_to_kept; /* start below the log's first offset goes on at it, silently */
     int range_again;   /* so many calls of range answer MTF_AGAIN */
     int committed_again;
+    const char *key;  /* of all messages, may be NULL */
     bool end_pending; /* ends are those of a transaction that is still open */
     int64_t poll_count;
     bool paused; /* no messages are handed out */

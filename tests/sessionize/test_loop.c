@@ -1350,6 +1350,33 @@ static void duplicates_and_over_cap_are_counted(void **state)
     fini(&b);
 }
 
+static void keys_that_are_no_user_ids_are_counted_and_told_once_a_minute(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"u", "v", "uu", NULL};
+    for (int i = 0; i < 8; i++) {
+        struct bench b;
+        FILE *file = tmpfile();
+        assert_non_null(file);
+        const mtf_log log = {.level = MTF_LOG_WARN, .fd = fileno(file)};
+        init(&b);
+        b.config.log = &log;
+        b.config.keys_are_users = i < 4;
+        b.memory.key = keys[i % 4];
+        b.now_ms = 1;
+        crash(&b);
+        request(&b, "u", "r0", 0);
+        request(&b, "u", "r1", 1);
+        assign(&b, 0);
+        settle_and_commit(&b);
+        assert_int_equal(count(&b, MTF_SESSIONIZE_STRAY_KEYS), i % 4 && i < 4 ? 2 : 0);
+        assert_int_equal(log_lines(file, "msg=sessionize.stray_key"), i % 4 && i < 4);
+        assert_int_equal(count(&b, MTF_SESSIONIZE_HELD), 2);
+        fini(&b);
+        fclose(file);
+    }
+}
+
 static void a_session_too_large_for_one_record_comes_in_parts(void **state)
 {
     (void)state;
@@ -1442,6 +1469,7 @@ int main(void)
         cmocka_unit_test(dead_letters_of_every_kind_count_in_the_row),
         cmocka_unit_test(late_records_keep_their_bytes),
         cmocka_unit_test(duplicates_and_over_cap_are_counted),
+        cmocka_unit_test(keys_that_are_no_user_ids_are_counted_and_told_once_a_minute),
         cmocka_unit_test(a_session_too_large_for_one_record_comes_in_parts),
         cmocka_unit_test(a_step_no_record_can_hold_is_counted_and_passed),
         cmocka_unit_test(faults_change_nothing_that_comes_out),
