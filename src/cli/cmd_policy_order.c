@@ -117,7 +117,8 @@ mtf_status policy_order_give(mtf_cli *cli, const policy_options *options, const 
     mtf_kafka_client *client = NULL;
     policy_desk desk = {0};
     mtf_policy_draft draft;
-    mtf_status status = stage_client_open(&context, topics, 2, &client, err);
+    mtf_status status = stage_keys_check(&cli->settings, true, err);
+    if (status == MTF_OK) status = stage_client_open(&context, topics, 2, &client, err);
     if (status == MTF_OK) status = policy_desk_open(&desk, &context, order.version, err);
     if (status == MTF_OK)
         status = policy_desk_write(&desk, mtf_policy_order_decide, &order, &draft, err);

@@ -36,7 +36,7 @@ MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 class Test:
     def __init__(self, mtf: str, folder: Path):
         self.mtf, self.folder = mtf, folder
-        self.users = {name: f"s3cret-{secrets.token_hex(12)}" for name in ("master", "mtf-sessionize", "mtf-learn", "ranking")}
+        self.users = {name: f"s3cret-{secrets.token_hex(12)}" for name in ("master", "mtf-sessionize", "mtf-learn", "ranking", "mtf-operator")}
         self.secrets = list(self.users.values())
         self.calls = 0
 
@@ -176,6 +176,7 @@ class Test:
             port = free_ports(1)[0]
             processes.start("learn", "learn", *self.role("mtf-learn", "--set", f"http.port={port}"))
             processes.start("sessionize", "sessionize", *self.role("mtf-sessionize"))
+            self.put("mtf.exploration", "someone", b"no event")
             processes.run("simulate", "simulate", *self.role("ranking", "--sessions", 300, "--wait", 60), limit_s=120)
             if "mtf_policy_version" not in self.metrics(port):
                 raise Failed("the learner shows no metrics")
@@ -204,6 +205,27 @@ class Test:
     def read(self, topic: str):
         return records.read_topic(self.broker.address("PLAINTEXT"), topic)
 
+    def put(self, topic: str, key: str, value: bytes):
+        producer = confluent_kafka.Producer({"bootstrap.servers": self.broker.address("PLAINTEXT")})
+        producer.produce(topic, key=key, value=value)
+        if producer.flush(30):
+            raise Failed(f"a record for {topic} was not taken")
+
+    def check_operator(self):
+        """The commands of the person on call; what they publish is signed, too."""
+        operator = self.role("mtf-operator")
+        self.call(0, "decode", "dlq", "list", *operator)
+        self.call(0, "", "dlq", "replay", "--execute", *operator)
+        self.call(0, "", "late", "list", *operator)
+        self.call(0, "", "late", "replay", "--execute", *operator)
+        self.call(0, "", "audit", *operator)
+        self.call(0, "", "policy", "freeze", "--reason", "test", *operator)
+        shown = json.loads(self.call(0, "", "policy", "show", "--json", *self.role("ranking")))
+        if shown["box"] != 0 or shown["parent"] != 1 or shown["signed"] is not True:
+            raise Failed(f"after freeze: {shown}")
+        reader = ["--set", "policy.signing_key_file="]
+        self.call(64, "policy.signing_key_file is not", "policy", "thaw", *operator, *reader)
+
     def check_forged_policies(self):
         """Unsigned, altered, and signed by a stranger: refused, and the good one goes on."""
         good = list(self.read("mtf.policy"))[-1].value
@@ -211,10 +233,8 @@ class Test:
         altered[10 + 1 + len("default")] = 2 * 7  # version 7, a zigzag varint
         unsigned = good[:-67] + b"\0"
         stranger = good[:-64] + bytes(64)
-        producer = confluent_kafka.Producer({"bootstrap.servers": self.broker.address("PLAINTEXT")})
         for value in (bytes(altered), unsigned, stranger):
-            producer.produce("mtf.policy", key=b"default", value=value)
-        producer.flush()
+            self.put("mtf.policy", "default", value)
         self.call(0, "bad_signature", "policy", "list", *self.role("ranking"))
         self.call(0, "unsigned", "policy", "list", *self.role("ranking"))
         shown = json.loads(self.call(0, "", "policy", "show", "--json", *self.role("ranking")))
@@ -245,9 +265,7 @@ class Test:
             processes.stop("learn-again")
         if len(list(self.read("mtf.policy-history"))) != before:
             raise Failed("a learner published among forged records")
-        producer = confluent_kafka.Producer({"bootstrap.servers": self.broker.address("PLAINTEXT")})
-        producer.produce("mtf.policy", key=b"lonely", value=unsigned)
-        producer.flush()
+        self.put("mtf.policy", "lonely", unsigned)
         lonely = ["--set", "policy.name=lonely", "--set", f"store.path={self.folder / 'lonely'}"]
         self.call(65, "every record of policy lonely was refused", "learn", *self.role("mtf-learn", *lonely))
 
@@ -291,6 +309,7 @@ class Test:
                 self.check_roles,
                 self.check_forged_policies,
                 self.check_missing_permissions,
+                self.check_operator,
             ):
                 check()
                 print(f"security: {check.__name__} done", flush=True)
