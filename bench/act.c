@@ -177,7 +177,7 @@ int main(int argc, char **argv)
         return 64;
     }
     CPU_ZERO(&last);
-    CPU_SET((int)sysconf(_SC_NPROCESSORS_ONLN) - 1, &last);
+    CPU_SET((size_t)sysconf(_SC_NPROCESSORS_ONLN) - 1, &last);
     const bool pinned = sched_setaffinity(0, sizeof last, &last) == 0;
     mtf_status status = set_up(&b, (uint32_t)atoi(argv[1]), &err);
     if (status == MTF_OK) {

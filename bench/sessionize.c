@@ -161,7 +161,8 @@ static mtf_status take(mtf_sessionize *stage, const supply *s, uint64_t until, m
 
 static mtf_status run(supply *s, uint64_t warm, mtf_err *err)
 {
-    mtf_source source = {s, poll_supply, start_supply, range_supply, NULL, NULL};
+    mtf_source source = {
+        .self = s, .poll = poll_supply, .start = start_supply, .range = range_supply};
     mtf_sink sink = {.begin = drop_begin,
                      .put = drop_put,
                      .commit = drop_commit,

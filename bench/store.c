@@ -297,7 +297,8 @@ static mtf_status run(const char *folder, int64_t rows, uint64_t users, mtf_err 
                 .rng = mtf_rng_of(3, 3),
                 .day = -1,
                 .topic = "bench"};
-    mtf_source source = {&s, poll_supply, start_supply, range_supply, NULL, NULL};
+    mtf_source source = {
+        .self = &s, .poll = poll_supply, .start = start_supply, .range = range_supply};
     mtf_settings settings = {0};
     mtf_decoder *decoder = NULL;
     mtf_learn *learn = NULL;

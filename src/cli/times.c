@@ -97,7 +97,7 @@ void times_print(int64_t time_ms, char text[32])
     int month = 1;
     while (month < 12 && days_of((int)year, month + 1, 1) <= days) month++;
     const int day = (int)(days - days_of((int)year, month, 1)) + 1;
-    const int ms = (int)(clock_ms % 1000), s = (int)(clock_ms / 1000);
-    snprintf(text, 32, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (int)(year % 10000), month, day,
+    const unsigned ms = (unsigned)clock_ms % 1000, s = (unsigned)clock_ms / 1000 % 86400;
+    snprintf(text, 32, "%04d-%02d-%02dT%02u:%02u:%02u.%03uZ", (int)(year % 10000), month, day % 100,
              s / 3600, s / 60 % 60, s % 60, ms);
 }

@@ -63,7 +63,8 @@ static void printed_times_are_read_back(void **state)
                               INT64_C(253370764800000)}; /* 1970, 2000, 2100, 9999 */
     for (size_t s = 0; s < sizeof starts / sizeof *starts; s++) {
         for (int64_t hour = 0; hour < 24 * 366; hour++) {
-            const int64_t time_ms = starts[s] + hour * 3600000 - (s == 3 ? 86400000 * 30 : 0) + 7;
+            const int64_t time_ms =
+                starts[s] + hour * 3600000 - (s == 3 ? 30 * INT64_C(86400000) : 0) + 7;
             times_print(time_ms, text);
             assert_time(text, time_ms);
         }
