@@ -195,8 +195,8 @@ mtf_status mtf_kafka_client_ranges(mtf_kafka_client *client, const char *topic, 
                                    int64_t *firsts, int64_t *ends, mtf_err *err)
 {
     for (int32_t i = 0; i < count; i++) {
-        const rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-            client->handle.rk, topic, i, &firsts[i], &ends[i], CALL_MS);
+        const rd_kafka_resp_err_t code =
+            mtf_kafka_range(&client->handle, topic, i, CALL_MS, &firsts[i], &ends[i]);
         if (code) return mtf_kafka_fail(&client->handle, code, err, "offsets of %s/%d", topic, i);
     }
     return MTF_OK;
@@ -268,7 +268,7 @@ mtf_status mtf_kafka_client_lag(mtf_kafka_client *client, const char *topic, int
     for (int32_t i = 0; i < count && !status; i++) {
         int64_t first = 0, end = 0;
         const rd_kafka_resp_err_t code =
-            rd_kafka_query_watermark_offsets(client->handle.rk, topic, i, &first, &end, CALL_MS);
+            mtf_kafka_range(&client->handle, topic, i, CALL_MS, &first, &end);
         if (code)
             status = mtf_kafka_fail(&client->handle, code, err, "offsets of %s/%d", topic, i);
         else

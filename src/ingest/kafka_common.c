@@ -106,6 +106,30 @@ mtf_status mtf_kafka_fail(const mtf_kafka_handle *handle, rd_kafka_resp_err_t co
     return mtf_fail(err, status, "%s: %s%s", what, cause ? fatal : rd_kafka_err2str(code), remedy);
 }
 
+/** One end of a partition: RD_KAFKA_OFFSET_BEGINNING or RD_KAFKA_OFFSET_END. */
+static rd_kafka_resp_err_t ask_end(const mtf_kafka_handle *handle, const char *topic,
+                                   int32_t partition, int64_t which, int timeout_ms,
+                                   int64_t *offset)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *elem = rd_kafka_topic_partition_list_add(list, topic, partition);
+    elem->offset = which;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(handle->rk, list, timeout_ms);
+    if (!code) code = elem->err;
+    if (!code && elem->offset < 0) code = RD_KAFKA_RESP_ERR__TIMED_OUT; /* not answered */
+    if (!code) *offset = elem->offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return code;
+}
+
+rd_kafka_resp_err_t mtf_kafka_range(const mtf_kafka_handle *handle, const char *topic,
+                                    int32_t partition, int timeout_ms, int64_t *first, int64_t *end)
+{
+    const rd_kafka_resp_err_t code =
+        ask_end(handle, topic, partition, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, first);
+    return code ? code : ask_end(handle, topic, partition, RD_KAFKA_OFFSET_END, timeout_ms, end);
+}
+
 /** Lists all topics: asking for one by name would create it on brokers that auto-create. */
 mtf_status mtf_kafka_partition_count(mtf_kafka_handle *handle, const char *topic, int timeout_ms,
                                      int32_t *count, mtf_err *err)

@@ -46,6 +46,12 @@ mtf_status mtf_kafka_status(rd_kafka_resp_err_t code);
 mtf_status mtf_kafka_fail(const mtf_kafka_handle *handle, rd_kafka_resp_err_t code, mtf_err *err,
                           const char *fmt, ...) MTF_PRINTF(4, 5);
 
+/** First and end offsets of a partition, within timeout_ms. (rd_kafka_query_watermark_offsets of
+ *  2.0.2 never returns when the brokers are gone.) */
+rd_kafka_resp_err_t mtf_kafka_range(const mtf_kafka_handle *handle, const char *topic,
+                                    int32_t partition, int timeout_ms, int64_t *first,
+                                    int64_t *end);
+
 /** Partition count of a topic (> 0). MTF_INVALID: no such topic, and the command that makes it.
  *  MTF_AGAIN: the brokers did not say within timeout_ms. */
 mtf_status mtf_kafka_partition_count(mtf_kafka_handle *handle, const char *topic, int timeout_ms,

@@ -7,7 +7,7 @@
 
 enum {
     POSITIONS_MS_MIN = 500, /* just after a commit the answer takes 100 ms and more */
-    COMMIT_MS_MAX = 30000,  /* a commit is tried again for so long while the coordinator moves */
+    COMMIT_MS_MAX = 15000,  /* a commit is tried again for so long while the coordinator moves */
     METADATA_BYTES_MAX = 4096,
 };
 

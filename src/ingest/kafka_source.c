@@ -9,20 +9,23 @@
 #include "ingest/kafka_rebalance.h"
 
 enum {
-    CALL_MS = 10000,  /* one question to the brokers */
+    CALL_MS = 10000, /* one question to the brokers */
+    MEMBER_CALL_MS = 1000,
     RETRY_MS = 100,   /* between two of the same */
     WIDEN_MS = 60000, /* a source without a group looks for new partitions this often */
 };
 
 /** First and end offsets, asked again while the brokers are between leaders, as just after a topic
- * is made or a broker starts; MTF_AGAIN after CALL_MS of that. */
+ *  is made or a broker starts; MTF_AGAIN after CALL_MS of that. A member of a group waits less: it
+ *  must poll, and asks for many partitions in a row. */
 static mtf_status ask_range(const mtf_kafka_source *source, int32_t partition, int64_t *first,
                             int64_t *end, mtf_err *err)
 {
-    const int64_t deadline_ns = mtf_clock_mono_ns() + (int64_t)CALL_MS * 1000000;
+    const int limit_ms = source->grouped ? MEMBER_CALL_MS : CALL_MS;
+    const int64_t deadline_ns = mtf_clock_mono_ns() + (int64_t)limit_ms * 1000000;
     for (;;) {
-        const rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-            source->handle.rk, source->topic, partition, first, end, CALL_MS);
+        const rd_kafka_resp_err_t code =
+            mtf_kafka_range(&source->handle, source->topic, partition, limit_ms, first, end);
         if (!code) return MTF_OK;
         const mtf_status status = mtf_kafka_fail(&source->handle, code, err, "offsets of %s/%d",
                                                  source->topic, partition);

@@ -6,6 +6,9 @@
 
 #include "ingest/kafka_client.h"
 
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
 #define TOPIC "numbers"
 
 static void commit_at(const mtf_sink *sink, int32_t partition, int64_t offset, const char *metadata)
@@ -118,11 +121,111 @@ static void a_second_member_takes_half_and_nothing_is_lost(void **state)
     fixture_close(&fixture);
 }
 
+static int64_t ms_since(int64_t started_ns)
+{
+    return (mtf_clock_mono_ns() - started_ns) / 1000000;
+}
+
+/** librdkafka's own call for a partition's range would wait for ever. */
+static void brokers_that_are_gone_hold_a_member_up_for_seconds_only(void **state)
+{
+    (void)state;
+    kafka_fixture fixture;
+    mtf_kafka_source *handle;
+    mtf_input input;
+    mtf_err err;
+    int64_t first, end;
+    fixture_open(&fixture, TOPIC, 1);
+    const mtf_source source = fixture_source(&fixture.settings, TOPIC, "one", true, &handle);
+    start_all(&source, 1);
+    next_input(&source, &input);
+    assert_int_equal(input.kind, MTF_INPUT_END);
+    rd_kafka_mock_broker_set_down(mtf_kafka_mock_cluster(fixture.mock), 1);
+    int64_t started_ns = mtf_clock_mono_ns();
+    assert_int_equal(source.range(source.self, 0, &first, &end, &err), MTF_AGAIN);
+    assert_true(ms_since(started_ns) < 5000);
+    started_ns = mtf_clock_mono_ns();
+    source.close(source.self);
+    assert_true(ms_since(started_ns) < 5000);
+    fixture_close(&fixture);
+}
+
+/** The coordinator keeps the positions back (as for a pending transaction) while the group gives
+ * the member up: it must end as a member that reads everything. */
+static void a_member_given_up_while_it_waits_for_positions_comes_back(void **state)
+{
+    enum { RECORDS = 50, OFFSET_FETCH = 9, HEARTBEAT = 12 };
+    (void)state;
+    kafka_fixture fixture;
+    member one;
+    mtf_input input;
+    mtf_err err;
+    int seen[RECORDS] = {0};
+    fixture_open(&fixture, TOPIC, 2);
+    rd_kafka_mock_cluster_t *cluster = mtf_kafka_mock_cluster(fixture.mock);
+    for (int i = 0; i < 10000; i++)
+        rd_kafka_mock_push_request_errors(cluster, OFFSET_FETCH, 1,
+                                          RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS);
+    member_open(&one, &fixture.settings, TOPIC, "one");
+    put_numbers(&one.sink, TOPIC, 0, RECORDS);
+    /* The mock's first join takes 3 s; then positions are waited for. */
+    const int64_t started_ns = mtf_clock_mono_ns();
+    while (ms_since(started_ns) < 5000)
+        assert_int_equal(one.source.poll(one.source.self, 100, &input, &err), MTF_AGAIN);
+    rd_kafka_mock_push_request_errors(cluster, HEARTBEAT, 1, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID);
+    while (ms_since(started_ns) < 7000)
+        assert_int_equal(one.source.poll(one.source.self, 100, &input, &err), MTF_AGAIN);
+    rd_kafka_mock_clear_request_errors(cluster, OFFSET_FETCH);
+    int total = 0;
+    while (total < RECORDS && ms_since(started_ns) < WAIT_MS) {
+        member_step(&one, seen);
+        total = 0;
+        for (int i = 0; i < RECORDS; i++) total += seen[i] > 0;
+    }
+    assert_int_equal(total, RECORDS);
+    assert_int_equal(one.owned, 2);
+    assert_int_equal(mtf_counter_get(&mtf_kafka_source_counters(one.handle)->partitions), 2);
+    member_close(&one);
+    fixture_close(&fixture);
+}
+
+static void a_member_without_a_partition_is_a_member(void **state)
+{
+    enum { RECORDS = 20 };
+    (void)state;
+    kafka_fixture fixture;
+    member one, two;
+    int seen[RECORDS] = {0};
+    fixture_open(&fixture, TOPIC, 1);
+    member_open(&one, &fixture.settings, TOPIC, "one");
+    member_open(&two, &fixture.settings, TOPIC, "two");
+    const mtf_counter *told[] = {&mtf_kafka_source_counters(one.handle)->rebalances,
+                                 &mtf_kafka_source_counters(two.handle)->rebalances};
+    const int64_t started_ns = mtf_clock_mono_ns();
+    while ((mtf_counter_get(told[0]) == 0 || mtf_counter_get(told[1]) == 0 ||
+            one.owned + two.owned != 1) &&
+           ms_since(started_ns) < WAIT_MS) {
+        member_step(&one, seen);
+        member_step(&two, seen);
+    }
+    assert_int_equal(one.owned + two.owned, 1);
+    member *const owner = one.owned ? &one : &two, *const other = one.owned ? &two : &one;
+    member_close(owner); /* and the one that had none takes over */
+    put_numbers(&other->sink, TOPIC, 0, RECORDS);
+    while (seen[RECORDS - 1] == 0 && ms_since(started_ns) < WAIT_MS) member_step(other, seen);
+    for (int i = 0; i < RECORDS; i++) assert_int_equal(seen[i], 1);
+    member_close(other);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(positions_and_metadata_come_back),
         cmocka_unit_test(a_second_member_takes_half_and_nothing_is_lost),
+        cmocka_unit_test(brokers_that_are_gone_hold_a_member_up_for_seconds_only),
+        cmocka_unit_test(a_member_given_up_while_it_waits_for_positions_comes_back),
+        cmocka_unit_test(a_member_without_a_partition_is_a_member),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

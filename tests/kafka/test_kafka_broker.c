@@ -253,6 +253,29 @@ static void a_member_that_stopped_polling_is_told_that_it_lost(void **state)
     mtf_settings_fini(&slow);
 }
 
+/** As by a paused virtual machine: its session ends, its partitions go, and it comes back. */
+static void a_member_that_stood_still_for_longer_than_its_session_comes_back(void **state)
+{
+    (void)state;
+    char topic[60];
+    member one;
+    int seen[100] = {0};
+    make_topic(topic, "still", 4, "message.timestamp.type", "LogAppendTime");
+    const pid_t child = spawn_member(topic, "still-two", "300000");
+    member_open(&one, &settings, topic, "still-one");
+    settle(&one, NULL, seen, 2);
+    assert_int_equal(kill(child, SIGSTOP), 0);
+    settle(&one, NULL, seen, 4);
+    assert_int_equal(kill(child, SIGCONT), 0);
+    settle(&one, NULL, seen, 2);
+    kill_member(child);
+    settle(&one, NULL, seen, 4);
+    put_numbers(&one.sink, topic, 0, 100);
+    read_until(&one, NULL, seen, 100);
+    for (int i = 0; i < 100; i++) assert_int_equal(seen[i], 1);
+    member_close(&one);
+}
+
 static mtf_status count_record(void *arg, const mtf_message *message, mtf_err *err)
 {
     (void)err;
@@ -346,6 +369,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_killed_static_member_comes_back_without_a_rebalance),
         cmocka_unit_test(a_second_process_of_the_same_name_fences_the_first),
         cmocka_unit_test(a_member_that_stopped_polling_is_told_that_it_lost),
+        cmocka_unit_test(a_member_that_stood_still_for_longer_than_its_session_comes_back),
         cmocka_unit_test(a_compacted_topic_is_read_to_its_end),
         cmocka_unit_test(a_topic_that_does_not_exist_is_refused),
         cmocka_unit_test(random_moves_keep_the_order),
