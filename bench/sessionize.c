@@ -7,7 +7,8 @@
  *  One partition. OPEN users take turns, in an order that has nothing to do with memory; after its
  * last event a user makes place for a new one, and the session closes a gap later. Events are
  * requests of about 480 bytes with 64 features. Making an event is timed beforehand and not
- * counted. One JSON object. */
+ * counted. Then the stage is made anew, as after a crash: recovery_cpu_s is what rebuilding its
+ * state takes, from the records since the safe offset. One JSON object. */
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,8 @@ typedef struct supply {
     char user[32], id[32];
     mtf_buf record;
     uint64_t bytes;
+    int64_t committed; /* -1: never */
+    char metadata[4097];
 } supply;
 
 /** The i-th of `open` users in turn: an odd factor walks them in an order without neighbours. */
@@ -61,7 +64,8 @@ static mtf_status poll_supply(void *self, int timeout_ms, mtf_input *input, mtf_
     (void)timeout_ms;
     if (!s->told) {
         s->told = true;
-        *input = (mtf_input){.kind = MTF_INPUT_ASSIGN, .committed_offset = -1};
+        *input = (mtf_input){.kind = MTF_INPUT_ASSIGN, .committed_offset = s->committed};
+        memcpy(input->metadata, s->metadata, sizeof s->metadata);
         return MTF_OK;
     }
     if (s->given == s->total) return MTF_CLOSED;
@@ -81,7 +85,9 @@ static mtf_status poll_supply(void *self, int timeout_ms, mtf_input *input, mtf_
 
 static mtf_status start_supply(void *self, int32_t partition, int64_t offset, mtf_err *err)
 {
-    (void)self, (void)partition, (void)offset, (void)err;
+    supply *s = self;
+    (void)partition, (void)err;
+    s->given = (uint64_t)offset;
     return MTF_OK;
 }
 
@@ -110,9 +116,13 @@ static mtf_status drop_put(void *self, const char *topic, mtf_span key, mtf_span
     return MTF_OK;
 }
 
-static mtf_status drop_commit(void *self, const mtf_position *positions, size_t count, mtf_err *err)
+static mtf_status keep_commit(void *self, const mtf_position *positions, size_t count, mtf_err *err)
 {
-    (void)self, (void)positions, (void)count, (void)err;
+    supply *s = self;
+    (void)err;
+    if (count == 0) return MTF_OK;
+    s->committed = positions[0].offset;
+    snprintf(s->metadata, sizeof s->metadata, "%s", positions[0].metadata);
     return MTF_OK;
 }
 
@@ -127,7 +137,7 @@ static void set_up_event(supply *s)
     for (int b = 0; b < 5; b++) {
         *blocks[b] = (mtf_floats){floats, sizes[b]};
         for (uint32_t i = 0; i < sizes[b]; i++)
-            *floats++ = (float)(0.1 * mtf_rng_uniform(&rng)) - (b == 3 ? 0.2F : 0);
+            *floats++ = (float)(0.1 * mtf_rng_uniform(&rng)) - (b == 3 ? 0.2F : b == 4 ? -0.1F : 0);
     }
     s->event.kind = MTF_EVENT_REQUEST;
     request->policy_version = 1;
@@ -159,13 +169,27 @@ static mtf_status take(mtf_sessionize *stage, const supply *s, uint64_t until, m
     return status;
 }
 
+/** CPU seconds until a stage that knows nothing is where the last one committed. */
+static mtf_status recover(supply *s, mtf_sessionize *stage, double making_s, double *seconds,
+                          int64_t *replayed, mtf_err *err)
+{
+    const double began = cpu_seconds();
+    s->told = false;
+    s->given = 0;
+    const mtf_status status = take(stage, s, s->total, err);
+    *replayed = mtf_sessionize_get(mtf_sessionize_count(stage), MTF_SESSIONIZE_REPLAYED);
+    *seconds = cpu_seconds() - began - making_s * (double)*replayed;
+    return status;
+}
+
 static mtf_status run(supply *s, uint64_t warm, mtf_err *err)
 {
     mtf_source source = {
         .self = s, .poll = poll_supply, .start = start_supply, .range = range_supply};
-    mtf_sink sink = {.begin = drop_begin,
+    mtf_sink sink = {.self = s,
+                     .begin = drop_begin,
                      .put = drop_put,
-                     .commit = drop_commit,
+                     .commit = keep_commit,
                      .abort = drop_begin,
                      .value_bytes_max = 1000000};
     mtf_settings settings = {0};
@@ -206,9 +230,17 @@ static mtf_status run(supply *s, uint64_t warm, mtf_err *err)
                "\"events_per_s\": %.0f, "
                "\"event_bytes\": %.0f, \"heap_bytes_per_open_session\": %.0f, "
                "\"own_bytes_per_open_session\": %.0f, "
-               "\"making_ns\": %.0f, \"wall_s\": %.2f}\n",
+               "\"making_ns\": %.0f, \"wall_s\": %.2f",
                open, events_held, 1e9 * (cpu - making) / count, count / (cpu - making), bytes,
                (double)held / open, bytes * events_held / open, 1e9 * making / count, wall);
+        double recovery_s = 0;
+        int64_t replayed = 0;
+        mtf_sessionize_close(stage);
+        status =
+            mtf_sessionize_open(&config, &source, &sink, &events, mtf_session_encode, &stage, err);
+        if (!status) status = recover(s, stage, making / count, &recovery_s, &replayed, err);
+        printf(", \"replayed_events\": %lld, \"recovery_cpu_s\": %.2f}\n", (long long)replayed,
+               recovery_s);
     }
     if (stage) mtf_sessionize_close(stage);
     mtf_decoder_close(decoder);
@@ -220,7 +252,8 @@ int main(int argc, char **argv)
 {
     mtf_err err = {0};
     supply s = {.open = argc > 1 ? strtoull(argv[1], NULL, 10) : 0,
-                .a_session = argc > 2 ? strtoull(argv[2], NULL, 10) : 20};
+                .a_session = argc > 2 ? strtoull(argv[2], NULL, 10) : 20,
+                .committed = -1};
     const uint64_t events = argc > 3 ? strtoull(argv[3], NULL, 10) : 3000000;
     if (s.open < 1 || s.a_session < 1 || events < 1) {
         fprintf(stderr, "usage: sessionize OPEN [events a session] [events]\n");
