@@ -80,16 +80,17 @@ static mtf_status find_stretches(aside_topic *topic, mtf_kafka_client *client, m
 {
     const int32_t count = topic->partition_count;
     topic->stretches = calloc((size_t)count, sizeof *topic->stretches);
-    int64_t *numbers = calloc((size_t)count, 3 * sizeof *numbers);
+    int64_t *numbers = calloc((size_t)count, 4 * sizeof *numbers);
     if (!topic->stretches || !numbers) {
         free(numbers);
         return mtf_fail(err, MTF_NOMEM, "no memory for %" PRId32 " partitions", count);
     }
     int64_t *firsts = numbers, *ends = numbers + count, *from = numbers + 2 * count;
+    int64_t *times_ms = numbers + 3 * count;
+    for (int32_t i = 0; i < count; i++) times_ms[i] = topic->filter.from_ms;
     mtf_status status = mtf_kafka_client_ranges(client, topic->name, count, firsts, ends, err);
     if (status == MTF_OK && topic->filter.from_ms > 0)
-        status = mtf_kafka_client_offsets_at(client, topic->name, count, topic->filter.from_ms,
-                                             from, err);
+        status = mtf_kafka_client_offsets_at(client, topic->name, count, times_ms, from, err);
     for (int32_t i = 0; status == MTF_OK && i < count; i++)
         topic->stretches[i] =
             (mtf_kafka_stretch){i, topic->filter.from_ms > 0 ? from[i] : firsts[i], ends[i]};

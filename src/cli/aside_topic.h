@@ -41,8 +41,8 @@ typedef struct aside_topic {
     aside_marks fresh; /* made in this pass */
 } aside_topic;
 
-/** Waits for a broker and notes where the topic ends now. *topic is the caller's to close also after
- *  a failure. MTF_CLOSED: stopped. */
+/** Waits for a broker and notes where the topic ends now. *topic is the caller's to close also
+ * after a failure. MTF_CLOSED: stopped. */
 mtf_status aside_topic_open(aside_topic *topic, const stage_context *context, const char *name,
                             const aside_filter *filter, mtf_err *err) MTF_NODISCARD;
 /** Reads which of its records were replayed (one pass). MTF_CLOSED: stopped; MTF_CORRUPT: a mark

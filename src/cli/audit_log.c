@@ -4,10 +4,11 @@
 #include "core/clock.h"
 #include "ingest/encode.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 
 #define POLL_MS  200
 #define STALL_MS 60000 /* nothing comes though the end is not reached */
+#define TAIL     1000  /* records before a window, to learn its watermark */
 
 static const char sessions_topic[] = "sessions", late_topic[] = "late", dead_topic[] = "dead";
 
@@ -43,6 +44,14 @@ static mtf_status hand_out(reading *r, const mtf_input *input)
     return MTF_OK;
 }
 
+/** Nothing came, now; MTF_BROKER: nor for long. */
+static mtf_status wait_on(int64_t heard_ns, mtf_err *err)
+{
+    if (mtf_clock_mono_ns() - heard_ns <= STALL_MS * INT64_C(1000000)) return MTF_OK;
+    return mtf_fail(err, MTF_BROKER, "the log is not read to its end: nothing came for %d s",
+                    STALL_MS / 1000);
+}
+
 static mtf_status poll_log(void *self, int timeout_ms, mtf_input *input, mtf_err *err)
 {
     reading *r = self;
@@ -52,9 +61,10 @@ static mtf_status poll_log(void *self, int timeout_ms, mtf_input *input, mtf_err
         return hand_out(r, input);
     }
     const mtf_status status = r->inner.poll(r->inner.self, timeout_ms, input, err);
-    if (status == MTF_AGAIN && mtf_clock_mono_ns() - r->heard_ns > STALL_MS * INT64_C(1000000))
-        return mtf_fail(err, MTF_BROKER, "partition %d: nothing more came for %d s",
-                        r->window->partition, STALL_MS / 1000);
+    if (status == MTF_AGAIN) {
+        const mtf_status waited = wait_on(r->heard_ns, err);
+        return waited == MTF_OK ? MTF_AGAIN : waited;
+    }
     if (status == MTF_CLOSED) r->at_window = true;
     if (status != MTF_OK) return status;
     r->heard_ns = mtf_clock_mono_ns();
@@ -84,13 +94,21 @@ static bool is_time(int64_t time_ms)
     return time_ms > -MTF_TIME_LIMIT_MS / 2 && time_ms < MTF_TIME_LIMIT_MS / 2;
 }
 
+/** The watermark an event gives, by the rule of machine.h; MTF_WATERMARK_NONE for none. */
+static int64_t watermark_of(const mtf_settings *s, const mtf_event *event, int64_t append_ms)
+{
+    const int64_t time_ms = event->event_time_ms;
+    if (!is_time(time_ms) || time_ms > append_ms + s->sessionize_max_future_ms)
+        return MTF_WATERMARK_NONE;
+    return (time_ms < append_ms ? time_ms : append_ms) - s->sessionize_out_of_orderness_ms;
+}
+
 /** The live run's decoder: what it could not read then, nobody reads now. Also follows the
- *  watermark, by the rule of machine.h. */
+ *  watermark. */
 static mtf_status decode(void *self, mtf_span value, mtf_arena *arena, mtf_event *event,
                          mtf_err *err)
 {
     reading *r = self;
-    const mtf_settings *s = r->log->context->settings;
     const mtf_event_decoder decoder = mtf_decoder_events(r->log->decoder);
     const mtf_status status = decoder.decode(decoder.self, value, arena, event, err);
     if (status != MTF_OK) return status;
@@ -98,19 +116,16 @@ static mtf_status decode(void *self, mtf_span value, mtf_arena *arena, mtf_event
         r->sheet->decodes_now += r->scope == AUDIT_JUDGED;
         return mtf_fail(err, MTF_SKIP, "decode: it is among the dead letters");
     }
-    const int64_t time_ms = event->event_time_ms, append_ms = r->now.timestamp_ms;
-    if (is_time(time_ms) && time_ms <= append_ms + s->sessionize_max_future_ms) {
-        const int64_t w =
-            (time_ms < append_ms ? time_ms : append_ms) - s->sessionize_out_of_orderness_ms;
-        if (w > r->watermark_ms) r->watermark_ms = w;
-    }
+    const int64_t watermark_ms =
+        watermark_of(r->log->context->settings, event, r->now.timestamp_ms);
+    if (watermark_ms > r->watermark_ms) r->watermark_ms = watermark_ms;
     return MTF_OK;
 }
 
 /** What may lack something is known, and not judged. */
 static audit_scope scope_at(reading *r, int64_t time_ms)
 {
-    if (r->scope != AUDIT_JUDGED || time_ms > r->unsure_ms) return r->scope;
+    if (r->scope != AUDIT_JUDGED || !r->window->clipped || time_ms > r->unsure_ms) return r->scope;
     r->sheet->left_out++;
     return AUDIT_BEFORE;
 }
@@ -265,4 +280,50 @@ int64_t audit_sheet_imbalance(const audit_sheet *sheet)
 {
     return sheet->open_before + sheet->records - sheet->session_events - sheet->late - sheet->dead -
            sheet->duplicates - sheet->over_cap - sheet->too_large - sheet->open_after;
+}
+
+static void note_watermark(const audit_log *log, const mtf_message *message, mtf_arena *arena,
+                           int64_t *watermark_ms)
+{
+    mtf_event event;
+    const mtf_event_decoder decoder = mtf_decoder_events(log->decoder);
+    mtf_arena_reset(arena);
+    if (decoder.decode(decoder.self, message->value, arena, &event, NULL) != MTF_OK) return;
+    const int64_t w = watermark_of(log->context->settings, &event, message->timestamp_ms);
+    if (w != MTF_WATERMARK_NONE && (*watermark_ms == INT64_MAX || w > *watermark_ms))
+        *watermark_ms = w;
+}
+
+mtf_status audit_log_watermarks(audit_log *log, const audit_window *windows, int32_t count,
+                                int64_t *watermarks_ms, mtf_err *err)
+{
+    const stage_context *context = log->context;
+    mtf_kafka_stretch *tails = calloc((size_t)count, sizeof *tails);
+    mtf_arena arena = {0};
+    mtf_source source = {0};
+    mtf_input input;
+    int64_t heard_ns = mtf_clock_mono_ns();
+    if (!tails) return mtf_fail(err, MTF_NOMEM, "no memory for %d partitions", count);
+    for (int32_t i = 0; i < count; i++) {
+        const int64_t from = windows[i].from, first = windows[i].first;
+        tails[i] = (mtf_kafka_stretch){i, from - first > TAIL ? from - TAIL : first, from};
+        watermarks_ms[i] = INT64_MAX;
+    }
+    mtf_status status = mtf_kafka_finite_open(context->settings, context->log,
+                                              context->settings->topics_exploration, tails,
+                                              (size_t)count, &source, err);
+    while (status == MTF_OK) {
+        status = atomic_load(context->stop) ? mtf_fail(err, MTF_CLOSED, "stopped")
+                                            : source.poll(source.self, POLL_MS, &input, err);
+        if (status == MTF_OK && input.kind == MTF_INPUT_ASSIGN)
+            status = source.start(source.self, input.partition, tails[input.partition].first, err);
+        else if (status == MTF_OK && input.kind == MTF_INPUT_MESSAGE)
+            note_watermark(log, &input.message, &arena, &watermarks_ms[input.partition]);
+        if (status == MTF_OK) heard_ns = mtf_clock_mono_ns();
+        if (status == MTF_AGAIN) status = wait_on(heard_ns, err);
+    }
+    if (source.close) source.close(source.self);
+    mtf_arena_fini(&arena);
+    free(tails);
+    return status == MTF_CLOSED && !atomic_load(context->stop) ? MTF_OK : status;
 }

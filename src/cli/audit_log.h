@@ -13,6 +13,7 @@ typedef struct audit_window {
     int64_t first; /* what the log still has */
     int64_t read, from, to;
     int64_t unread; /* at the window's end, that the group has not committed yet */
+    bool clipped;   /* the log may not go back as far as it should be read */
 } audit_window;
 
 /** What went in and came out of a window: open_before + records = the others' sum. */
@@ -32,6 +33,10 @@ typedef struct audit_log {
     int64_t judged_to_ms;
 } audit_log;
 
+/** About the watermark of each window's start, never above it, from the last records before it;
+ *  INT64_MAX where there are none. MTF_CLOSED: stopped. */
+mtf_status audit_log_watermarks(audit_log *log, const audit_window *windows, int32_t count,
+                                int64_t *watermarks_ms, mtf_err *err) MTF_NODISCARD;
 /** MTF_CLOSED: stopped; else as a source or the stage fails. */
 mtf_status audit_log_read(audit_log *log, const audit_window *window, audit_sheet *sheet,
                           mtf_err *err) MTF_NODISCARD;

@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LOOKBACK_SLACK_MS INT64_C(60000) /* brokers' clocks among themselves */
+#define CLOCKS_MS INT64_C(60000) /* brokers' clocks among themselves */
 
 typedef struct audit_options {
     const char *from, *to;
@@ -26,68 +26,115 @@ typedef struct audit_options {
 typedef struct audit {
     const mtf_cli *cli;
     stage_context context;
-    int64_t from_ms, to_ms, read_ms;
+    int64_t from_ms, to_ms;
+    int64_t read_ms; /* nothing older is read, of any topic */
     audit_log log;
     aside_topic topics[3]; /* by audit_kind */
     audit_report report;
 } audit;
 
-static int64_t lookback_ms(const mtf_settings *s)
+/** Offsets and times of every partition. */
+typedef struct places {
+    int64_t *firsts, *ends, *committed, *from, *to, *read;
+    int64_t *times_ms; /* asked for */
+    int64_t block[];
+} places;
+
+static mtf_status places_new(places **p, int32_t count, mtf_err *err)
 {
-    return s->sessionize_max_duration_ms + s->sessionize_gap_ms + s->sessionize_grace_ms +
-           s->sessionize_out_of_orderness_ms + s->sessionize_max_future_ms + LOOKBACK_SLACK_MS;
+    const size_t n = (size_t)count;
+    places *made = calloc(1, sizeof *made + 7 * n * sizeof *made->block);
+    *p = made;
+    if (!made) return mtf_fail(err, MTF_NOMEM, "no memory for %zu partitions", n);
+    int64_t **arrays[] = {&made->firsts, &made->ends, &made->committed, &made->from,
+                          &made->to,     &made->read, &made->times_ms};
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) *arrays[i] = made->block + i * n;
+    return MTF_OK;
 }
 
-/** Where each partition's window lies: numbers has room for 6 of each. */
-static mtf_status place_windows(audit *a, mtf_kafka_client *client, int64_t *numbers, mtf_err *err)
+static mtf_status offsets_at(const audit *a, mtf_kafka_client *client, places *p, int64_t time_ms,
+                             int64_t *offsets, mtf_err *err)
 {
-    const char *topic = a->cli->settings.topics_exploration;
-    const int32_t n = a->report.partition_count;
-    int64_t *firsts = numbers, *ends = numbers + n, *from = numbers + 2 * n, *to = numbers + 3 * n;
-    int64_t *read = numbers + 4 * n, *committed = numbers + 5 * n;
-    mtf_status status = mtf_kafka_client_committed(client, topic, n, committed, err);
-    if (status == MTF_OK) status = mtf_kafka_client_ranges(client, topic, n, firsts, ends, err);
+    const int32_t count = a->report.partition_count;
+    for (int32_t i = 0; i < count; i++) p->times_ms[i] = time_ms;
+    return mtf_kafka_client_offsets_at(client, a->cli->settings.topics_exploration, count,
+                                       p->times_ms, offsets, err);
+}
+
+/** The window of a partition, but for where reading begins. */
+static void place_window(audit *a, const places *p, int32_t i)
+{
+    audit_window *w = &a->report.windows[i];
+    const int64_t committed = p->committed[i];
+    *w = (audit_window){.partition = i,
+                        .first = p->firsts[i],
+                        .from = a->from_ms > 0 ? p->from[i] : p->firsts[i],
+                        .to = a->to_ms < INT64_MAX ? p->to[i] : p->ends[i]};
+    if (w->to < w->from) w->to = w->from;
+    if (committed < 0 && w->to > w->from)
+        mtf_buf_printf(&a->report.notes,
+                       "note: group %s has no commit of partition %" PRId32
+                       ": all of it is taken as read\n",
+                       a->cli->settings.sessionize_group, i);
+    if (committed < 0 || committed >= w->to) return;
+    w->unread = w->to - (committed > w->from ? committed : w->from);
+    w->to -= w->unread;
+}
+
+/** Reading begins before any event of what was open at the window: an activity is open for as long
+ *  as the watermark is not past its end, gap and grace, it is no longer than max_duration, and an
+ *  event is no older in the log than max_future before its time. */
+static mtf_status place_reading(audit *a, mtf_kafka_client *client, places *p, mtf_err *err)
+{
+    const mtf_settings *s = &a->cli->settings;
+    const int32_t count = a->report.partition_count;
+    audit_window *windows = a->report.windows;
+    a->read_ms = a->from_ms;
+    if (a->from_ms == 0) {
+        for (int32_t i = 0; i < count; i++) windows[i].read = windows[i].from;
+        return MTF_OK;
+    }
+    mtf_status status = audit_log_watermarks(&a->log, windows, count, p->times_ms, err);
+    for (int32_t i = 0; status == MTF_OK && i < count; i++) {
+        p->times_ms[i] = (p->times_ms[i] < a->from_ms ? p->times_ms[i] : a->from_ms) -
+                         s->sessionize_max_duration_ms - s->sessionize_gap_ms -
+                         s->sessionize_grace_ms - s->sessionize_max_future_ms - CLOCKS_MS;
+        if (p->times_ms[i] < 0) p->times_ms[i] = 0;
+        if (p->times_ms[i] < a->read_ms) a->read_ms = p->times_ms[i];
+    }
     if (status == MTF_OK)
-        status = mtf_kafka_client_offsets_at(client, topic, n, a->from_ms, from, err);
-    if (status == MTF_OK)
-        status = mtf_kafka_client_offsets_at(client, topic, n, a->read_ms, read, err);
-    if (status == MTF_OK && a->to_ms < INT64_MAX)
-        status = mtf_kafka_client_offsets_at(client, topic, n, a->to_ms, to, err);
-    for (int32_t i = 0; status == MTF_OK && i < n; i++) {
-        audit_window *w = &a->report.windows[i];
-        *w = (audit_window){.partition = i,
-                            .first = firsts[i],
-                            .read = a->from_ms > 0 ? read[i] : firsts[i],
-                            .from = a->from_ms > 0 ? from[i] : firsts[i],
-                            .to = a->to_ms < INT64_MAX ? to[i] : ends[i]};
-        if (w->to < w->from) w->to = w->from;
-        if (committed[i] < 0 && w->to > w->from)
-            mtf_buf_printf(&a->report.notes,
-                           "note: group %s has no commit of partition %" PRId32
-                           ": all of it is taken as read\n",
-                           a->cli->settings.sessionize_group, i);
-        if (committed[i] < 0 || committed[i] >= w->to) continue;
-        w->unread = w->to - (committed[i] > w->from ? committed[i] : w->from);
-        w->to -= w->unread;
+        status = mtf_kafka_client_offsets_at(client, s->topics_exploration, count, p->times_ms,
+                                             p->read, err);
+    for (int32_t i = 0; status == MTF_OK && i < count; i++) {
+        windows[i].read = p->read[i] < windows[i].from ? p->read[i] : windows[i].from;
+        windows[i].clipped = windows[i].read == windows[i].first;
     }
     return status;
 }
 
 static mtf_status find_windows(audit *a, mtf_kafka_client *client, mtf_err *err)
 {
-    const mtf_settings *s = &a->cli->settings;
-    mtf_status status =
-        mtf_kafka_client_partitions(client, s->topics_exploration, &a->report.partition_count, err);
+    const char *topic = a->cli->settings.topics_exploration;
+    int32_t count = 0;
+    places *p = NULL;
+    mtf_status status = mtf_kafka_client_partitions(client, topic, &count, err);
+    if (status == MTF_OK) status = places_new(&p, count, err);
     if (status != MTF_OK) return status;
-    const size_t count = (size_t)a->report.partition_count;
-    int64_t *numbers = calloc(count, 6 * sizeof *numbers);
-    a->report.windows = calloc(count, sizeof *a->report.windows);
-    a->report.sheets = calloc(count, sizeof *a->report.sheets);
-    if (!numbers || !a->report.windows || !a->report.sheets)
-        status = mtf_fail(err, MTF_NOMEM, "no memory for %zu partitions", count);
-    else
-        status = place_windows(a, client, numbers, err);
-    free(numbers);
+    a->report.partition_count = count;
+    a->report.windows = calloc((size_t)count, sizeof *a->report.windows);
+    a->report.sheets = calloc((size_t)count, sizeof *a->report.sheets);
+    if (!a->report.windows || !a->report.sheets)
+        status = mtf_fail(err, MTF_NOMEM, "no memory for %" PRId32 " partitions", count);
+    if (status == MTF_OK)
+        status = mtf_kafka_client_committed(client, topic, count, p->committed, err);
+    if (status == MTF_OK)
+        status = mtf_kafka_client_ranges(client, topic, count, p->firsts, p->ends, err);
+    if (status == MTF_OK) status = offsets_at(a, client, p, a->from_ms, p->from, err);
+    if (status == MTF_OK && a->to_ms < INT64_MAX)
+        status = offsets_at(a, client, p, a->to_ms, p->to, err);
+    for (int32_t i = 0; status == MTF_OK && i < count; i++) place_window(a, p, i);
+    if (status == MTF_OK) status = place_reading(a, client, p, err);
+    free(p);
     return status;
 }
 
@@ -163,7 +210,7 @@ static mtf_status open_outputs(audit *a, mtf_err *err)
         [AUDIT_DEAD] = s->topics_dead_letter,
         [AUDIT_SESSION] = s->topics_sessions,
     };
-    const aside_filter filter = {a->from_ms > 0 ? a->read_ms : 0, INT64_MAX, NULL};
+    const aside_filter filter = {a->read_ms, INT64_MAX, NULL};
     mtf_status status = MTF_OK;
     for (int i = 0; status == MTF_OK && i < 3; i++)
         status = aside_topic_open(&a->topics[i], &a->context, names[i], &filter, err);
@@ -188,10 +235,10 @@ static mtf_status gather(audit *a, mtf_err *err)
     mtf_kafka_client *client = NULL;
     mtf_status status = mtf_kafka_client_open(s, &a->cli->log, s->sessionize_group, true,
                                               a->cli->stop, &client, err);
+    if (status == MTF_OK) status = stage_decoder_open(s, STAGE_TOPIC_EVENTS, &a->log.decoder, err);
     if (status == MTF_OK) status = find_windows(a, client, err); /* commits first ... */
     mtf_kafka_client_close(client);
     if (status == MTF_OK) status = open_outputs(a, err); /* ... then what they cover */
-    if (status == MTF_OK) status = stage_decoder_open(s, STAGE_TOPIC_EVENTS, &a->log.decoder, err);
     if (status == MTF_OK) status = ask_value_bytes(a, err);
     if (status == MTF_OK) status = aside_topic_each(&a->topics[AUDIT_LATE], take_late, a, err);
     if (status == MTF_OK) status = aside_topic_each(&a->topics[AUDIT_DEAD], take_dead, a, err);
@@ -220,8 +267,6 @@ static mtf_status read_times(audit *a, const audit_options *o, mtf_err *err)
     if (status == MTF_OK && o->to) status = times_parse("--to", o->to, &a->to_ms, err);
     if (status == MTF_OK && a->from_ms >= a->to_ms)
         status = mtf_fail(err, MTF_INVALID, "--from %s is not before --to %s", o->from, o->to);
-    a->read_ms = a->from_ms - lookback_ms(&a->cli->settings);
-    if (a->read_ms < 0) a->read_ms = 0;
     return status;
 }
 

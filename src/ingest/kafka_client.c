@@ -204,11 +204,12 @@ mtf_status mtf_kafka_client_ranges(mtf_kafka_client *client, const char *topic, 
 
 /** As the brokers have it: -1 where no record is so young, and always of the mock brokers. */
 static mtf_status look_up(mtf_kafka_client *client, const char *topic, int32_t count,
-                          int64_t time_ms, int64_t *offsets, mtf_err *err)
+                          const int64_t *times_ms, int64_t *offsets, mtf_err *err)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
     for (int32_t i = 0; i < count; i++)
-        rd_kafka_topic_partition_list_add(list, topic, i)->offset = time_ms;
+        rd_kafka_topic_partition_list_add(list, topic, i)->offset =
+            times_ms[i] < 0 ? 0 : times_ms[i];
     rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(client->handle.rk, list, CALL_MS);
     for (int i = 0; i < list->cnt && !code; i++) {
         code = list->elems[i].err;
@@ -221,15 +222,16 @@ static mtf_status look_up(mtf_kafka_client *client, const char *topic, int32_t c
 }
 
 mtf_status mtf_kafka_client_offsets_at(mtf_kafka_client *client, const char *topic, int32_t count,
-                                       int64_t time_ms, int64_t *offsets, mtf_err *err)
+                                       const int64_t *times_ms, int64_t *offsets, mtf_err *err)
 {
-    int64_t *numbers = calloc((size_t)count, 3 * sizeof *numbers);
+    int64_t *numbers = calloc((size_t)count, 4 * sizeof *numbers);
     if (!numbers) return mtf_fail(err, MTF_NOMEM, "kafka client: out of memory");
     int64_t *firsts = numbers, *ends = numbers + count, *probe = numbers + 2 * count;
+    const int64_t *epoch = numbers + 3 * count; /* all 0 */
     mtf_status status = mtf_kafka_client_ranges(client, topic, count, firsts, ends, err);
-    if (status == MTF_OK) status = look_up(client, topic, count, time_ms, offsets, err);
+    if (status == MTF_OK) status = look_up(client, topic, count, times_ms, offsets, err);
     /* Every record is younger than the epoch: who finds none there does not look. */
-    if (status == MTF_OK) status = look_up(client, topic, count, 0, probe, err);
+    if (status == MTF_OK) status = look_up(client, topic, count, epoch, probe, err);
     for (int32_t i = 0; status == MTF_OK && i < count; i++) {
         if (offsets[i] < 0) offsets[i] = probe[i] < 0 && firsts[i] < ends[i] ? firsts[i] : ends[i];
         if (offsets[i] > ends[i]) offsets[i] = ends[i];

@@ -36,7 +36,7 @@ mtf_status mtf_kafka_client_check_stamps(mtf_kafka_client *client, const char *t
  * is none. Brokers that cannot look times up (the mock ones): the first offset kept, so that a
  * reader must look at the stamps too. MTF_AGAIN: the brokers do not answer. */
 mtf_status mtf_kafka_client_offsets_at(mtf_kafka_client *client, const char *topic, int32_t count,
-                                       int64_t time_ms, int64_t *offsets,
+                                       const int64_t *times_ms, int64_t *offsets,
                                        mtf_err *err) MTF_NODISCARD;
 /** First kept and end offset of each partition 0..count-1; what an open transaction wrote is past
  *  the end. MTF_AGAIN: the brokers do not answer. */
