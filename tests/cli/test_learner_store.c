@@ -197,6 +197,79 @@ static void another_cluster_under_the_store_is_refused(void **state)
     brokers_close(&old);
 }
 
+static void a_store_is_verified_and_backed_up_while_a_learner_works(void **state)
+{
+    (void)state;
+    brokers b;
+    program learner;
+    char store[3 * MTF_TEST_PATH], backup[2 * MTF_TEST_PATH];
+    brokers_open(&b, NULL, "");
+    snprintf(store, sizeof store, "store.path=%s/store", b.folder);
+    snprintf(backup, sizeof backup, "%s/backup", b.folder);
+    put_sessions(&b, 1, 5);
+    start_learner(&learner, &b, 1);
+    program_until(&learner, "msg=policy.initial"); /* the loop runs */
+    program_check(b.folder, ARGS("store", "verify", "--set", store), 0, "is whole: rows=");
+    program_check(b.folder, ARGS("store", "forget", "--user", "user", "--set", store), 74,
+                  "a learner (process", "stop it, forget, start it");
+    program_check(b.folder, ARGS("store", "backup", "--to", backup, "--set", store), 0,
+                  "is whole: rows=");
+    program_check(b.folder, ARGS("store", "restore", "--from", backup, "--force", "--set", store),
+                  74, "a learner (process", "stop it first");
+    put_sessions(&b, 6, 3);
+    brokers_read(&b, "mtf.dead-letter", 2, ignore_record, NULL);
+    stop_learner(&learner, "sessions=8");
+    program_check(b.folder, ARGS("store", "verify", "--json", "--set", store), 0, "\"rows\":8,");
+
+    /* The backup is of a moment before; what came since is read again. */
+    program_check(b.folder, ARGS("store", "restore", "--from", backup, "--set", store), 64,
+                  "--force");
+    program_check(b.folder, ARGS("store", "restore", "--from", backup, "--force", "--set", store),
+                  0, "is whole: rows=");
+    start_learner(&learner, &b, 2);
+    program_until(&learner, "msg=policy");
+    stop_learner(&learner, "learn.end");
+    program_check(b.folder, ARGS("store", "verify", "--json", "--set", store), 0, "\"rows\":8,");
+    brokers_close(&b);
+}
+
+static void a_forgotten_user_is_counted_and_gone(void **state)
+{
+    (void)state;
+    brokers b;
+    char store[3 * MTF_TEST_PATH];
+    open_stored(&b);
+    snprintf(store, sizeof store, "store.path=%s/store", b.folder);
+    program_check(b.folder, ARGS("store", "forget", "--set", store), 64, "--user");
+    program_check(b.folder, ARGS("store", "forget", "--user", "other", "--set", store), 0,
+                  "transitions=0 sessions=0");
+    program_check(b.folder, ARGS("store", "forget", "--user", "user", "--dry-run", "--set", store),
+                  0, "transitions=5 sessions=5 deleted=false");
+    program_check(b.folder, ARGS("store", "forget", "--user", "user", "--json", "--set", store), 0,
+                  "{\"transitions\":5,\"sessions\":5,\"deleted\":true}");
+    program_check(b.folder, ARGS("store", "stats", "--set", store), 0, "forgotten     5",
+                  "rows now      0", "sessions      5");
+    program_check(b.folder, ARGS("store", "verify", "--set", store), 0, "rows=0");
+    brokers_close(&b);
+}
+
+static void a_damaged_store_is_an_error_with_file_and_remedy(void **state)
+{
+    (void)state;
+    brokers b;
+    char store[3 * MTF_TEST_PATH], path[2 * MTF_TEST_PATH];
+    open_stored(&b);
+    snprintf(store, sizeof store, "store.path=%s/store", b.folder);
+    mtf_test_file(path, b.folder, "store/db/CURRENT", "MANIFEST-999999\n");
+    program_check(b.folder, ARGS("store", "verify", "--set", store), 65, "MANIFEST-999999",
+                  "mtf store restore");
+    program_check(b.folder, ARGS("learn", "-c", b.config), 65, "MANIFEST-999999",
+                  "mtf store restore", "builds it anew from the topics");
+    program_check(b.folder, ARGS("store", "restore", "--from", b.folder, "--set", store), 64,
+                  "no store at");
+    brokers_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +281,9 @@ int main(void)
         cmocka_unit_test(
             another_topic_under_the_store_stops_the_learner_until_the_loss_is_accepted),
         cmocka_unit_test(another_cluster_under_the_store_is_refused),
+        cmocka_unit_test(a_store_is_verified_and_backed_up_while_a_learner_works),
+        cmocka_unit_test(a_forgotten_user_is_counted_and_gone),
+        cmocka_unit_test(a_damaged_store_is_an_error_with_file_and_remedy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
