@@ -109,6 +109,21 @@ void program_free(program *p)
     mtf_buf_fini(&p->err);
 }
 
+void program_again_until(const char *folder, const char *const *arguments, const char *text)
+{
+    const int64_t until_ns = mtf_clock_mono_ns() + PROGRAM_WAIT_MS * INT64_C(1000000);
+    for (;;) {
+        program p;
+        program_start_to(&p, folder, NULL, arguments);
+        program_end(&p);
+        const bool there = strstr(program_text(&p.out), text) != NULL;
+        if (!there && mtf_clock_mono_ns() > until_ns) give_up(&p, text);
+        program_free(&p);
+        if (there) return;
+        pause_ms(100);
+    }
+}
+
 void program_assert(const program *p, int code, const char *const *texts, const char *file,
                     int line)
 {

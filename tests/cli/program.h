@@ -25,6 +25,8 @@ void program_end(program *p);
 /** Waits until its standard error holds the text; fails when it ends before. */
 void program_until(program *p, const char *text);
 void program_free(program *p);
+/** Runs it to its end, again and again, until its output holds the text. */
+void program_again_until(const char *folder, const char *const *arguments, const char *text);
 
 /** Fails, with all it said, unless it ended with this code and each text (NULL ends them) is in its
  *  output or its errors. */

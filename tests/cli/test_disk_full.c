@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mount.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { SESSIONS = 200 }; /* session ids are one byte */
@@ -45,22 +44,6 @@ static void fill(const char *path)
     assert_int_equal(close(fd), 0);
 }
 
-/** Waits until the store has them; the store is looked at beside the learner. */
-static void until_stored(const brokers *b, const char *store, const char *what)
-{
-    const struct timespec pause = {.tv_nsec = 100000000};
-    bool there = false;
-    for (int64_t waited_ms = 0; !there && waited_ms < PROGRAM_WAIT_MS; waited_ms += 100) {
-        program p;
-        nanosleep(&pause, NULL);
-        program_start(&p, b->folder, "store", "stats", "--json", "--set", store);
-        program_end(&p);
-        there = strstr(program_text(&p.out), what) != NULL;
-        program_free(&p);
-    }
-    if (!there) fail_msg("the store never had %s", what);
-}
-
 static void a_full_disk_stops_the_learner_and_loses_nothing(void **state)
 {
     (void)state;
@@ -94,7 +77,8 @@ static void a_full_disk_stops_the_learner_and_loses_nothing(void **state)
     assert_int_equal(unlink(filler), 0);
     program_check(b.folder, ARGS("store", "verify", "--set", store), 0, "is whole");
     program_start(&p, b.folder, "learn", "-c", b.config, "--set", store);
-    until_stored(&b, store, "\"records\":202,");
+    program_again_until(b.folder, ARGS("store", "stats", "--json", "--set", store),
+                        "\"records\":202,");
     assert_int_equal(kill(p.pid, SIGTERM), 0);
     program_end(&p);
     program_said(&p, 0, "learn.end");

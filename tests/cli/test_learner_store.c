@@ -226,8 +226,9 @@ static void a_store_is_verified_and_backed_up_while_a_learner_works(void **state
                   "--force");
     program_check(b.folder, ARGS("store", "restore", "--from", backup, "--force", "--set", store),
                   0, "is whole: rows=");
-    start_learner(&learner, &b, 2);
-    program_until(&learner, "msg=policy");
+    program_start(&learner, b.folder, "learn", "-c", b.config);
+    program_again_until(b.folder, ARGS("store", "stats", "--json", "--set", store),
+                        "\"records\":10,");
     stop_learner(&learner, "learn.end");
     program_check(b.folder, ARGS("store", "verify", "--json", "--set", store), 0, "\"rows\":8,");
     brokers_close(&b);
