@@ -243,9 +243,13 @@ class Cluster:
         return self._admin
 
     def wait_whole(self, limit_s: float = 90):
-        """All brokers answer, and every partition has all its copies in sync."""
+        """Every broker listens, and every partition has all its copies in sync. (A broker killed and
+        started again counts as there for some seconds before it is.)"""
         deadline = time.monotonic() + limit_s
         while True:
+            if not self.listening():
+                self._check_alive(deadline, limit_s)
+                continue
             try:
                 seen = self.admin().list_topics(timeout=5)
                 topics = [p for t in seen.topics.values() for p in t.partitions.values()]
@@ -253,12 +257,24 @@ class Cluster:
                     return
             except confluent_kafka.KafkaException:
                 pass
-            for node in BROKERS:
-                if not self.pid(node):
-                    raise Broken(f"broker {node} left by itself: {self.folder}/{node}/broker.log")
-            if time.monotonic() > deadline:
-                raise Broken(f"not whole after {limit_s} s: {self.folder}")
-            time.sleep(0.2)
+            self._check_alive(deadline, limit_s)
+
+    def _check_alive(self, deadline: float, limit_s: float):
+        for node in BROKERS:
+            if not self.pid(node):
+                raise Broken(f"broker {node} left by itself: {self.folder}/{node}/broker.log")
+        if time.monotonic() > deadline:
+            raise Broken(f"not whole after {limit_s} s: {self.folder}")
+        time.sleep(0.2)
+
+    def listening(self) -> bool:
+        for address in self.bootstrap.split(","):
+            host, port = address.split(":")
+            try:
+                socket.create_connection((host, int(port)), 1).close()
+            except OSError:
+                return False
+        return True
 
     def leader(self, topic: str, partition: int) -> int:
         return self.admin().list_topics(topic, timeout=10).topics[topic].partitions[partition].leader

@@ -308,6 +308,7 @@ class Load:
                 "compression.type": "lz4",
                 "partitioner": "murmur2_random",
                 "message.timeout.ms": 120000,
+                "message.max.bytes": 1048500,
                 "queue.buffering.max.messages": 400000,
                 "on_delivery": self.on_delivery,
                 "log_level": 0,
