@@ -158,6 +158,7 @@ def die_at(pipeline: Pipeline, points, times: int = 2, after_ms: int = 300):
 
     def fault(_):
         service = pipeline.services["sessionize-one"]
+        wait_until("a commit", 30, lambda: max(pipeline.committed() or [0]) > 0)
         for point in points * times:
             pipeline.kill(service.name)
             pipeline.spawn(service, f"{point}@{now_ms() + after_ms}")
@@ -747,6 +748,16 @@ def store_lost(bench: Bench):
         learner_round(pipeline, ["one"], fault)
 
 
+def fill(path: Path):
+    """Writes until the disk is full."""
+    with open(path, "wb", buffering=0) as out:
+        try:
+            while out.write(b"x" * 65536):
+                pass
+        except OSError:
+            pass
+
+
 @case
 def disk_full(bench: Bench):
     """The store's disk fills: the learner stops with 74 and says so, and goes on when there is room."""
@@ -758,19 +769,21 @@ def disk_full(bench: Bench):
     try:
         with bench.pipeline() as pipeline:
             pipeline.start_sessionizer("one")
-            load_process = pipeline.load(8, 1, 1500)
-            (disk / "ballast").write_bytes(b"x" * (44 << 20))
+            load_process = pipeline.load(12, 1, 300)
             pipeline.start_learner("one", "--set", f"store.path={disk}/store")
+            (pipeline.folder / "store-one").symlink_to(disk / "store")
+            pipeline.wait_learned("one", 100)
+            ballast = disk / "ballast"
+            fill(ballast)
             process = pipeline.services["learn-one"].process
             wait_until("it stops", 60, lambda: process.poll() is not None)
             words = pipeline.last_words("learn-one")
             check(process.returncode == 74 and "space" in words, f"{process.returncode}: {words}")
-            (disk / "ballast").unlink()
+            ballast.unlink()
             pipeline.start_learner("one", "--set", f"store.path={disk}/store")
             pipeline.sent(load_process)
             settle(pipeline)
             records = sum(len(parts) for parts in pipeline.found.sessions.values())
-            (pipeline.folder / "store-one").symlink_to(disk / "store")
             pipeline.wait_learned("one", records)
             pipeline.stop_all("learn")
             result = oracle.Result()
