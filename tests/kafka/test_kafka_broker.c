@@ -308,6 +308,53 @@ static void a_compacted_topic_is_read_to_its_end(void **state)
     sink.close(sink.self);
 }
 
+/** The next END of a source, after `count` messages. */
+static bool end_after(const mtf_source *source, int count)
+{
+    mtf_input input;
+    for (;;) {
+        next_input(source, &input);
+        if (input.kind == MTF_INPUT_MESSAGE) count--;
+        if (input.kind == MTF_INPUT_END && count == 0) return input.pending;
+    }
+}
+
+static void an_end_before_an_open_transaction_says_so(void **state)
+{
+    (void)state;
+    char topic[60];
+    mtf_sink plain, sink;
+    mtf_kafka_source *handle;
+    mtf_err err;
+    make_topic(topic, "pending", 1, "retention.ms", "-1");
+    mtf_assert_ok(mtf_kafka_sink_open(&settings, NULL, NULL, &plain, &err), &err);
+    mtf_assert_ok(mtf_kafka_sink_open(&settings, NULL,
+                                      &(mtf_kafka_sink_config){.transactional_id = topic}, &sink,
+                                      &err),
+                  &err);
+    put_numbers(&plain, topic, 0, 3);
+    mtf_source source = fixture_source(&settings, topic, NULL, false, &handle);
+    start_all(&source, 1);
+    assert_false(end_after(&source, 3));
+    for (int aborted = 0; aborted < 2; aborted++) {
+        mtf_assert_ok(sink.begin(sink.self, &err), &err);
+        mtf_assert_ok(sink.put(sink.self, topic, text_span("k"), text_span("7"), NULL, 0, 0, &err),
+                      &err);
+        sleep(2); /* it is in the log, its transaction open */
+        put_numbers(&plain, topic, 4, 5);
+        start_at(&source, 0, 0); /* ends are told when a position comes to one */
+        assert_true(end_after(&source, aborted ? 5 : 3));
+        if (aborted)
+            mtf_assert_ok(sink.abort(sink.self, &err), &err);
+        else
+            mtf_assert_ok(sink.commit(sink.self, NULL, 0, &err), &err);
+        assert_false(end_after(&source, aborted ? 1 : 2));
+    }
+    sink.close(sink.self);
+    plain.close(plain.self);
+    source.close(source.self);
+}
+
 static void a_topic_that_does_not_exist_is_refused(void **state)
 {
     (void)state;
@@ -371,6 +418,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_member_that_stopped_polling_is_told_that_it_lost),
         cmocka_unit_test(a_member_that_stood_still_for_longer_than_its_session_comes_back),
         cmocka_unit_test(a_compacted_topic_is_read_to_its_end),
+        cmocka_unit_test(an_end_before_an_open_transaction_says_so),
         cmocka_unit_test(a_topic_that_does_not_exist_is_refused),
         cmocka_unit_test(random_moves_keep_the_order),
     };
