@@ -273,6 +273,7 @@ mtf_status audit_log_read(audit_log *log, const audit_window *window, audit_shee
     if (r.unsure_ms > log->judged_from_ms) log->judged_from_ms = r.unsure_ms;
     const int64_t open_ms = r.watermark_ms - s->sessionize_gap_ms - s->sessionize_grace_ms;
     if (r.any && open_ms < log->judged_to_ms) log->judged_to_ms = open_ms;
+    if (!r.any && window->more) log->judged_to_ms = INT64_MIN; /* who knows when that was */
     return status;
 }
 

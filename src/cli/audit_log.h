@@ -13,6 +13,7 @@ typedef struct audit_window {
     int64_t first; /* what the log still has */
     int64_t read, from, to;
     int64_t unread; /* at the window's end, that the group has not committed yet */
+    bool more;      /* records behind it, in the log */
     bool clipped;   /* the log may not go back as far as it should be read */
 } audit_window;
 

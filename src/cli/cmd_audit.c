@@ -76,9 +76,11 @@ static void place_window(audit *a, const places *p, int32_t i)
                        "note: group %s has no commit of partition %" PRId32
                        ": all of it is taken as read\n",
                        a->cli->settings.sessionize_group, i);
-    if (committed < 0 || committed >= w->to) return;
-    w->unread = w->to - (committed > w->from ? committed : w->from);
-    w->to -= w->unread;
+    if (committed >= 0 && committed < w->to) {
+        w->unread = w->to - (committed > w->from ? committed : w->from);
+        w->to -= w->unread;
+    }
+    w->more = w->to < p->ends[i];
 }
 
 /** Reading begins before any event of what was open at the window: an activity is open for as long

@@ -336,6 +336,8 @@ def check_clean_audit(stand: Stand):
     expect("differences in parts", [0, 0], [part["difference_count"] for part in parts])
     expect("records in parts", events, sum(p["records"] for part in parts for p in part["partitions"]))
     expect("sessions in parts", wanted, sum(part["sessions"]["expected"] for part in parts))
+    before = stand.audit("--to", 1000)
+    expect("before anything", (0, 0), (before["difference_count"], before["sessions"]["expected"]))
     for p in range(PARTITIONS):
         forward = (parts[0]["partitions"][p]["open_after"], parts[1]["partitions"][p]["open_before"])
         expect(f"open in partition {p}, brought forward", forward[0], forward[1])
