@@ -115,16 +115,16 @@ mtf_status policy_order_give(mtf_cli *cli, const policy_options *options, const 
     const bool known = find_kind(word, &order.kind);
     MTF_ASSERT(known);
     mtf_kafka_client *client = NULL;
-    policy_desk desk = {0};
+    policy_writer writer = {0};
     mtf_policy_draft draft;
     mtf_status status = stage_keys_check(&cli->settings, true, err);
     if (status == MTF_OK) status = stage_client_open(&context, topics, 2, &client, err);
-    if (status == MTF_OK) status = policy_desk_open(&desk, &context, order.version, err);
+    if (status == MTF_OK) status = policy_writer_open(&writer, &context, order.version, err);
     if (status == MTF_OK)
-        status = policy_desk_write(&desk, mtf_policy_order_decide, &order, &draft, err);
+        status = policy_writer_write(&writer, mtf_policy_order_decide, &order, &draft, err);
     if (status == MTF_OK && cli->json) status = say_json(&order, &draft, out, err);
     if (status == MTF_OK && !cli->json) say(&order, &draft, out);
-    policy_desk_close(&desk);
+    policy_writer_close(&writer);
     mtf_policy_order_fini(&order);
     mtf_kafka_client_close(client);
     return status;

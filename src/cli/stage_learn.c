@@ -32,24 +32,24 @@ static bool hook_leads(void *arg)
 static mtf_status hook_head(void *arg, mtf_policy **champion, int64_t *newest_version, mtf_err *err)
 {
     learn_stage *stage = arg;
-    mtf_policy_shelf shelf;
+    mtf_policy_standing standing;
     *champion = NULL;
-    const mtf_status status = policy_desk_read(&stage->desk, &shelf, err);
+    const mtf_status status = policy_writer_read(&stage->writer, &standing, err);
     if (status != MTF_OK) return status;
     mtf_policy_metrics_refused(&stage->policies,
-                               stage->desk.live.book.refused + stage->desk.ledger.refused);
-    if (!shelf.head && stage->desk.live.refused > 0) {
+                               stage->writer.live.book.refused + stage->writer.ledger.refused);
+    if (!standing.head && stage->writer.live.refused > 0) {
         return mtf_fail(err, MTF_CORRUPT,
                         "topic %s: every record of policy %s was refused (see policy.refused), so "
                         "its last version is unknown and no first one is published; put a good "
                         "record back (mtf policy rollback), or give the policy another name",
-                        stage->context->settings->topics_policy, stage->desk.live.name);
+                        stage->context->settings->topics_policy, stage->writer.live.name);
     }
-    *newest_version = mtf_policy_shelf_newest(&shelf);
-    if (!shelf.head) return MTF_OK;
-    mtf_policy_metrics_head(&stage->policies, shelf.head->info.version,
-                            shelf.head->info.created_ms);
-    *champion = mtf_policy_clone(shelf.head);
+    *newest_version = mtf_policy_standing_newest(&standing);
+    if (!standing.head) return MTF_OK;
+    mtf_policy_metrics_head(&stage->policies, standing.head->info.version,
+                            standing.head->info.created_ms);
+    *champion = mtf_policy_clone(standing.head);
     return *champion ? MTF_OK : mtf_fail(err, MTF_NOMEM, "no memory for the served policy");
 }
 
@@ -69,7 +69,7 @@ static mtf_status hook_publish(void *arg, mtf_policy *candidate, mtf_err *err)
     learn_stage *stage = arg;
     mtf_policy_draft draft;
     const mtf_status status =
-        policy_desk_write(&stage->desk, mtf_policy_decide_candidate, candidate, &draft, err);
+        policy_writer_write(&stage->writer, mtf_policy_decide_candidate, candidate, &draft, err);
     if (status == MTF_OK && draft.live)
         mtf_policy_metrics_head(&stage->policies, candidate->info.version,
                                 candidate->info.created_ms);
@@ -143,8 +143,8 @@ static mtf_status open_pipes(learn_stage *stage, mtf_err *err)
     stage->source = mtf_kafka_source_pipe(kafka);
     const mtf_kafka_sink_config letters = {.board = &stage->board};
     status = mtf_kafka_sink_open(s, stage->context->log, &letters, &stage->dead_letters, err);
-    if (status == MTF_OK) status = policy_desk_open(&stage->desk, stage->context, 0, err);
-    stage->desk.board = &stage->board;
+    if (status == MTF_OK) status = policy_writer_open(&stage->writer, stage->context, 0, err);
+    stage->writer.board = &stage->board;
     return status;
 }
 
@@ -239,7 +239,7 @@ static mtf_status join_leaders(learn_stage *stage, mtf_err *err)
                                        &leader, &why);
         if (status == MTF_AGAIN && !wait_a_second(stage)) return MTF_CLOSED;
     }
-    stage->desk.leader = leader;
+    stage->writer.leader = leader;
     atomic_store(&stage->leader, leader);
     return status ? mtf_fail(err, status, "%s", why.msg) : MTF_OK;
 }
@@ -268,7 +268,7 @@ void learn_stage_close(learn_stage *stage)
 {
     mtf_kafka_leader_close(stage->leader);
     mtf_learn_close(stage->loop);
-    policy_desk_close(&stage->desk);
+    policy_writer_close(&stage->writer);
     if (stage->dead_letters.close) stage->dead_letters.close(stage->dead_letters.self);
     if (stage->source.close) stage->source.close(stage->source.self);
     mtf_decoder_close(stage->decoder);

@@ -107,7 +107,7 @@ void policy_head_close(policy_head *head);
 
 /** Where this program writes policies, and reads what it needs to know for that: both topics, and a
  *  producer for each publication. One thread; stays where it is until closed. */
-typedef struct policy_desk {
+typedef struct policy_writer {
     const stage_context *context;
     mtf_kafka_leader *leader; /* who must lead to write, borrowed; NULL: anyone may */
     mtf_board *board;         /* of the stage that writes, borrowed; NULL: none */
@@ -115,20 +115,21 @@ typedef struct policy_desk {
     policy_head live;
     mtf_kafka_follower *history;
     mtf_policy_ledger ledger;
-} policy_desk;
+} policy_writer;
 
-/** The desk of the policy of the setting policy.name. wanted: the version of the history to keep
+/** The writer of the policy of the setting policy.name. wanted: the version of the history to keep
  *  whole, 0: none. */
-mtf_status policy_desk_open(policy_desk *desk, const stage_context *context, int64_t wanted,
-                            mtf_err *err) MTF_NODISCARD;
+mtf_status policy_writer_open(policy_writer *writer, const stage_context *context, int64_t wanted,
+                              mtf_err *err) MTF_NODISCARD;
 /** Reads both topics to their ends of now; valid until the next read or write. MTF_AGAIN: they were
  *  not reached in half a minute. */
-mtf_status policy_desk_read(policy_desk *desk, mtf_policy_shelf *shelf, mtf_err *err) MTF_NODISCARD;
-/** mtf_policy_write at this desk, with a log line of what came of it. */
-mtf_status policy_desk_write(policy_desk *desk, mtf_policy_decide_fn decide, void *arg,
-                             mtf_policy_draft *draft, mtf_err *err) MTF_NODISCARD;
-/** Also of a desk whose open failed. */
-void policy_desk_close(policy_desk *desk);
+mtf_status policy_writer_read(policy_writer *writer, mtf_policy_standing *standing,
+                              mtf_err *err) MTF_NODISCARD;
+/** mtf_policy_write at this writer, with a log line of what came of it. */
+mtf_status policy_writer_write(policy_writer *writer, mtf_policy_decide_fn decide, void *arg,
+                               mtf_policy_draft *draft, mtf_err *err) MTF_NODISCARD;
+/** Also of a writer whose open failed. */
+void policy_writer_close(policy_writer *writer);
 
 /** What a caller may add to the learner's own hooks; any may be NULL. On the learner's thread. */
 typedef struct learn_watch {
@@ -144,7 +145,7 @@ typedef struct learn_stage {
     mtf_session_decoder sessions;
     mtf_source source;
     mtf_sink dead_letters;
-    policy_desk desk;
+    policy_writer writer;
     _Atomic(mtf_kafka_leader *) leader; /* NULL: topics.leader is "", or not joined yet */
     mtf_gate_config gate;
     learn_watch watch;

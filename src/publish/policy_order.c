@@ -35,11 +35,11 @@ static bool same_table(const mtf_action_table *a, const mtf_action_table *b)
 }
 
 /** The version of the order, from the history, if it may be served. */
-static mtf_status find_version(const mtf_policy_order *order, const mtf_policy_shelf *shelf,
+static mtf_status find_version(const mtf_policy_order *order, const mtf_policy_standing *standing,
                                const mtf_policy **found, mtf_err *err)
 {
-    const mtf_policy_ledger *ledger = shelf->ledger;
-    const mtf_policy *policy = ledger->kept, *head = shelf->head;
+    const mtf_policy_ledger *ledger = standing->ledger;
+    const mtf_policy *policy = ledger->kept, *head = standing->head;
     if (!policy) {
         return mtf_fail(err, MTF_INVALID,
                         "the history has no version %" PRId64 " of %s%s; `mtf policy list "
@@ -80,10 +80,10 @@ static mtf_status find_version(const mtf_policy_order *order, const mtf_policy_s
 }
 
 /** Whose network the new version has; NULL with MTF_OK: it is so already. */
-static mtf_status find_origin(const mtf_policy_order *order, const mtf_policy_shelf *shelf,
+static mtf_status find_origin(const mtf_policy_order *order, const mtf_policy_standing *standing,
                               const mtf_policy **origin, mtf_err *err)
 {
-    const mtf_policy *head = shelf->head;
+    const mtf_policy *head = standing->head;
     const int64_t at = head ? head->info.version : 0;
     *origin = NULL;
     if (order->if_head && order->if_head != at) {
@@ -93,10 +93,10 @@ static mtf_status find_origin(const mtf_policy_order *order, const mtf_policy_sh
                         at, order->if_head);
     }
     if (order->kind == MTF_POLICY_ROLLBACK || order->kind == MTF_POLICY_PROMOTE)
-        return find_version(order, shelf, origin, err);
+        return find_version(order, standing, origin, err);
     if (!head) {
         return mtf_fail(err, MTF_INVALID, "no policy %s is served: there is nothing to %s",
-                        shelf->ledger->name, mtf_policy_order_text(order->kind));
+                        standing->ledger->name, mtf_policy_order_text(order->kind));
     }
     const float box = order->kind == MTF_POLICY_FREEZE ? 0 : (float)order->box;
     if (head->info.box != box) *origin = head;
@@ -148,37 +148,37 @@ static float box_of(const mtf_policy_order *order, const mtf_policy *head, const
     return head ? head->info.box : origin->info.box;
 }
 
-static mtf_status make(mtf_policy_order *order, const mtf_policy_shelf *shelf,
+static mtf_status make(mtf_policy_order *order, const mtf_policy_standing *standing,
                        const mtf_policy *origin, mtf_err *err)
 {
     order->made = mtf_policy_clone(origin);
     if (!order->made) return mtf_fail(err, MTF_NOMEM, "no memory for a policy");
     mtf_policy_info *info = &order->made->info;
-    info->version = mtf_policy_shelf_newest(shelf) + 1;
-    info->parent = shelf->head ? shelf->head->info.version : 0;
+    info->version = mtf_policy_standing_newest(standing) + 1;
+    info->parent = standing->head ? standing->head->info.version : 0;
     info->created_ms = order->now_ms;
-    info->box = box_of(order, shelf->head, origin);
+    info->box = box_of(order, standing->head, origin);
     snprintf(info->stage, sizeof info->stage, "live");
     snprintf(info->verdict, sizeof info->verdict, "promote");
     const mtf_status status = write_reason(order, &origin->info, info, err);
     return status ? status : write_numbers(order, &origin->info, info, err);
 }
 
-mtf_status mtf_policy_order_decide(void *arg, const mtf_policy_shelf *shelf,
+mtf_status mtf_policy_order_decide(void *arg, const mtf_policy_standing *standing,
                                    mtf_policy_draft *draft, mtf_err *err)
 {
     mtf_policy_order *order = arg;
     const mtf_policy *origin;
     mtf_policy_order_fini(order);
-    mtf_status status = find_origin(order, shelf, &origin, err);
+    mtf_status status = find_origin(order, standing, &origin, err);
     if (status) return status;
     if (!origin) {
-        draft->policy = shelf->head;
+        draft->policy = standing->head;
         return MTF_OK;
     }
-    status = make(order, shelf, origin, err);
+    status = make(order, standing, origin, err);
     if (status) return status;
-    const mtf_policy *canary = shelf->canary;
+    const mtf_policy *canary = standing->canary;
     *draft = (mtf_policy_draft){.policy = order->made, .history = true, .live = true};
     draft->drop_canary = canary && payload_of(&canary->info) == payload_of(&origin->info);
     return MTF_OK;

@@ -26,7 +26,7 @@ typedef struct mtf_policy_order {
 /** An mtf_policy_decide_fn; arg is the order. An empty draft: it is so already (then draft->policy
  *  is the head). MTF_INVALID: it must not be done, the words say why and what to do instead.
  *  Rollback and promote leave the box as the head has it: they neither freeze nor thaw. */
-mtf_status mtf_policy_order_decide(void *arg, const mtf_policy_shelf *shelf,
+mtf_status mtf_policy_order_decide(void *arg, const mtf_policy_standing *standing,
                                    mtf_policy_draft *draft, mtf_err *err);
 void mtf_policy_order_fini(mtf_policy_order *order);
 /** "rollback", "promote", "freeze", "thaw". */

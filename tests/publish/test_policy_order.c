@@ -1,17 +1,17 @@
 /** Goal: what an operator orders is a new version of an old network, its parent the head, or is
  *  refused with the reason and what to do instead. Method: topics in memory. */
-#include "publish/desk_fixture.h"
+#include "publish/writer_fixture.h"
 #include "publish/policy_order.h"
 
-static mtf_status give(desk_fixture *f, mtf_policy_order *order, mtf_policy_draft *draft,
+static mtf_status give(writer_fixture *f, mtf_policy_order *order, mtf_policy_draft *draft,
                        mtf_err *err)
 {
-    const mtf_policy_desk desk = fixture_desk(f);
-    return mtf_policy_write(&desk, mtf_policy_order_decide, order, draft, err);
+    const mtf_policy_writer writer = fixture_writer(f);
+    return mtf_policy_write(&writer, mtf_policy_order_decide, order, draft, err);
 }
 
 /** 1 and 2 served, 3 held, 4 the head, 5 rejected. `wanted` is kept. */
-static void open_five(desk_fixture *f, int64_t wanted)
+static void open_five(writer_fixture *f, int64_t wanted)
 {
     fixture_init(f, wanted);
     fixture_has(f, 1, 1, 0, "promote");
@@ -38,7 +38,7 @@ static void assert_same_network(const mtf_policy *policy, uint64_t seed)
 static void a_rollback_serves_an_old_network_under_a_new_version(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     mtf_policy_draft draft;
     mtf_err err = {0};
     open_five(&f, 2);
@@ -65,7 +65,7 @@ static void a_rollback_serves_an_old_network_under_a_new_version(void **state)
 static void a_rollback_to_a_rollback_names_the_version_that_was_trained(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     mtf_policy_draft draft;
     mtf_err err = {0};
     open_five(&f, 7);
@@ -104,7 +104,7 @@ static void what_must_not_be_done_is_refused_with_what_to_do_instead(void **stat
         {{.kind = MTF_POLICY_FREEZE, .if_head = 2}, "(--if-head): nothing was done"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        desk_fixture f;
+        writer_fixture f;
         mtf_policy_draft draft;
         mtf_err err = {0};
         mtf_policy_order order = cases[i].order;
@@ -121,7 +121,7 @@ static void what_must_not_be_done_is_refused_with_what_to_do_instead(void **stat
 static void a_policy_that_serving_code_could_not_use_is_refused(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     mtf_policy_draft draft;
     mtf_err err = {0};
     fixture_init(&f, 1);
@@ -140,7 +140,7 @@ static void a_policy_that_serving_code_could_not_use_is_refused(void **state)
 static void a_held_candidate_is_promoted_under_a_new_version(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     mtf_policy_draft draft;
     mtf_err err = {0};
     open_five(&f, 3);
@@ -161,7 +161,7 @@ static void a_promoted_canary_is_one_no_longer(void **state)
 {
     (void)state;
     for (int is_canary = 0; is_canary < 2; is_canary++) {
-        desk_fixture f;
+        writer_fixture f;
         mtf_policy_draft draft;
         mtf_err err = {0};
         open_five(&f, is_canary ? 6 : 3);
@@ -185,7 +185,7 @@ static void a_promoted_canary_is_one_no_longer(void **state)
 static void freeze_and_thaw_change_the_box_only_and_once(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     mtf_policy_draft draft;
     mtf_err err = {0};
     open_five(&f, 0);
@@ -214,7 +214,7 @@ static void freeze_and_thaw_change_the_box_only_and_once(void **state)
 static void a_rollback_while_frozen_stays_frozen(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     mtf_policy_draft draft;
     mtf_err err = {0};
     open_five(&f, 2);
@@ -229,7 +229,7 @@ static void a_rollback_while_frozen_stays_frozen(void **state)
     fixture_fini(&f);
 }
 
-static void a_round_publishes(desk_fixture *f)
+static void a_round_publishes(writer_fixture *f)
 {
     fixture_has(f, 9, 6, 4, "promote");
     f->meanwhile = NULL;
@@ -238,7 +238,7 @@ static void a_round_publishes(desk_fixture *f)
 static void an_order_that_meets_a_round_comes_after_it(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     mtf_policy_draft draft;
     mtf_err err = {0};
     open_five(&f, 2);
@@ -253,7 +253,7 @@ static void an_order_that_meets_a_round_comes_after_it(void **state)
     fixture_fini(&f);
 }
 
-static void another_gives_the_same_order(desk_fixture *f)
+static void another_gives_the_same_order(writer_fixture *f)
 {
     mtf_policy *back = fixture_policy(2, 6, 4, "promote");
     mtf_policy_set_number(&back->info, "payload_of", 2);
@@ -265,7 +265,7 @@ static void another_gives_the_same_order(desk_fixture *f)
 static void one_of_two_who_give_the_same_order_is_told_that_it_is_done(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     mtf_policy_draft draft;
     mtf_err err = {0};
     open_five(&f, 2);
@@ -284,7 +284,7 @@ static void one_of_two_who_give_the_same_order_is_told_that_it_is_done(void **st
 static void an_order_whose_answer_was_lost_is_done_once(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     mtf_policy_draft draft;
     mtf_err err = {0};
     open_five(&f, 2);
@@ -302,7 +302,7 @@ static void an_order_whose_answer_was_lost_is_done_once(void **state)
 static void a_reason_that_no_record_holds_is_refused(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     mtf_policy_draft draft;
     mtf_err err = {0};
     char words[400];

@@ -1,23 +1,23 @@
 /** Goal: whoever writes at the same time, each served version's parent is the served version before
  *  it, no candidate is published twice, and no number is used twice. Method: topics in memory whose
  *  sink is fenced, loses answers or halves of units, with other writers coming between. */
-#include "publish/desk_fixture.h"
+#include "publish/writer_fixture.h"
 
-static mtf_status publish(desk_fixture *f, mtf_policy *candidate, mtf_policy_draft *draft)
+static mtf_status publish(writer_fixture *f, mtf_policy *candidate, mtf_policy_draft *draft)
 {
     mtf_err err = {0};
-    const mtf_policy_desk desk = fixture_desk(f);
-    return mtf_policy_write(&desk, mtf_policy_decide_candidate, candidate, draft, &err);
+    const mtf_policy_writer writer = fixture_writer(f);
+    return mtf_policy_write(&writer, mtf_policy_decide_candidate, candidate, draft, &err);
 }
 
-static void publish_ok(desk_fixture *f, mtf_policy *candidate)
+static void publish_ok(writer_fixture *f, mtf_policy *candidate)
 {
     mtf_policy_draft draft;
     assert_int_equal(publish(f, candidate, &draft), MTF_OK);
 }
 
 /** Versions 1 and 2 served, 2 the head. */
-static void open_two(desk_fixture *f)
+static void open_two(writer_fixture *f)
 {
     fixture_init(f, 0);
     fixture_has(f, 1, 1, 0, "promote");
@@ -28,7 +28,7 @@ static void open_two(desk_fixture *f)
 static void the_first_policy_is_published_with_no_head(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     fixture_init(&f, 0);
     mtf_policy *first = fixture_policy(1, 1, 0, "promote");
     publish_ok(&f, first);
@@ -42,7 +42,7 @@ static void the_first_policy_is_published_with_no_head(void **state)
 static void a_child_of_the_head_is_served_and_a_hold_goes_to_the_history_only(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     open_two(&f);
     mtf_policy *held = fixture_policy(3, 3, 2, "hold"), *child = fixture_policy(4, 4, 2, "promote");
     publish_ok(&f, held);
@@ -58,7 +58,7 @@ static void a_child_of_the_head_is_served_and_a_hold_goes_to_the_history_only(vo
 static void a_round_that_comes_too_late_is_held_and_says_so(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     open_two(&f);
     mtf_policy *late = fixture_policy(3, 3, 1, "promote");
     publish_ok(&f, late);
@@ -74,7 +74,7 @@ static void a_round_that_comes_too_late_is_held_and_says_so(void **state)
 static void a_candidate_without_any_head_is_held_unless_it_is_the_first(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     fixture_init(&f, 0);
     mtf_policy *orphan = fixture_policy(3, 3, 2, "promote");
     publish_ok(&f, orphan);
@@ -88,7 +88,7 @@ static void what_is_published_is_not_published_again_whatever_its_verdict(void *
     (void)state;
     static const char *const verdicts[] = {"promote", "hold", "reject"};
     for (size_t i = 0; i < 3; i++) {
-        desk_fixture f;
+        writer_fixture f;
         char once[2000];
         open_two(&f);
         mtf_policy *one = fixture_policy(3, 3, 2, verdicts[i]);
@@ -108,7 +108,7 @@ static void what_is_published_is_not_published_again_whatever_its_verdict(void *
 static void a_repeated_late_round_learns_what_became_of_it(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     mtf_policy_draft draft;
     open_two(&f);
     mtf_policy *late = fixture_policy(3, 2, 1, "promote"); /* its number was used meanwhile, too */
@@ -130,7 +130,7 @@ static void a_repeated_late_round_learns_what_became_of_it(void **state)
 static void a_repeated_round_whose_service_is_over_is_not_served_again(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     open_two(&f);
     mtf_policy *again = fixture_policy(2, 2, 1, "promote");
     fixture_has(&f, 3, 3, 2, "promote");
@@ -145,7 +145,7 @@ static void a_repeated_round_whose_service_is_over_is_not_served_again(void **st
 static void a_number_that_was_used_meanwhile_becomes_the_next_free_one(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     open_two(&f);
     fixture_has(&f, 7, 3, 2, "hold"); /* another learner's */
     f.topics[0] = '\0';
@@ -157,7 +157,7 @@ static void a_number_that_was_used_meanwhile_becomes_the_next_free_one(void **st
     fixture_fini(&f);
 }
 
-static void others_publish_three(desk_fixture *f)
+static void others_publish_three(writer_fixture *f)
 {
     fixture_has(f, 9, 3, 2, "promote");
     f->meanwhile = NULL;
@@ -166,7 +166,7 @@ static void others_publish_three(desk_fixture *f)
 static void a_fenced_writer_starts_over_and_sees_the_others_head(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     open_two(&f);
     f.commits_fail = 1;
     f.commit_status = MTF_FENCED;
@@ -185,7 +185,7 @@ static void a_fenced_writer_starts_over_and_sees_the_others_head(void **state)
 static void one_that_is_always_fenced_waits_for_another_time(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     mtf_policy_draft draft;
     open_two(&f);
     f.commits_fail = 100;
@@ -201,7 +201,7 @@ static void one_that_is_always_fenced_waits_for_another_time(void **state)
 static void who_may_not_write_now_does_not_try(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     mtf_policy_draft draft;
     open_two(&f);
     f.take_status = MTF_AGAIN;
@@ -220,7 +220,7 @@ static void a_lost_answer_publishes_what_is_missing_and_nothing_twice(void **sta
 {
     (void)state;
     for (int halves = 0; halves < 4; halves++) {
-        desk_fixture f;
+        writer_fixture f;
         open_two(&f);
         f.commits_fail = 1;
         f.commit_status = MTF_AGAIN;
@@ -241,7 +241,7 @@ static void a_crash_in_the_midst_publishes_what_is_missing_and_nothing_twice(voi
 {
     (void)state;
     for (int halves = 0; halves < 4; halves++) {
-        desk_fixture f;
+        writer_fixture f;
         mtf_policy_draft draft;
         open_two(&f);
         f.commits_fail = 1;
@@ -264,7 +264,7 @@ static void a_crash_in_the_midst_publishes_what_is_missing_and_nothing_twice(voi
 static void a_lost_policy_topic_gets_a_first_policy_of_a_new_number(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     open_two(&f);
     mtf_policy_book_fini(&f.live);
     mtf_policy *first = fixture_policy(1, 3, 0, "promote"); /* the history has it as version 1 */
@@ -277,7 +277,7 @@ static void a_lost_policy_topic_gets_a_first_policy_of_a_new_number(void **state
 static void a_frozen_head_has_frozen_children(void **state)
 {
     (void)state;
-    desk_fixture f;
+    writer_fixture f;
     open_two(&f);
     mtf_policy *frozen = fixture_policy(2, 3, 2, "promote");
     frozen->info.box = 0;

@@ -1,7 +1,8 @@
-/** Two topics in memory and a writer's desk before them: what a sink commits, the next read sees.
- *  The desk can be told to be fenced, to fail half way, or to have another writer come between. */
-#ifndef MTF_DESK_FIXTURE_H
-#define MTF_DESK_FIXTURE_H
+/** Two topics in memory and a writer's writer before them: what a sink commits, the next read sees.
+ *  The writer can be told to be fenced, to fail half way, or to have another writer come between.
+ */
+#ifndef MTF_WRITER_FIXTURE_H
+#define MTF_WRITER_FIXTURE_H
 
 #include "support/mtf_test.h"
 
@@ -9,7 +10,7 @@
 #include "publish/policy_book.h"
 #include "publish/policy_writer.h"
 
-typedef struct desk_fixture {
+typedef struct writer_fixture {
     mtf_policy_book live;
     mtf_policy_ledger ledger;
     char topics[2000]; /* every record put, in order: "history:3(promote) live:3 -canary" */
@@ -20,19 +21,19 @@ typedef struct desk_fixture {
     int puts;
     /* What goes wrong. */
     mtf_status take_status;
-    int commits_fail;                          /* so many commits fail with */
-    mtf_status commit_status;                  /* this status */
-    bool history_hears, live_hears;            /* although these puts of theirs come through */
-    void (*meanwhile)(struct desk_fixture *f); /* before each commit that fails */
+    int commits_fail;                            /* so many commits fail with */
+    mtf_status commit_status;                    /* this status */
+    bool history_hears, live_hears;              /* although these puts of theirs come through */
+    void (*meanwhile)(struct writer_fixture *f); /* before each commit that fails */
     int taken, closed, waits;
-} desk_fixture;
+} writer_fixture;
 
-static inline void fixture_init(desk_fixture *f, int64_t wanted)
+static inline void fixture_init(writer_fixture *f, int64_t wanted)
 {
-    *f = (desk_fixture){.ledger = {.name = "sample", .wanted = wanted}};
+    *f = (writer_fixture){.ledger = {.name = "sample", .wanted = wanted}};
 }
 
-static inline void fixture_fini(desk_fixture *f)
+static inline void fixture_fini(writer_fixture *f)
 {
     mtf_policy_book_fini(&f->live);
     mtf_policy_ledger_fini(&f->ledger);
@@ -46,7 +47,7 @@ static inline mtf_span fixture_text(const char *text)
 }
 
 /** A record arrives on a topic; value.data NULL: a tombstone. */
-static inline void fixture_arrive(desk_fixture *f, bool live, const char *key, mtf_span value)
+static inline void fixture_arrive(writer_fixture *f, bool live, const char *key, mtf_span value)
 {
     mtf_err err = {0};
     mtf_policy *policy = NULL;
@@ -65,7 +66,7 @@ static inline void fixture_arrive(desk_fixture *f, bool live, const char *key, m
 }
 
 /** A policy published long ago, or by another. */
-static inline void fixture_publish(desk_fixture *f, const mtf_policy *policy)
+static inline void fixture_publish(writer_fixture *f, const mtf_policy *policy)
 {
     char key[MTF_POLICY_KEY_CHARS];
     mtf_buf record = {0};
@@ -90,7 +91,7 @@ static inline mtf_policy *fixture_policy(uint64_t seed, int64_t version, int64_t
     return policy;
 }
 
-static inline void fixture_has(desk_fixture *f, uint64_t seed, int64_t version, int64_t parent,
+static inline void fixture_has(writer_fixture *f, uint64_t seed, int64_t version, int64_t parent,
                                const char *verdict)
 {
     mtf_policy *policy = fixture_policy(seed, version, parent, verdict);
@@ -103,7 +104,7 @@ static inline void fixture_has(desk_fixture *f, uint64_t seed, int64_t version, 
 
 static inline mtf_status fixture_begin(void *self, mtf_err *err)
 {
-    desk_fixture *f = self;
+    writer_fixture *f = self;
     (void)err;
     f->puts = 0;
     return MTF_OK;
@@ -113,7 +114,7 @@ static inline mtf_status fixture_put(void *self, const char *topic, mtf_span key
                                      const mtf_header *headers, size_t count, int64_t timestamp_ms,
                                      mtf_err *err)
 {
-    desk_fixture *f = self;
+    writer_fixture *f = self;
     (void)err;
     assert_true(f->puts < 4 && !headers && count == 0 && timestamp_ms == 0);
     mtf_buf_clear(&f->values[f->puts]);
@@ -123,7 +124,7 @@ static inline mtf_status fixture_put(void *self, const char *topic, mtf_span key
     return MTF_OK;
 }
 
-static inline void fixture_apply(desk_fixture *f, bool history, bool live)
+static inline void fixture_apply(writer_fixture *f, bool history, bool live)
 {
     for (int i = 0; i < f->puts; i++) {
         if (f->live_put[i] ? !live : !history) continue;
@@ -136,7 +137,7 @@ static inline void fixture_apply(desk_fixture *f, bool history, bool live)
 static inline mtf_status fixture_commit(void *self, const mtf_position *positions, size_t count,
                                         mtf_err *err)
 {
-    desk_fixture *f = self;
+    writer_fixture *f = self;
     assert_true(!positions && count == 0);
     if (f->commits_fail > 0) {
         f->commits_fail--;
@@ -156,16 +157,16 @@ static inline mtf_status fixture_abort(void *self, mtf_err *err)
 
 static inline void fixture_close(void *self)
 {
-    ((desk_fixture *)self)->closed++;
+    ((writer_fixture *)self)->closed++;
 }
 
-/* -- the desk -----------------------------------------------------------------------------------
+/* -- the writer -----------------------------------------------------------------------------------
  */
 
 static inline mtf_status fixture_take(void *arg, mtf_sink *sink, mtf_err *err)
 {
-    desk_fixture *f = arg;
-    if (f->take_status) return mtf_fail(err, f->take_status, "no pen");
+    writer_fixture *f = arg;
+    if (f->take_status) return mtf_fail(err, f->take_status, "may not write");
     f->taken++;
     *sink = (mtf_sink){.self = f,
                        .begin = fixture_begin,
@@ -176,33 +177,33 @@ static inline mtf_status fixture_take(void *arg, mtf_sink *sink, mtf_err *err)
     return MTF_OK;
 }
 
-static inline mtf_status fixture_read(void *arg, mtf_policy_shelf *shelf, mtf_err *err)
+static inline mtf_status fixture_read(void *arg, mtf_policy_standing *standing, mtf_err *err)
 {
-    desk_fixture *f = arg;
+    writer_fixture *f = arg;
     (void)err;
-    assert_int_equal(f->taken, f->closed + 1); /* with the pen in hand */
-    *shelf = (mtf_policy_shelf){.head = mtf_policy_book_find(&f->live, "sample", 0),
-                                .canary = mtf_policy_book_find(&f->live, "sample#canary", 0),
-                                .ledger = &f->ledger};
+    assert_int_equal(f->taken, f->closed + 1); /* with a sink open */
+    *standing = (mtf_policy_standing){.head = mtf_policy_book_find(&f->live, "sample", 0),
+                                      .canary = mtf_policy_book_find(&f->live, "sample#canary", 0),
+                                      .ledger = &f->ledger};
     return MTF_OK;
 }
 
 static inline void fixture_wait(void *arg, int attempt)
 {
-    desk_fixture *f = arg;
+    writer_fixture *f = arg;
     assert_int_equal(attempt, ++f->waits);
 }
 
-static inline mtf_policy_desk fixture_desk(desk_fixture *f)
+static inline mtf_policy_writer fixture_writer(writer_fixture *f)
 {
-    return (mtf_policy_desk){.arg = f,
-                             .take = fixture_take,
-                             .read = fixture_read,
-                             .wait = fixture_wait,
-                             .topics = {"live", "history"}};
+    return (mtf_policy_writer){.arg = f,
+                               .open = fixture_take,
+                               .read = fixture_read,
+                               .wait = fixture_wait,
+                               .topics = {"live", "history"}};
 }
 
-static inline const mtf_policy *fixture_head(const desk_fixture *f)
+static inline const mtf_policy *fixture_head(const writer_fixture *f)
 {
     return mtf_policy_book_find(&f->live, "sample", 0);
 }
