@@ -199,9 +199,12 @@ static void close_source(void *self)
     if (!source) return;
     if (source->lent) rd_kafka_message_destroy(source->lent);
     if (source->handle.rk) {
-        /* A rebalance under way waits for our answer, or close would wait for ever. */
+        /* A rebalance that was told is answered now, or close would wait for it for ever. One that
+         * was not told yet is not: close tells it when nobody takes a second answer any more, and
+         * would wait for that. */
         source->closing = true;
-        rd_kafka_assign(source->handle.rk, NULL);
+        if (!source->grouped || source->step != MTF_KAFKA_NONE)
+            rd_kafka_assign(source->handle.rk, NULL);
         rd_kafka_consumer_close(source->handle.rk);
         if (source->change) rd_kafka_topic_partition_list_destroy(source->change);
         if (source->membership) rd_kafka_consumer_group_metadata_destroy(source->membership);
