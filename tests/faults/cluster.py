@@ -277,7 +277,9 @@ class Cluster:
         return True
 
     def leader(self, topic: str, partition: int) -> int:
-        return self.admin().list_topics(topic, timeout=10).topics[topic].partitions[partition].leader
+        """The broker, -1 for none as yet."""
+        partitions = self.admin().list_topics(topic, timeout=10).topics[topic].partitions
+        return partitions[partition].leader if partition in partitions else -1
 
     def group_coordinator(self, group: str) -> int:
         return self.leader("__consumer_offsets", abs(java_hash(group)) % GROUP_PARTITIONS)

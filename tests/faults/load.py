@@ -270,6 +270,7 @@ class Generator:
                 lambda: spoil(action=body["action"][1:]),
                 lambda: spoil(baseline_action=[-1.01, *body["baseline_action"][1:]]),
                 lambda: spoil(baseline_action=[]),
+                lambda: spoil(bucket="explore", lower=[0.2] * len(body["action"]), upper=[0.3] * len(body["action"])),
                 lambda: spoil(lower=[0.2] * len(body["action"]), upper=[-0.2] * len(body["action"])),
                 lambda: spoil(lower=[0.2], upper=[0.3]),
                 lambda: spoil(sample_weight=rand.choice((0.0, -1.0, odd))),

@@ -125,6 +125,15 @@ def settle(pipeline: Pipeline):
     exact(pipeline.compare(), pipeline)
 
 
+def exact_rows(pipeline: Pipeline, learner: str):
+    """After settle(): what the learner has stored is what the sessions say."""
+    pipeline.wait_learned(learner, sum(len(parts) for parts in pipeline.found.sessions.values()))
+    pipeline.stop_all("learn")
+    result = oracle.Result()
+    pipeline.compare_rows(learner, result)
+    exact(result, pipeline)
+
+
 def under_load(pipeline: Pipeline, fault, seconds: float, users: int = 300):
     """Runs fault(until) while load is produced, then settles."""
     load_process = pipeline.load(seconds, users=users)
@@ -175,8 +184,10 @@ def kill_before_commit(bench: Bench):
     """Killed with a transaction open: readers saw nothing of it, the next start reads it again."""
     with bench.pipeline() as pipeline:
         pipeline.start_sessionizer("one")
+        pipeline.start_learner("one")
         points = ["sessionize.begin", "sessionize.put", "sessionize.offsets", "sessionize.commit"]
         under_load(pipeline, die_at(pipeline, points), 14)
+        exact_rows(pipeline, "one")
 
 
 @case
@@ -331,7 +342,7 @@ def bounce(bench: Bench, how):
                 roles = [f"leader of {p}" for p in range(4) if cluster.leader(pipeline.topic("exploration"), p) == node]
                 if cluster.group_coordinator(f"{pipeline.prefix}-sessionize") == node:
                     roles.append("group coordinator")
-                if cluster.transaction_coordinator(f"mtf-sessionize-{pipeline.prefix}-one") == node:
+                if cluster.transaction_coordinator(f"{pipeline.prefix}-sessionize-{pipeline.prefix}-one") == node:
                     roles.append("transaction coordinator")
                 print(f"broker {node}: {', '.join(roles) or 'a follower'}")
                 how(cluster, node)
@@ -341,12 +352,7 @@ def bounce(bench: Bench, how):
                 cluster.start(node)
 
         under_load(pipeline, fault, 20)
-        records = sum(len(parts) for parts in pipeline.found.sessions.values())
-        pipeline.wait_learned("one", records)
-        pipeline.stop_all("learn")
-        result = oracle.Result()
-        pipeline.compare_rows("one", result)
-        exact(result, pipeline)
+        exact_rows(pipeline, "one")
 
 
 @case
@@ -408,6 +414,47 @@ def log_truncated(bench: Bench):
         pipeline.found = pipeline.output()
         heads = [p["truncated_head"] for parts in pipeline.found.sessions.values() for p in parts]
         check(len(heads) == 10 and all(heads), f"10 sessions with a truncated head: {heads}")
+
+
+def make_anew(bench: Bench, pipeline: Pipeline, role: str):
+    """Deletes a topic, as only a mistake would, and creates it again."""
+    topic, admin = pipeline.topic(role), bench.cluster.admin()
+    for future in admin.delete_topics([topic], operation_timeout=30).values():
+        future.result(30)
+    wait_until("it is gone", 30, lambda: topic not in admin.list_topics(timeout=10).topics)
+    bench.cluster.create_topics(pipeline.prefix, pipeline.partitions)
+
+
+def commits(consumer, places: list) -> bool:
+    try:
+        consumer.commit(offsets=places, asynchronous=False)
+        return True
+    except confluent_kafka.KafkaException:
+        return False
+
+
+@case
+def input_cut_short(bench: Bench):
+    """The exploration topic ends before the commit: the start is refused rather than skip what comes."""
+    with bench.pipeline(partitions=1) as pipeline:
+        records = bench.records(pipeline)
+        pipeline.start_sessionizer("one")
+        records.send(*[records.request(f"u{i}") for i in range(20)])
+        pipeline.wait_sessionized()
+        pipeline.stop("sessionize-one")
+        group = {"bootstrap.servers": bench.cluster.bootstrap, "group.id": f"{pipeline.prefix}-sessionize", "log_level": 0}
+        consumer = confluent_kafka.Consumer(group)
+        places = consumer.committed([confluent_kafka.TopicPartition(pipeline.topic("exploration"), 0)], timeout=30)
+        make_anew(bench, pipeline, "exploration")  # which takes the commit away too
+        records.send(*[records.request(f"w{i}") for i in range(5)])
+        wait_until("the static member's session ends", 30, lambda: commits(consumer, places), 0.5)
+        consumer.close()
+        pipeline.start_sessionizer("one")
+        process = pipeline.services["sessionize-one"].process
+        wait_until("it stops", 30, lambda: process.poll() is not None)
+        words = pipeline.last_words("sessionize-one")
+        check(process.returncode == 65 and "made anew" in words, f"{process.returncode}: {words}")
+        check(pipeline.ends("sessions", "read_committed") == [0], "something was put out")
 
 
 # --- what producers do
@@ -783,12 +830,7 @@ def disk_full(bench: Bench):
             pipeline.start_learner("one", "--set", f"store.path={disk}/store")
             pipeline.sent(load_process)
             settle(pipeline)
-            records = sum(len(parts) for parts in pipeline.found.sessions.values())
-            pipeline.wait_learned("one", records)
-            pipeline.stop_all("learn")
-            result = oracle.Result()
-            pipeline.compare_rows("one", result)
-            exact(result, pipeline)
+            exact_rows(pipeline, "one")
     finally:
         subprocess.run(["umount", "-l", disk], check=False)
         disk.rmdir()
@@ -807,11 +849,7 @@ def other_topic(bench: Bench):
         pipeline.wait_learned("one", 20)
         pipeline.stop_all("learn")
         pipeline.stop_all("sessionize")
-        topic = pipeline.topic("sessions")
-        for future in bench.cluster.admin().delete_topics([topic], operation_timeout=30).values():
-            future.result(30)
-        wait_until("it is gone", 30, lambda: topic not in bench.cluster.admin().list_topics(timeout=10).topics)
-        bench.cluster.create_topics(pipeline.prefix, 1)
+        make_anew(bench, pipeline, "sessions")
         pipeline.start_sessionizer("one")
         records.send(*[records.request(f"w{i}") for i in range(40)])
         records.close()

@@ -130,11 +130,18 @@ def good_request(body: dict, rules: Rules) -> bool:
         and finite(lower)
         and finite(upper)
         and all(low <= high for low, high in zip(lower, upper))
+        and in_box(body)
         and all(
             i["item_id"] and finite(i["predictions"]) and finite(i["features"]) and good_signals(i["signals"])
             for i in body["items"]
         )
     )
+
+
+def in_box(body: dict) -> bool:
+    """An explored action was drawn from its box."""
+    drawn = zip(body["action"], body["baseline_action"], body["lower"], body["upper"])
+    return body["bucket"] != "explore" or all(low - 1e-5 <= a - base <= high + 1e-5 for a, base, low, high in drawn)
 
 
 def is_valid(event: dict, rules: Rules) -> bool:
@@ -315,7 +322,7 @@ class Partition:
                 "started_ms": first[0],
                 "ended_ms": last[0],
                 "end_reason": reason,
-                "truncated_head": number == 0 and activity.start - edge_low <= self.rules.gap_ms,
+                "truncated_head": number == 0 and first[0] - edge_low <= self.rules.gap_ms,
                 "truncated_tail": tail,
                 "part": 0,
                 "parts": 1,
@@ -329,19 +336,21 @@ class Partition:
 
     def pieces(self, whole: list) -> list:
         """Requests and ends cut at ends and by the producer's session: [(records, end reason)], in the
-        order of their firsts. Ends without a request are late."""
-        segments, segment, current = [], {}, None  # segment: since the last end, by the producer's session
+        order of their firsts. An end ends the session it names; without a request it is late."""
+        pieces, open_ones, current = [], {}, None  # open_ones: by the producer's session
         for entry in whole:
             named = entry[3]["session_id"]
-            if named is not None and current is None and None in segment:
-                segment[named] = segment.pop(None)  # what had no id before the first one is its
+            if named is not None and current is None and None in open_ones:
+                open_ones[named] = open_ones.pop(None)  # what had no id before the first one is its
             current = named if named is not None else current
-            segment.setdefault(current, []).append(entry)
+            if current not in open_ones:
+                open_ones[current] = []
+                pieces.append(open_ones[current])
+            open_ones[current].append(entry)
             if entry[2].kind == "end":
-                segments.append(segment)
-                segment = {}  # but who comes without an id still inherits the last
+                del open_ones[current]
         with_steps = []
-        for piece in [p for s in [*segments, segment] for p in s.values()]:
+        for piece in pieces:
             if any(entry[2].kind == "request" for entry in piece):
                 with_steps.append(piece)
             else:
