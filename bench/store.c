@@ -74,7 +74,7 @@ static mtf_status make_record(supply *s, mtf_buf *record, mtf_err *err)
     mtf_item items[STEPS][ITEMS] = {0};
     mtf_signal values[STEPS][ITEMS][5];
     float floats[STEPS][STATE + 4 * ACTION + ITEMS * PREDICTIONS];
-    char user[24], names[STEPS][ITEMS][8], ids[STEPS][16];
+    char user[32], names[STEPS][ITEMS][8], ids[STEPS][16];
     const int64_t start_ms =
         START_MS + s->day * 86400000 + (int64_t)mtf_rng_below(&s->rng, 86000000);
     snprintf(user, sizeof user, "user-%llu", (unsigned long long)mtf_rng_below(&s->rng, s->users));

@@ -108,8 +108,9 @@ static void produce(struct bench *b, int partition, mtf_event_kind kind, const c
                     const char *id, int64_t time_ms)
 {
     struct sample s = {.kind = kind, .time_ms = time_ms, .append_ms = time_ms};
-    snprintf(s.user, sizeof s.user, "%s", user);
-    snprintf(s.id, sizeof s.id, "%s", id);
+    assert_true(strlen(user) < sizeof s.user && strlen(id) < sizeof s.id);
+    memcpy(s.user, user, strlen(user));
+    memcpy(s.id, id, strlen(id));
     memory_append_sample(&b->memory, partition, &s);
 }
 
