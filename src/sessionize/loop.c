@@ -201,6 +201,16 @@ static mtf_status on_input(mtf_sessionize *stage, const mtf_input *input, mtf_er
     return MTF_OK;
 }
 
+/** A partition without a leader must not keep the others waiting behind it. */
+static void put_last(mtf_sessionize *stage, uint32_t index)
+{
+    mtf_partition *partition = stage->partitions[index];
+    const uint32_t behind = --stage->partition_count - index;
+    memmove(stage->partitions + index, stage->partitions + index + 1,
+            behind * sizeof(mtf_partition *));
+    stage->partitions[stage->partition_count++] = partition;
+}
+
 /** Starts what is pending, unless it is too soon after an abort or a question without an answer:
  *  the others go on meanwhile. */
 static mtf_status start_pending(mtf_sessionize *stage, mtf_err *err)
@@ -211,6 +221,7 @@ static mtf_status start_pending(mtf_sessionize *stage, mtf_err *err)
         const mtf_status status = mtf_partition_start(stage->partitions[i], err);
         if (status == MTF_AGAIN) {
             stage->start_due_ms = stage->now_ms + ASK_AGAIN_MS;
+            put_last(stage, i);
             return MTF_OK;
         }
         if (status != MTF_OK) return status;

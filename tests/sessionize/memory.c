@@ -77,8 +77,8 @@ static mtf_status range(void *self, int32_t partition, int64_t *first, int64_t *
 {
     struct memory *m = self;
     const struct memory_partition *p = partition_of(m, partition);
-    if (m->range_again > 0) {
-        m->range_again--;
+    if (p->silent || m->range_again > 0) {
+        m->range_again -= !p->silent;
         return mtf_fail(err, MTF_AGAIN, "range: not now");
     }
     *first = m->jump_to_kept ? 0 : p->first;

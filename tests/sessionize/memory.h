@@ -23,6 +23,7 @@ struct memory_partition {
     int64_t committed;  /* -1: never */
     char metadata[4097];
     bool assigned, started, told_end;
+    bool silent; /* range answers MTF_AGAIN: no leader */
     int64_t next;
 };
 

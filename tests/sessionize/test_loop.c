@@ -884,6 +884,24 @@ static void aborts_without_end_are_paused_counted_and_hardly_told(void **state)
     fclose(file);
 }
 
+static void a_partition_without_an_answer_keeps_no_other_waiting(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    b.tick_ms = 500;
+    for (int p = 0; p < MEMORY_PARTITIONS; p++) assign(&b, p);
+    b.memory.partitions[0].silent = true;
+    for (int i = 0; i < 40; i++) assert_int_equal(mtf_sessionize_step(b.stage, 0, &b.err), MTF_OK);
+    assert_true(mtf_stage_find(b.stage, 0)->pending);
+    assert_false(mtf_stage_find(b.stage, 1)->pending);
+    assert_false(mtf_stage_find(b.stage, 2)->pending);
+    b.memory.partitions[0].silent = false;
+    for (int i = 0; i < 10; i++) assert_int_equal(mtf_sessionize_step(b.stage, 0, &b.err), MTF_OK);
+    assert_false(mtf_stage_find(b.stage, 0)->pending);
+    fini(&b);
+}
+
 static void a_fenced_sink_stops_the_stage(void **state)
 {
     (void)state;
@@ -1451,6 +1469,7 @@ int main(void)
         cmocka_unit_test(a_commit_that_fails_for_now_is_given_up_and_read_again),
         cmocka_unit_test(a_commit_that_went_through_unheard_is_not_done_twice),
         cmocka_unit_test(aborts_without_end_are_paused_counted_and_hardly_told),
+        cmocka_unit_test(a_partition_without_an_answer_keeps_no_other_waiting),
         cmocka_unit_test(a_fenced_sink_stops_the_stage),
         cmocka_unit_test(commits_come_at_the_interval_and_only_when_something_changed),
         cmocka_unit_test(a_full_sink_pauses_the_source_until_it_has_room),
