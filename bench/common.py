@@ -36,6 +36,13 @@ def enter_venv(name: str) -> None:
     os.execv(python, [str(python), *sys.argv])
 
 
+def enter_tests_venv() -> None:
+    """Goes on with the packages of tests/requirements.txt, in build/venv."""
+    python = run([ROOT / "scripts" / "python-env.sh"]).strip()
+    if sys.executable != python:
+        os.execv(python, [python, *sys.argv])
+
+
 def ratio(a: float, b: float, digits: int = 3):
     return float(f"{a / b:.{digits}g}")
 
