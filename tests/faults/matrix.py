@@ -704,9 +704,11 @@ def partitions_increased(bench: Bench):
 def learner_round(pipeline: Pipeline, learners, fault):
     """Load for some rounds while fault() strikes the learners; then rows and policies must be exact."""
     pipeline.start_sessionizer("one")
-    load_process = pipeline.load(16, 1, 400)
     for name in learners:
         pipeline.start_learner(name)
+    # A round counts the sessions served under its parent: the first policy comes before the load.
+    wait_until("the first policy", 60, lambda: tended(pipeline) and policies.read(pipeline, "policy_history"), 0.2)
+    load_process = pipeline.load(16, 1, 400)
     time.sleep(2)
     fault()
     pipeline.sent(load_process)
