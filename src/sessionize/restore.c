@@ -96,6 +96,24 @@ static mtf_status ask_committed(mtf_partition *partition, mtf_err *err)
     return status;
 }
 
+/** A partition without a commit, in a group that has one of the topic's first: either nothing has
+ *  come to it yet, or it is new, and users have moved to it in the midst of their sessions. */
+static void warn_if_new(const mtf_partition *partition)
+{
+    const mtf_sessionize *stage = partition->stage;
+    mtf_source *source = stage->source;
+    char metadata[MTF_METADATA_BYTES_MAX + 1];
+    int64_t offset = -1;
+    if (partition->committed_offset >= 0 || partition->id == 0 || !source->committed ||
+        source->committed(source->self, 0, &offset, metadata, NULL) != MTF_OK || offset < 0)
+        return;
+    mtf_log_line(stage->config.log, MTF_LOG_WARN, "sessionize.new_partition",
+                 "partition=%" PRId32 " meaning=\"the group never committed it, but has committed "
+                 "partition 0: if the topic was widened, sessions of users that moved here are "
+                 "split in two, and neither half is marked\"",
+                 partition->id);
+}
+
 /** The machine of the last commit, at its S or where the log now begins. */
 static mtf_status rebuild(mtf_partition *partition, int64_t first, int64_t end, mtf_err *err)
 {
@@ -110,6 +128,7 @@ static mtf_status rebuild(mtf_partition *partition, int64_t first, int64_t end, 
                         ", the log ends at %" PRId64 ": it was cut short or made anew; reset the "
                         "group's offset where reading shall go on",
                         partition->id, place.next_offset, end);
+    warn_if_new(partition);
     const int64_t offset = first > place.safe_offset ? first : place.safe_offset;
     partition->machine = mtf_machine_new(&stage->config.machine, &output, &place, offset);
     if (!partition->machine) return mtf_fail(err, MTF_NOMEM, "no memory for a partition's state");

@@ -696,6 +696,7 @@ def partitions_increased(bench: Bench):
         settle(pipeline)
         taken = sorted({r for r in pipeline.committed() if r > 0})
         check(len(pipeline.committed()) == 4 and all(o > 0 for o in pipeline.committed()), f"all four are read: {taken}")
+        check(pipeline.log_has("sessionize-one", "msg=sessionize.new_partition"), "nothing is said of the new partitions")
 
 
 # --- the learner

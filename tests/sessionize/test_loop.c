@@ -902,6 +902,32 @@ static void a_partition_without_an_answer_keeps_no_other_waiting(void **state)
     fini(&b);
 }
 
+static void a_partition_that_may_be_new_is_told(void **state)
+{
+    (void)state;
+    struct bench b;
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    const mtf_log log = {.level = MTF_LOG_WARN, .fd = fileno(file)};
+    init(&b);
+    b.config.log = &log;
+    crash(&b);
+    assign(&b, 1); /* a group that begins */
+    request(&b, "u", "r0", 0);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(log_lines(file, "msg=sessionize.new_partition"), 0);
+    assign(&b, 2);
+    settle_and_commit(&b);
+    assert_int_equal(log_lines(file, "msg=sessionize.new_partition partition=2"), 1);
+    crash(&b);
+    for (int p = 0; p < 2; p++) assign(&b, p);
+    settle_and_commit(&b);
+    assert_int_equal(log_lines(file, "msg=sessionize.new_partition partition=0"), 0);
+    fini(&b);
+    fclose(file);
+}
+
 static void a_fenced_sink_stops_the_stage(void **state)
 {
     (void)state;
@@ -1470,6 +1496,7 @@ int main(void)
         cmocka_unit_test(a_commit_that_went_through_unheard_is_not_done_twice),
         cmocka_unit_test(aborts_without_end_are_paused_counted_and_hardly_told),
         cmocka_unit_test(a_partition_without_an_answer_keeps_no_other_waiting),
+        cmocka_unit_test(a_partition_that_may_be_new_is_told),
         cmocka_unit_test(a_fenced_sink_stops_the_stage),
         cmocka_unit_test(commits_come_at_the_interval_and_only_when_something_changed),
         cmocka_unit_test(a_full_sink_pauses_the_source_until_it_has_room),
