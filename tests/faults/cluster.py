@@ -289,6 +289,11 @@ class Cluster:
 
     # --- topics
 
+    @staticmethod
+    def _topics_of(address: str) -> set:
+        """What this broker knows: a client that is new asks the one it was given."""
+        return set(AdminClient({"bootstrap.servers": address, "log_level": 0}).list_topics(timeout=10).topics)
+
     def create_topics(self, prefix: str, partitions: int, limit_s: float = 60):
         """mtf's topics, under names of their own."""
         wanted = [
@@ -312,10 +317,9 @@ class Cluster:
                         new.remove(topic)
                     elif time.monotonic() > deadline:
                         raise Broken(f"create {topic.topic}: {error}") from error
+        names = {f"{prefix}.{name}" for name, _, _ in wanted}
         for address in self.bootstrap.split(","):  # each learns of them for itself
-            one = AdminClient({"bootstrap.servers": address, "log_level": 0})
-            names = {f"{prefix}.{name}" for name, _, _ in wanted}
-            while not names <= set(one.list_topics(timeout=10).topics):
+            while not names <= self._topics_of(address):
                 if time.monotonic() > deadline:
                     raise Broken(f"{address} does not know {names}")
                 time.sleep(0.1)

@@ -294,6 +294,12 @@ def members_come_and_go(bench: Bench):
 
         def fault(until):
             present = ["one"]
+            # What "one" gave away comes back to it with another commit than it left with.
+            time.sleep(1)
+            pipeline.start_sessionizer("two")
+            time.sleep(4)
+            pipeline.stop("sessionize-two")
+            time.sleep(1.4 * SESSION_TIMEOUT_MS / 1000)
             while time.monotonic() < until:
                 absent = [n for n in ("one", "two", "three") if n not in present]
                 if absent and (len(present) == 1 or bench.random.random() < 0.5):
@@ -307,7 +313,7 @@ def members_come_and_go(bench: Bench):
                     pipeline.tend()
                     time.sleep(0.1)
 
-        under_load(pipeline, fault, 22)
+        under_load(pipeline, fault, 32)
 
 
 @case
@@ -782,6 +788,20 @@ def two_learners(bench: Bench):
                 time.sleep(1)
 
         learner_round(pipeline, ["one", "two"], fault)
+        for name in ("learn-one", "learn-two"):
+            check_leads(pipeline, name)
+
+
+def check_leads(pipeline: Pipeline, name: str):
+    """A learner begins rounds only while it leads."""
+    leads = False
+    for line in (pipeline.folder / f"{name}.log").read_text().splitlines():
+        if "msg=learn.start" in line:
+            leads = False
+        elif "msg=leader " in line:
+            leads = "state=leading" in line
+        elif "msg=round.begin" in line:
+            check(leads, f"{name} began a round and did not lead: {line}")
 
 
 @case

@@ -322,7 +322,7 @@ class Partition:
                 "started_ms": first[0],
                 "ended_ms": last[0],
                 "end_reason": reason,
-                "truncated_head": number == 0 and first[0] - edge_low <= self.rules.gap_ms,
+                "truncated_head": number == 0 and activity.start - edge_low < self.rules.gap_ms,
                 "truncated_tail": tail,
                 "part": 0,
                 "parts": 1,
