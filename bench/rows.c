@@ -94,8 +94,9 @@ mtf_status bench_put_session(bench_maker *maker, mtf_store *store, mtf_err *err)
                      ? mtf_fail(err, MTF_NOMEM, "bench: out of memory")
                      : mtf_store_put_row(store, key, &row->h, mtf_buf_span(&maker->value), err);
     }
-    const mtf_store_position position = {(int32_t)(number % 4), (int64_t)(number / 4) + 1,
-                                         (int64_t)(number / 4), 0};
+    const mtf_store_position position = {.partition = (int32_t)(number % 4),
+                                         .next = (int64_t)(number / 4) + 1,
+                                         .last = (int64_t)(number / 4)};
     return status ? status : mtf_store_set_position(store, &position, err);
 }
 

@@ -5,10 +5,7 @@
 int mtf_command_learn(mtf_cli *cli, int argc, char **argv)
 {
     bool accept_loss = false;
-    const mtf_option options[] = {
-        {"--accept-loss", MTF_OPTION_FLAG, &accept_loss, 0, 0, NULL,
-         "go on past session records that are gone or changed; they are counted as lost"},
-    };
+    const mtf_option options[] = {STAGE_ACCEPT_LOSS(accept_loss)};
     mtf_err err = {0};
     mtf_status status =
         mtf_cli_read(cli, argc, argv, "learn -c FILE [--accept-loss]", options, 1, NULL, &err);

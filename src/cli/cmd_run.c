@@ -20,11 +20,13 @@ static void *run_sessionize(void *arg)
 
 int mtf_command_run(mtf_cli *cli, int argc, char **argv)
 {
-    bool accept_config_change = false;
-    const mtf_option options[] = {STAGE_ACCEPT_CONFIG_CHANGE(accept_config_change)};
+    bool accept_config_change = false, accept_loss = false;
+    const mtf_option options[] = {STAGE_ACCEPT_CONFIG_CHANGE(accept_config_change),
+                                  STAGE_ACCEPT_LOSS(accept_loss)};
     mtf_err err = {0};
-    mtf_status status = mtf_cli_read(cli, argc, argv, "run -c FILE [--accept-config-change]",
-                                     options, 1, NULL, &err);
+    mtf_status status =
+        mtf_cli_read(cli, argc, argv, "run -c FILE [--accept-config-change] [--accept-loss]",
+                     options, 2, NULL, &err);
     if (status == MTF_OK) status = mtf_cli_no_words(cli, &err);
     if (status != MTF_OK) return mtf_cli_exit(status, &err);
     const stage_context context = {&cli->settings, &cli->log, cli->stop, cli->fail_fast};
@@ -36,7 +38,7 @@ int mtf_command_run(mtf_cli *cli, int argc, char **argv)
     status = operator_open(&view, cli, &err);
     if (status == MTF_OK)
         status = sessionize_stage_open(&w.stage, &context, accept_config_change, &err);
-    if (status == MTF_OK) status = learn_stage_open(&learn, &context, NULL, false, &err);
+    if (status == MTF_OK) status = learn_stage_open(&learn, &context, NULL, accept_loss, &err);
     if (status == MTF_OK) {
         operator_sessionize(&view, &w.stage);
         operator_learn(&view, &learn);

@@ -4,6 +4,7 @@
 #include "cli/store_rows.h"
 #include "ingest/user_key.h"
 #include "learner/store_copy.h"
+#include "learner/store_lock.h"
 #include "learner/verify.h"
 
 #include <stdlib.h>

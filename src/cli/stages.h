@@ -57,6 +57,12 @@ mtf_status stage_client_open(const stage_context *context, const char *const *to
 mtf_sessionize_config stage_sessionize_config(const stage_context *context,
                                               const mtf_decoder *decoder);
 
+/** The option of every command that runs the learner. */
+#define STAGE_ACCEPT_LOSS(target)                                                                  \
+    {                                                                                              \
+        "--accept-loss", MTF_OPTION_FLAG, &(target), 0, 0, NULL,                                   \
+            "go on past session records that are gone or changed; they are counted as lost"        \
+    }
 /** The option of every command that runs the sessionizer. */
 #define STAGE_ACCEPT_CONFIG_CHANGE(target)                                                         \
     {                                                                                              \

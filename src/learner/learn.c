@@ -30,9 +30,8 @@ struct mtf_learn {
     mtf_buf value;
     lane *lanes;
     size_t lane_count;
-    int64_t uncommitted;    /* records since the last commit */
-    int64_t uncommitted_ns; /* since when */
-    int64_t bad_in_a_row;
+    int64_t uncommitted;            /* records since the last commit */
+    int64_t uncommitted_ns;         /* since when */
     bool letters_begun;             /* the dead letters' sink has something to commit */
     uint32_t day_newest, day_swept; /* of rows seen; retention done for */
     mtf_learn_metrics metrics;
@@ -187,6 +186,7 @@ static mtf_status start_over(mtf_learn *learn, lane *at, mtf_err *err)
     if (status) return status;
     position->next = first;
     position->last = -1;
+    position->bad_in_a_row = 0;
     status = mtf_rounds_give_up(learn->rounds, "data: the sessions topic was made anew", err);
     return status ? status : source->start(source->self, position->partition, first, err);
 }
@@ -212,6 +212,7 @@ static mtf_status assign(mtf_learn *learn, int32_t partition, mtf_err *err)
             lose(learn, at, first - position->next, "records after it are gone (retention)", err);
         position->next = first;
         position->last = -1;
+        position->bad_in_a_row = 0;
     } else {
         at->verify = position->last >= first;
     }
@@ -296,16 +297,6 @@ static mtf_status set_aside(mtf_learn *learn, const mtf_message *message, mtf_er
     mtf_sink *sink = learn->config.dead_letters;
     mtf_store_totals_of(learn->store)->bad++;
     mtf_counter_add(&learn->metrics.bad, 1);
-    learn->bad_in_a_row++;
-    if (settings->errors_max_consecutive &&
-        learn->bad_in_a_row >= settings->errors_max_consecutive) {
-        const mtf_err last = *err;
-        return mtf_fail(err, MTF_CORRUPT,
-                        "%" PRId64 " bad sessions in a row, the last at partition %" PRId32
-                        " offset %" PRId64 ": %.200s; mend what writes them, or raise "
-                        "errors.max_consecutive",
-                        learn->bad_in_a_row, message->partition, message->offset, last.msg);
-    }
     if (!sink) return MTF_OK;
     char reason[32] = "invalid";
     const size_t size = strcspn(err->msg, ":");
@@ -320,49 +311,6 @@ static mtf_status set_aside(mtf_learn *learn, const mtf_message *message, mtf_er
         status = mtf_set_aside(sink, settings->topics_dead_letter, message, "learn", reason,
                                err->msg, &inner);
     return status ? mtf_fail(err, status, "%s", inner.msg) : MTF_OK;
-}
-
-static mtf_status take(mtf_learn *learn, const mtf_message *message, mtf_err *err)
-{
-    lane *at = lane_of(learn, message->partition);
-    MTF_ASSERT(at && at->position.next >= 0); /* assigned before it flows */
-    bool again = false;
-    mtf_status status = at->verify ? verify(learn, at, message, &again, err) : MTF_OK;
-    mtf_store_position *position = &at->position;
-    if (status || again || message->offset < position->next) return status;
-    if (message->offset > position->next && learn->config.continuous) {
-        status =
-            lose(learn, at, message->offset - position->next, "the next records are missing", err);
-        if (status) return status;
-    }
-    mtf_err why = {0};
-    status = take_session(learn, message, &why);
-    if (status == MTF_OK) {
-        learn->bad_in_a_row = 0;
-    } else if (status == MTF_SKIP) {
-        status = set_aside(learn, message, &why);
-    }
-    if (status) return mtf_fail(err, status, "%s", why.msg);
-    mtf_store_totals_of(learn->store)->records++;
-    mtf_counter_add(&learn->metrics.records, 1);
-    position->next = message->offset + 1;
-    position->last = message->offset;
-    position->last_hash = mtf_hash64(message->value.data, message->value.size);
-    if (learn->uncommitted++ == 0) learn->uncommitted_ns = mtf_clock_mono_ns();
-    return mtf_store_set_position(learn->store, position, err);
-}
-
-/* -- commits and rounds ------------------------------------------ */
-
-/** Old days go once a day of data time, between rounds: a round's rows stay until it has ended. */
-static mtf_status sweep(mtf_learn *learn, mtf_err *err)
-{
-    const uint32_t keep = (uint32_t)learn->config.settings->store_retention_days;
-    const uint32_t newest = learn->day_newest;
-    if (newest <= learn->day_swept || newest < keep) return MTF_OK;
-    if (mtf_rounds_under_way(learn->rounds)) return MTF_OK;
-    learn->day_swept = newest;
-    return mtf_store_forget_before(learn->store, newest - keep + 1, err);
 }
 
 /** Dead letters first: a crash between the two doubles them, but loses none. */
@@ -380,6 +328,71 @@ static mtf_status commit(mtf_learn *learn, mtf_err *err)
     learn->uncommitted = 0;
     mtf_counter_add(&learn->metrics.commits, 1);
     return MTF_OK;
+}
+
+/** Too many bad records in a row: what came before this one counts, so that the next start stops
+ *  here again and nothing is done twice. */
+static mtf_status stop_here(mtf_learn *learn, const lane *at, const mtf_message *message,
+                            const mtf_err *why, mtf_err *err)
+{
+    mtf_status status = mtf_store_set_position(learn->store, &at->position, err); /* past a loss */
+    if (status == MTF_OK) status = commit(learn, err);
+    if (status) return status;
+    return mtf_fail(err, MTF_CORRUPT,
+                    "%" PRId64 " bad sessions in a row, the last at partition %" PRId32
+                    " offset %" PRId64 ": %.150s; mend what writes them, or raise "
+                    "errors.max_consecutive (0 = never stop) to have them set aside",
+                    at->position.bad_in_a_row + 1, message->partition, message->offset, why->msg);
+}
+
+static bool is_one_too_many(const mtf_learn *learn, const lane *at)
+{
+    const int64_t limit = learn->config.settings->errors_max_consecutive;
+    return limit > 0 && at->position.bad_in_a_row + 1 >= limit;
+}
+
+static mtf_status take(mtf_learn *learn, const mtf_message *message, mtf_err *err)
+{
+    lane *at = lane_of(learn, message->partition);
+    MTF_ASSERT(at && at->position.next >= 0); /* assigned before it flows */
+    bool again = false;
+    mtf_status status = at->verify ? verify(learn, at, message, &again, err) : MTF_OK;
+    mtf_store_position *position = &at->position;
+    if (status || again || message->offset < position->next) return status;
+    if (message->offset > position->next && learn->config.continuous) {
+        status =
+            lose(learn, at, message->offset - position->next, "the next records are missing", err);
+        if (status) return status;
+        position->next = message->offset;
+        position->bad_in_a_row = 0;
+    }
+    mtf_err why = {0};
+    status = take_session(learn, message, &why);
+    const bool bad = status == MTF_SKIP;
+    if (bad && is_one_too_many(learn, at)) return stop_here(learn, at, message, &why, err);
+    if (bad) status = set_aside(learn, message, &why);
+    if (status) return mtf_fail(err, status, "%s", why.msg);
+    mtf_store_totals_of(learn->store)->records++;
+    mtf_counter_add(&learn->metrics.records, 1);
+    position->next = message->offset + 1;
+    position->bad_in_a_row = bad ? position->bad_in_a_row + 1 : 0;
+    position->last = message->offset;
+    position->last_hash = mtf_hash64(message->value.data, message->value.size);
+    if (learn->uncommitted++ == 0) learn->uncommitted_ns = mtf_clock_mono_ns();
+    return mtf_store_set_position(learn->store, position, err);
+}
+
+/* -- when to commit, and rounds ---------------------------------- */
+
+/** Old days go once a day of data time, between rounds: a round's rows stay until it has ended. */
+static mtf_status sweep(mtf_learn *learn, mtf_err *err)
+{
+    const uint32_t keep = (uint32_t)learn->config.settings->store_retention_days;
+    const uint32_t newest = learn->day_newest;
+    if (newest <= learn->day_swept || newest < keep) return MTF_OK;
+    if (mtf_rounds_under_way(learn->rounds)) return MTF_OK;
+    learn->day_swept = newest;
+    return mtf_store_forget_before(learn->store, newest - keep + 1, err);
 }
 
 static bool commit_is_due(const mtf_learn *learn, bool idle)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/hash.h"
+#include "learner/store_lock.h"
 #include "learner/store_meta.h"
 
 #define BATCH_BYTES (1 << 20)
@@ -154,6 +155,7 @@ mtf_status mtf_store_open(const char *path, const mtf_store_identity *identity, 
         return mtf_store_no_memory(err);
     }
     store->path = copy;
+    store->lock = -1;
     mtf_status status = mtf_store_open_database(store, identity, read_only, err);
     if (status) goto done;
     store->reads = rocksdb_readoptions_create();
@@ -181,6 +183,7 @@ void mtf_store_close(mtf_store *store)
         rocksdb_column_family_handle_destroy(store->families[i]);
     if (store->db) rocksdb_close(store->db);
     if (store->options) rocksdb_options_destroy(store->options);
+    mtf_store_unlock(store->lock);
     mtf_buf_fini(&store->identity);
     free(store->positions);
     free(store->counts);

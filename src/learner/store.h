@@ -1,10 +1,12 @@
 /** The learner's transitions, input positions and round state in RocksDB: what survives a crash.
  *
- *  Folder: <path>/db is RocksDB's, <path>/checkpoints the learner's files. Column families:
+ *  Folder: <path>/db is RocksDB's, <path>/checkpoints the learner's files, <path>/lock its
+ *  writer's (learner/store_lock.h). Column families:
  *  default = rows (key and value: learner/transition.h); meta =
  *    "shape"             what the rows mean, as text; a mismatch at open is refused
  *    "d" u32 BE          how many rows a UTC day has, and the sum of their hashes
- *    "p" u32 BE          a partition's next offset, its last record's offset and hash
+ *    "p" u32 BE          a partition's next offset, its last record's offset and hash, and its bad
+ *                        records in a row, if any
  *    "n" u64 BE u8       counts by policy version and bucket
  *    "c"                 counts of everything
  *    "b" name            small blobs: round state, reports
@@ -30,9 +32,10 @@ typedef struct mtf_store_identity {
 /** Where reading a partition goes on, and how to recognise that it is still the same topic. */
 typedef struct mtf_store_position {
     int32_t partition;
-    int64_t next;       /* next offset to read */
-    int64_t last;       /* offset of the last record taken, -1 for none */
-    uint64_t last_hash; /* XXH3-64 of its value */
+    int64_t next;         /* next offset to read */
+    int64_t last;         /* offset of the last record taken, -1 for none */
+    uint64_t last_hash;   /* XXH3-64 of its value */
+    int64_t bad_in_a_row; /* records just before next that could not be used */
 } mtf_store_position;
 
 /** Cumulative: retention does not lower it. A session counts under its first step. */
@@ -70,8 +73,9 @@ typedef struct mtf_store_day {
 
 /** Opens a store, or makes it unless read_only. identity NULL: as it is; then none is made.
  *  MTF_INVALID: there is none; or it was made for another shape, signals, actions, policy or
- *  cluster; says the way out. MTF_FENCED: another process has it open. MTF_IO: unreadable, or no space.
- *  MTF_CORRUPT: damaged; names the file and the remedy. A log cut short by a crash is no damage. */
+ *  cluster; says the way out. MTF_FENCED: another process has it open. MTF_IO: unreadable, or no
+ * space. MTF_CORRUPT: damaged; names the file and the remedy. A log cut short by a crash is no
+ * damage. */
 mtf_status mtf_store_open(const char *path, const mtf_store_identity *identity, bool read_only,
                           mtf_store **store, mtf_err *err) MTF_NODISCARD;
 /** Drops what was not committed. NULL is fine. */

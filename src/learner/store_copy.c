@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "learner/store_inside.h"
+#include "learner/store_lock.h"
 
 #define PATH_BYTES  4096
 #define LOOK_NS     200000000 /* how often a learner looks for the wish */
@@ -32,17 +32,6 @@ static place at(const char *path, const char *name)
 static bool is_there(const place *p)
 {
     return access(p->text, F_OK) == 0;
-}
-
-pid_t mtf_store_holder(const char *path)
-{
-    const place lock = at(path, "/db/LOCK");
-    const int fd = open(lock.text, O_RDWR | O_CLOEXEC);
-    if (fd < 0) return 0;
-    struct flock wish = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    const bool asked = fcntl(fd, F_GETLK, &wish) == 0;
-    close(fd);
-    return asked && wish.l_type != F_UNLCK ? wish.l_pid : 0;
 }
 
 /* -- the holder's part ------------------------------------------- */
@@ -221,24 +210,17 @@ mtf_status mtf_store_finish_restore(const char *path, mtf_err *err)
     return status ? status : mtf_folder_remove(ready.text, err);
 }
 
-mtf_status mtf_store_restore(const char *path, const char *from, bool force, mtf_err *err)
+/** With the store locked, from before it looks until the copy is in its place. */
+static mtf_status restore_locked(const char *path, const char *from, bool force, mtf_err *err)
 {
     const place fresh = at(path, "/restore.tmp"), ready = at(path, "/restore");
-    const place db = at(path, "/db"), source = at(from, "/db");
-    const pid_t holder = mtf_store_holder(path);
-    if (!is_there(&source))
-        return mtf_fail(err, MTF_INVALID, "%.200s is no backup of a store: it has no folder db",
-                        from);
-    if (holder)
-        return mtf_fail(err, MTF_IO, "store %.200s: a learner (process %ld) uses it; stop it first",
-                        path, (long)holder);
+    const place db = at(path, "/db");
     if (is_there(&db) && !force)
         return mtf_fail(err, MTF_INVALID,
                         "there is a store at %.200s: --force puts the backup in its place, and "
                         "what it took since is read again from the topic",
                         path);
-    mtf_status status = mtf_folder_make(path, err);
-    if (status == MTF_OK) status = mtf_folder_remove(fresh.text, err);
+    mtf_status status = mtf_folder_remove(fresh.text, err);
     if (status == MTF_OK) status = mtf_folder_remove(ready.text, err);
     if (status == MTF_OK) status = mtf_folder_copy(from, fresh.text, err);
     if (status == MTF_OK) status = mtf_file_move(fresh.text, ready.text, err);
@@ -247,4 +229,22 @@ mtf_status mtf_store_restore(const char *path, const char *from, bool force, mtf
         return status;
     }
     return mtf_store_finish_restore(path, err);
+}
+
+mtf_status mtf_store_restore(const char *path, const char *from, bool force, mtf_err *err)
+{
+    const place source = at(from, "/db");
+    int lock;
+    if (!is_there(&source))
+        return mtf_fail(err, MTF_INVALID, "%.200s is no backup of a store: it has no folder db",
+                        from);
+    mtf_status status = mtf_folder_make(path, err);
+    if (status) return status;
+    status = mtf_store_lock(path, &lock, err);
+    if (status == MTF_FENCED)
+        return mtf_fail(err, MTF_IO, "store %.200s: a learner (process %ld) uses it; stop it first",
+                        path, (long)mtf_store_holder(path));
+    if (status == MTF_OK) status = restore_locked(path, from, force, err);
+    mtf_store_unlock(lock);
+    return status;
 }

@@ -13,13 +13,9 @@
 #define MTF_STORE_COPY_H
 
 #include <stdatomic.h>
-#include <sys/types.h>
 
 #include "learner/store.h"
 
-/** The process that has the store open for writing; 0: none, or no store. Not for the process that
- *  has it itself: asking would let go of its lock. */
-pid_t mtf_store_holder(const char *path);
 /** The holder's part: has a snapshot been asked for, it is made. Cheap to call often: it looks at
  *  most every 200 ms. Only the thread that writes the store and its checkpoints may call it.
  *  MTF_CLOSED: one was made; MTF_OK: none asked for. A failure is told to the asker too and leaves
@@ -34,10 +30,11 @@ mtf_status mtf_store_backup(const char *path, const char *to, int64_t wait_ms,
 /** Copies a backup to `path`, in place of a store that is there if force. A crash leaves the old
  *  store or the new one: what is begun is finished at the next open (mtf_store_finish_restore).
  *  Verify `from` first. MTF_INVALID: there is a store and no force, or no backup. MTF_IO: a learner
- *  holds the store. */
+ *  holds the store. None can open it meanwhile. */
 mtf_status mtf_store_restore(const char *path, const char *from, bool force,
                              mtf_err *err) MTF_NODISCARD;
-/** Puts a restored copy that lies ready into its place; nothing to do is fine. */
+/** Puts a restored copy that lies ready into its place; nothing to do is fine. Only with the store
+ *  locked. */
 mtf_status mtf_store_finish_restore(const char *path, mtf_err *err) MTF_NODISCARD;
 
 #endif

@@ -1,6 +1,6 @@
 /** Inside of the store, for its own files: store.c is opening, batches and what is kept in memory,
- *  store_open.c RocksDB's settings and its words for failures, store_rows.c scanning and deleting
- *  rows, store_copy.c snapshots. */
+ *  store_open.c RocksDB's settings and its words for failures, store_lock.c who may open it,
+ * store_rows.c scanning and deleting rows, store_copy.c snapshots. */
 #ifndef MTF_STORE_INSIDE_H
 #define MTF_STORE_INSIDE_H
 
@@ -12,6 +12,7 @@
 
 struct mtf_store {
     char *path;
+    int lock;         /* -1: read only */
     mtf_buf identity; /* text, NUL-terminated */
     mtf_row_shape shape;
     rocksdb_t *db;

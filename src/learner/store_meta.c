@@ -65,17 +65,21 @@ void mtf_store_position_encode(const mtf_store_position *position, mtf_buf *key,
     mtf_buf_put_u64_le(value, (uint64_t)position->next);
     mtf_buf_put_u64_le(value, (uint64_t)position->last);
     mtf_buf_put_u64_le(value, position->last_hash);
+    if (position->bad_in_a_row) mtf_buf_put_u64_le(value, (uint64_t)position->bad_in_a_row);
 }
 
 bool mtf_store_position_decode(mtf_span key, mtf_span value, mtf_store_position *position)
 {
-    if (key.size != 5 || value.size != 24) return false;
+    if (key.size != 5 || (value.size != 24 && value.size != 32)) return false;
     mtf_reader in = mtf_reader_of(value);
     position->partition = (int32_t)mtf_load_u32_be(key.data + 1);
     position->next = (int64_t)mtf_reader_u64_le(&in);
     position->last = (int64_t)mtf_reader_u64_le(&in);
     position->last_hash = mtf_reader_u64_le(&in);
-    return true;
+    position->bad_in_a_row = 0;
+    if (value.size == 24) return true;
+    position->bad_in_a_row = (int64_t)mtf_reader_u64_le(&in);
+    return position->bad_in_a_row > 0;
 }
 
 void mtf_store_count_encode(const mtf_store_count *count, mtf_buf *key, mtf_buf *value)

@@ -7,6 +7,7 @@
 
 #include "core/file.h"
 #include "learner/store_copy.h"
+#include "learner/store_lock.h"
 #include "learner/store_meta.h"
 
 #define CACHE_BYTES   ((size_t)64 << 20)
@@ -156,28 +157,51 @@ static mtf_status make_database(mtf_store *store, const mtf_store_identity *iden
     return status;
 }
 
+static bool is_there(const char *path, const char *name)
+{
+    mtf_buf text = {0};
+    mtf_buf_printf(&text, "%s/%s", path, name);
+    const bool there = !text.failed && access((const char *)text.data, F_OK) == 0;
+    mtf_buf_fini(&text);
+    return there;
+}
+
+static mtf_status no_store(const mtf_store *store, mtf_err *err)
+{
+    return mtf_fail(err, MTF_INVALID,
+                    "no store at %.200s: store.path says where it is, and `mtf learn` makes it",
+                    store->path);
+}
+
+/** To write: locks the store, then finishes what a crash left, and makes what is missing. */
+static mtf_status prepare(mtf_store *store, const mtf_store_identity *identity, const char *db,
+                          mtf_err *err)
+{
+    mtf_buf checkpoints = {0};
+    mtf_buf_printf(&checkpoints, "%s/checkpoints", store->path);
+    mtf_status status = checkpoints.failed ? mtf_store_no_memory(err) : MTF_OK;
+    if (status == MTF_OK && identity) status = mtf_folder_make(store->path, err);
+    if (status == MTF_OK) status = mtf_store_lock(store->path, &store->lock, err);
+    if (status == MTF_OK && identity) status = mtf_folder_make((const char *)checkpoints.data, err);
+    if (status == MTF_OK) status = mtf_store_finish_restore(store->path, err);
+    if (status == MTF_OK && identity && access(db, F_OK) != 0)
+        status = make_database(store, identity, db, err);
+    mtf_buf_fini(&checkpoints);
+    return status;
+}
+
 mtf_status mtf_store_open_database(mtf_store *store, const mtf_store_identity *identity,
                                    bool read_only, mtf_err *err)
 {
     mtf_buf folder = {0};
-    mtf_buf_printf(&folder, "%s/checkpoints", store->path);
-    mtf_status status = folder.failed ? mtf_store_no_memory(err) : MTF_OK;
-    if (status == MTF_OK && identity && !read_only)
-        status = mtf_folder_make((const char *)folder.data, err);
-    mtf_buf_clear(&folder);
+    if (!is_there(store->path, "db") && (read_only || !identity) &&
+        (read_only || !is_there(store->path, "restore")))
+        return no_store(store, err);
     mtf_buf_printf(&folder, "%s/db", store->path);
-    if (status == MTF_OK && folder.failed) status = mtf_store_no_memory(err);
-    const char *name = (const char *)folder.data;
-    if (status == MTF_OK && !read_only) status = mtf_store_finish_restore(store->path, err);
-    if (status == MTF_OK && access(name, F_OK) != 0) {
-        status = identity && !read_only
-                     ? make_database(store, identity, name, err)
-                     : mtf_fail(err, MTF_INVALID,
-                                "no store at %.200s: store.path says where it is, and `mtf learn` "
-                                "makes it",
-                                store->path);
-    }
-    if (status == MTF_OK) status = open_folder(store, name, false, read_only, err);
+    const char *db = (const char *)folder.data;
+    mtf_status status = folder.failed ? mtf_store_no_memory(err) : MTF_OK;
+    if (status == MTF_OK && !read_only) status = prepare(store, identity, db, err);
+    if (status == MTF_OK) status = open_folder(store, db, false, read_only, err);
     mtf_buf_fini(&folder);
     return status;
 }

@@ -6,7 +6,7 @@
 
 #include "learner/evaluate.h"
 #include "learner/round_state.h"
-#include "learner/store_copy.h"
+#include "learner/store_lock.h"
 
 #define TRIES 5 /* beside a learner, whose files come and go while the store is being opened */
 

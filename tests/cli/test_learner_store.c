@@ -175,7 +175,7 @@ static void another_topic_under_the_store_stops_the_learner_until_the_loss_is_ac
     brokers_put(&b, "mtf.late", "user", (mtf_span){(const uint8_t *)"garbage", 7});
     program_check(b.folder, ARGS("learn", "-c", b.config, "--set", "topics.sessions=mtf.late"), 65,
                   "sessions partition 0, store position 6", "it was made anew", "--accept-loss");
-    program_start(&p, b.folder, "learn", "-c", b.config, "--set", "topics.sessions=mtf.late",
+    program_start(&p, b.folder, "run", "-c", b.config, "--set", "topics.sessions=mtf.late",
                   "--accept-loss");
     brokers_read(&b, "mtf.dead-letter", 2, ignore_record, NULL);
     stop_learner(&p, "learn.end records=2 sessions=1");

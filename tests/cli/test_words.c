@@ -98,7 +98,8 @@ static void commands_options_and_values_that_are_wrong_are_usage_errors(void **s
     program_check(folder, ARGS("demo", "--control", "luck"), 64, "--control luck: say none");
     program_check(folder, ARGS("config", "chek"), 64, "say check, print or docs");
     program_check(folder, ARGS("store"), 64, "store: say stats");
-    program_check(folder, ARGS("policy", "burn"), 64, "policy: say list, show, export, verify, rollback");
+    program_check(folder, ARGS("policy", "burn"), 64,
+                  "policy: say list, show, export, verify, rollback");
     program_check(folder, ARGS("replay"), 64, "replay: name the Avro files");
 }
 
@@ -195,7 +196,7 @@ static void help_names_every_option(void **state)
     } all[] = {
         {"demo",
          {"--rounds", "--sessions", "--seed", "--evaluate", "--json FILE", "--control", "--quiet"}},
-        {"run", {"--json"}},
+        {"run", {"--json", "--accept-config-change", "--accept-loss"}},
         {"sessionize", {"--json"}},
         {"learn", {"--accept-loss"}},
         {"simulate", {"--rounds",         "--sessions", "--users",  "--seed",
@@ -205,7 +206,8 @@ static void help_names_every_option(void **state)
                       "--value",          "--describe", "--write",  "--partitions"}},
         {"replay", {"--out"}},
         {"policy",
-         {"--history", "--version", "--name", "--out", "--format", "--reason", "--if-head", "--json"}},
+         {"--history", "--version", "--name", "--out", "--format", "--reason", "--if-head",
+          "--json"}},
         {"store", {"stats", "--json"}},
         {"healthcheck", {"--ready"}},
         {"config", {"check", "print", "docs"}},

@@ -154,8 +154,8 @@ int64_t data_fill(mtf_store *store, const mtf_settings *settings, const data_wor
         data_session_store(store, settings, &made.session, (int64_t)i);
         rows += made.session.step_count;
     }
-    const mtf_store_position position = {0, (int64_t)(first + count), (int64_t)(first + count) - 1,
-                                         0};
+    const mtf_store_position position = {.next = (int64_t)(first + count),
+                                         .last = (int64_t)(first + count) - 1};
     mtf_assert_ok(mtf_store_set_position(store, &position, &err), &err);
     mtf_assert_ok(mtf_store_commit(store, &err), &err);
     return rows;

@@ -330,6 +330,71 @@ static void too_many_bad_records_in_a_row_stop(void **state)
     assert_non_null(strstr(err.msg, "errors.max_consecutive"));
 }
 
+/** Each start has what is left of the allowance, not a fresh one, also over commits between. */
+static void bad_records_in_a_row_are_counted_over_restarts(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    mtf_store_totals totals;
+    data_set(&f->settings, "errors.max_consecutive", "4");
+    add(f, "1");
+    add(f, "x");
+    mtf_assert_ok(run(f, NULL, &err), &err);
+    add(f, "x");
+    mtf_assert_ok(run(f, NULL, &err), &err);
+    for (int i = 0; i < 3; i++) add(f, "x");
+    add(f, "2");
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(run(f, &totals, &err), MTF_CORRUPT);
+        assert_non_null(
+            strstr(err.msg, "4 bad sessions in a row, the last at partition 0 offset 4:"));
+        assert_int_equal(totals.records, 4);
+        assert_int_equal(totals.bad, 3);
+        assert_int_equal(f->letter_count, 3); /* nothing doubled, nothing drained */
+        assert_int_equal(f->letters_committed, 3);
+    }
+    data_set(&f->settings, "errors.max_consecutive", "100");
+    mtf_assert_ok(run(f, &totals, &err), &err);
+    assert_int_equal(totals.sessions, 2);
+    assert_int_equal(totals.bad, 5);
+    assert_int_equal(f->letter_count, 5);
+    data_set(&f->settings, "errors.max_consecutive", "2"); /* a good one ended the row */
+    add(f, "x");
+    mtf_assert_ok(run(f, &totals, &err), &err);
+    assert_int_equal(totals.bad, 6);
+}
+
+static void bad_records_are_counted_by_partition(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    f->partitions = 2;
+    data_set(&f->settings, "errors.max_consecutive", "3");
+    for (int i = 0; i < 4; i++) add_to(f, i % 2, "x");
+    mtf_assert_ok(run(f, NULL, &err), &err); /* two in a row of each */
+    add_to(f, 0, "1");                       /* ends the row of partition 0 alone */
+    add_to(f, 1, "x");
+    assert_int_equal(run(f, NULL, &err), MTF_CORRUPT);
+    assert_non_null(strstr(err.msg, "partition 1 offset 2"));
+}
+
+static void a_loss_before_the_bad_record_too_many_is_counted_once(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    mtf_store_totals totals;
+    data_set(&f->settings, "errors.max_consecutive", "1");
+    add(f, "1");
+    f->end[0] += 5;
+    add(f, "x");
+    f->accept_loss = true;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(run(f, &totals, &err), MTF_CORRUPT);
+        assert_non_null(strstr(err.msg, "offset 6"));
+        assert_int_equal(totals.lost, 5);
+    }
+}
+
 static void a_gap_stops_unless_loss_is_accepted(void **state)
 {
     fixture *f = *state;
@@ -548,6 +613,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_session_is_taken_once_across_restarts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bad_records_are_set_aside_and_the_rest_goes_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_many_bad_records_in_a_row_stop, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(bad_records_in_a_row_are_counted_over_restarts, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(bad_records_are_counted_by_partition, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_loss_before_the_bad_record_too_many_is_counted_once, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_gap_stops_unless_loss_is_accepted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(records_lost_to_retention_stop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_topic_under_the_name_stops, set_up, tear_down),

@@ -3,9 +3,14 @@
 #include "data_fixture.h"
 
 #include <dirent.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "learner/store_copy.h"
+#include "learner/store_lock.h"
 #include "learner/verify.h"
 
 static const data_world world = {
@@ -47,6 +52,65 @@ static int64_t scan(const mtf_store *store, uint32_t first, uint32_t last, uint3
     assert_int_equal(status, MTF_CLOSED);
     mtf_store_cursor_close(cursor);
     return rows;
+}
+
+static void nap(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+/** A learner's start, in a process of its own: 0 once it had the store. */
+static int open_in_turn(const mtf_settings *settings)
+{
+    mtf_store *store;
+    mtf_err err = {0};
+    mtf_status status;
+    const mtf_store_identity identity = {data_shape(), "valid watch", settings->policy_actions,
+                                         settings->policy_name, ""};
+    while ((status = mtf_store_open(settings->store_path, &identity, false, &store, &err)) ==
+           MTF_FENCED)
+        nap();
+    if (status) fprintf(stderr, "start: %s\n", err.msg);
+    mtf_store_close(store);
+    return status;
+}
+
+/** First of all tests here: a process that has threads of RocksDB cannot be forked. */
+static void learners_that_start_at_once_make_one_store(void **state)
+{
+    enum { TURNS = 10, LEARNERS = 4 };
+    fixture *f = *state;
+    mtf_err err = {0};
+    for (int turn = 0; turn < TURNS; turn++) {
+        pid_t pids[LEARNERS];
+        for (int i = 0; i < LEARNERS; i++) {
+            pids[i] = fork();
+            assert_true(pids[i] >= 0);
+            if (pids[i] == 0) _exit(open_in_turn(&f->settings));
+        }
+        for (int i = 0; i < LEARNERS; i++) {
+            int ended = -1;
+            assert_int_equal(waitpid(pids[i], &ended, 0), pids[i]);
+            assert_int_equal(ended, 0);
+        }
+        mtf_assert_ok(mtf_folder_remove(f->settings.store_path, &err), &err);
+    }
+}
+
+static void the_holder_is_known_also_to_itself(void **state)
+{
+    fixture *f = *state;
+    const char *path = f->settings.store_path;
+    mtf_store *second;
+    mtf_err err = {0};
+    assert_int_equal(mtf_store_holder(path), 0);
+    mtf_store *store = data_store(&f->settings);
+    for (int i = 0; i < 2; i++) { /* asking lets go of nothing */
+        assert_int_equal(mtf_store_holder(path), getpid());
+        assert_int_equal(mtf_store_open(path, NULL, false, &second, &err), MTF_FENCED);
+    }
+    mtf_store_close(store);
+    assert_int_equal(mtf_store_holder(path), 0);
 }
 
 static void committed_rows_positions_and_counts_survive(void **state)
@@ -374,9 +438,61 @@ static void a_restore_cut_short_is_finished_by_the_next_open(void **state)
     }
 }
 
+typedef struct restoring {
+    const char *path, *from;
+    atomic_bool done;
+    mtf_status status;
+    mtf_err err;
+} restoring;
+
+static void *restore(void *arg)
+{
+    restoring *r = arg;
+    r->status = mtf_store_restore(r->path, r->from, true, &r->err);
+    atomic_store(&r->done, true);
+    return NULL;
+}
+
+static void nobody_opens_a_store_that_is_being_restored(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    char to[2 * MTF_TEST_PATH], large[3 * MTF_TEST_PATH], copy[2 * MTF_TEST_PATH];
+    const char *path = f->settings.store_path;
+    mtf_store *store = data_store(&f->settings);
+    pthread_t thread;
+    snprintf(to, sizeof to, "%s/backup", f->folder);
+    snprintf(large, sizeof large, "%s/checkpoints/large", to);
+    snprintf(copy, sizeof copy, "%s/restore.tmp", path);
+    mtf_store_close(store);
+    mtf_assert_ok(mtf_store_backup(path, to, 1000, NULL, &err), &err);
+    FILE *file = fopen(large, "w"); /* so that copying takes its time */
+    assert_non_null(file);
+    assert_int_equal(ftruncate(fileno(file), 128 << 20), 0);
+    assert_int_equal(fclose(file), 0);
+
+    restoring r = {.path = path, .from = to};
+    assert_int_equal(pthread_create(&thread, NULL, restore, &r), 0);
+    while (access(copy, F_OK) != 0 && !atomic_load(&r.done)) nap();
+    const mtf_status status = mtf_store_open(path, NULL, false, &store, &err);
+    mtf_store_close(store);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(status, MTF_FENCED);
+    mtf_assert_ok(r.status, &r.err);
+    store = data_store(&f->settings);
+    assert_int_equal(mtf_store_restore(path, to, true, &err), MTF_IO);
+    assert_non_null(strstr(err.msg, "stop it first"));
+    mtf_store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(learners_that_start_at_once_make_one_store, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(the_holder_is_known_also_to_itself, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nobody_opens_a_store_that_is_being_restored, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(committed_rows_positions_and_counts_survive, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_stored_session_is_seen_in_the_batch_and_after, set_up,
