@@ -250,7 +250,7 @@ mtf_status audit_log_read(audit_log *log, const audit_window *window, audit_shee
                      .commit = commit,
                      .abort = begin,
                      .value_bytes_max = log->value_bytes_max};
-    const mtf_event_decoder decoder = {&r, decode};
+    const mtf_event_decoder decoder = {.self = &r, .decode = decode};
     mtf_sessionize_config config = stage_sessionize_config(context, log->decoder);
     mtf_sessionize *stage = NULL;
     *sheet = (audit_sheet){0};

@@ -323,6 +323,53 @@ static mtf_status decode_session(void *self, mtf_span value, mtf_arena *arena, m
     return status == MTF_OK ? mtf_session_validate(session, decoder->dims, err) : status;
 }
 
+/** What changes how a record is decoded, beside the decoder's name: the schema, and with
+ * Confluent's frame the id that it stands for. The built-in ones are no names where no file can
+ * take their place. */
+static uint64_t name_of(const mtf_decoder *decoder, const entry *writer)
+{
+    const uint64_t fingerprint = writer->schema->fingerprint;
+    if (decoder->framing == MTF_FRAMING_SINGLE_OBJECT && writer < decoder->entries + TARGETS)
+        return 0;
+    if (decoder->framing != MTF_FRAMING_CONFLUENT) return fingerprint;
+    return (uint64_t)writer->id << 32 | (uint32_t)(fingerprint ^ fingerprint >> 32);
+}
+
+static uint64_t event_schema(void *self, mtf_span value)
+{
+    mtf_decoder *decoder = self;
+    mtf_reader reader = mtf_reader_of(value);
+    entry *writer;
+    const mtf_status status =
+        unframe(decoder, decoder->framing, TARGET_EVENT, &reader, &writer, NULL);
+    return status == MTF_OK ? name_of(decoder, writer) : 0;
+}
+
+static mtf_status need_schema(void *self, uint64_t schema, mtf_err *err)
+{
+    const mtf_decoder *decoder = self;
+    size_t index = 0;
+    switch (decoder->framing) {
+    case MTF_FRAMING_RAW:
+        if (name_of(decoder, &decoder->entries[decoder->pinned]) == schema) return MTF_OK;
+        return mtf_fail(err, MTF_INVALID,
+                        "schema.pinned was of fingerprint %016llx and is another now",
+                        (unsigned long long)schema);
+    case MTF_FRAMING_CONFLUENT:
+        if (find_id(decoder, (uint32_t)(schema >> 32), &index) &&
+            name_of(decoder, &decoder->entries[index]) == schema)
+            return MTF_OK;
+        return mtf_fail(err, MTF_INVALID, "%u.avsc is gone from schema.directory or changed",
+                        (unsigned)(schema >> 32));
+    case MTF_FRAMING_SINGLE_OBJECT:
+        break;
+    }
+    if (find_fingerprint(decoder, schema, &index)) return MTF_OK;
+    return mtf_fail(err, MTF_INVALID,
+                    "the .avsc of fingerprint %016llx is gone from schema.directory or changed",
+                    (unsigned long long)schema);
+}
+
 const char *mtf_decoder_name(const mtf_decoder *decoder)
 {
     return decoder->name;
@@ -330,7 +377,7 @@ const char *mtf_decoder_name(const mtf_decoder *decoder)
 
 mtf_event_decoder mtf_decoder_events(mtf_decoder *decoder)
 {
-    return (mtf_event_decoder){decoder, decode_event};
+    return (mtf_event_decoder){decoder, decode_event, event_schema, need_schema};
 }
 
 mtf_session_decoder mtf_decoder_sessions(mtf_decoder *decoder)

@@ -72,6 +72,11 @@ mtf_machine *mtf_machine_new(const mtf_machine_config *config, const mtf_machine
     if (machine->replaying) {
         memcpy(machine->jumps, place->jumps, sizeof place->jumps);
         machine->jump_count = place->jump_count;
+        machine->schema_count = place->schema_count;
+        for (uint32_t i = 0; i < place->schema_count; i++) {
+            machine->schemas[i] = place->schemas[i];
+            machine->schemas_last[i] = -1; /* the replay shows it */
+        }
     }
     return machine;
 }
@@ -284,11 +289,53 @@ int64_t mtf_machine_done_ms(const mtf_machine *machine)
     return done_ms;
 }
 
+static int64_t safe_offset_of(const mtf_machine *machine)
+{
+    const mtf_activity *oldest = machine->open.oldest;
+    return oldest ? oldest->first_offset : machine->next_offset;
+}
+
+/** Forgets the schemas that no record since the safe offset is of. */
+static void prune_schemas(mtf_machine *machine)
+{
+    const int64_t safe_offset = safe_offset_of(machine);
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < machine->schema_count; i++) {
+        if (machine->schemas_last[i] < safe_offset) continue;
+        machine->schemas[left] = machine->schemas[i];
+        machine->schemas_last[left++] = machine->schemas_last[i];
+    }
+    machine->schema_count = left;
+}
+
+/** Its index, schema_count when it is not among them. */
+static uint32_t find_schema(const mtf_machine *machine, uint64_t schema)
+{
+    uint32_t i = 0;
+    while (i < machine->schema_count && machine->schemas[i].schema != schema) i++;
+    return i;
+}
+
+bool mtf_machine_admit(mtf_machine *machine, uint64_t schema, int64_t offset)
+{
+    if (schema == 0) return true;
+    uint32_t i = find_schema(machine, schema);
+    const bool known = i < machine->schema_count;
+    if (machine->replaying && (!known || offset < machine->schemas[i].offset)) return false;
+    if (!known) {
+        if (i == MTF_SCHEMAS_MAX) prune_schemas(machine);
+        if (machine->schema_count == MTF_SCHEMAS_MAX) return false;
+        i = machine->schema_count++;
+        machine->schemas[i] = (mtf_schema_since){schema, offset};
+    }
+    machine->schemas_last[i] = offset;
+    return true;
+}
+
 /** Forgets the jumps that the watermark at the safe offset holds already. */
 static void prune_jumps(mtf_machine *machine)
 {
-    const mtf_activity *oldest = machine->open.oldest;
-    const int64_t safe_offset = oldest ? oldest->first_offset : machine->next_offset;
+    const int64_t safe_offset = safe_offset_of(machine);
     uint32_t gone = 0;
     while (gone < machine->jump_count && machine->jumps[gone].offset <= safe_offset) gone++;
     machine->jump_count -= gone;
@@ -349,17 +396,24 @@ void mtf_machine_place(mtf_machine *machine, mtf_place *place)
 {
     MTF_ASSERT(!machine->replaying);
     prune_jumps(machine);
+    prune_schemas(machine);
     const mtf_activity *oldest = machine->open.oldest;
     *place = (mtf_place){
         .next_offset = machine->next_offset,
         .watermark_ms = machine->watermark_ms,
-        .safe_offset = oldest ? oldest->first_offset : machine->next_offset,
+        .safe_offset = safe_offset_of(machine),
         .safe_watermark_ms = oldest ? oldest->w_before_ms : machine->watermark_ms,
         .headless_ms = machine->headless_ms,
         .jump_count = machine->jump_count,
         .bad_in_a_row = machine->bad_in_a_row,
+        .schema_count = machine->schema_count,
     };
     memcpy(place->jumps, machine->jumps, sizeof *place->jumps * machine->jump_count);
+    for (uint32_t i = 0; i < place->schema_count; i++) {
+        mtf_schema_since *since = &place->schemas[i];
+        *since = machine->schemas[i];
+        if (since->offset < place->safe_offset) since->offset = place->safe_offset;
+    }
 }
 
 uint64_t mtf_machine_function(const mtf_machine_config *config, const char *aggregators,

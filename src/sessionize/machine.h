@@ -67,6 +67,10 @@ typedef struct mtf_machine {
     int64_t bad_in_a_row;      /* dead letters just before L */
     int64_t live_bad_in_a_row; /* of the place that is replayed to */
 
+    mtf_schema_since schemas[MTF_SCHEMAS_MAX]; /* of records since S; offset: the first one's */
+    int64_t schemas_last[MTF_SCHEMAS_MAX];     /* the last one's */
+    uint32_t schema_count;
+
     int64_t kept;    /* records in open activities */
     mtf_drops drops; /* since the caller last zeroed it */
 } mtf_machine;
@@ -86,7 +90,12 @@ mtf_status mtf_machine_record(mtf_machine *machine, const mtf_message *message,
  *  MTF_FATE_KEPT where that is not yet said. */
 mtf_fate mtf_machine_vet(const mtf_machine *machine, const mtf_message *message,
                          const mtf_event *event);
-/** A dead letter, because it did not decode or by mtf_machine_vet: only the offset moves. */
+/** To be asked of each record that decoded, before it is given to the machine: whether it counts,
+ *  decoded by that schema (codec.h). In a replay, if it did then; live, unless what is open was
+ *  already decoded by MTF_SCHEMAS_MAX others. A record that does not is a dead letter. */
+bool mtf_machine_admit(mtf_machine *machine, uint64_t schema, int64_t offset);
+/** A dead letter, because it did not decode or by mtf_machine_vet or _admit: only the offset moves.
+ */
 void mtf_machine_skip(mtf_machine *machine, int64_t offset);
 
 /** The earliest watermark that closes something; INT64_MAX when nothing is open. */

@@ -9,7 +9,9 @@
 #define OFFSET_DIGITS 18
 #define NUMBER_CHARS  (1 + 1 + OFFSET_DIGITS)
 #define JUMP_CHARS    (2 + OFFSET_DIGITS + 2 + 17)
-_Static_assert(5 + 17 + 6 * NUMBER_CHARS + MTF_JUMPS_MAX * JUMP_CHARS + (2 + OFFSET_DIGITS) + 17 <=
+#define SCHEMA_CHARS  (2 + 16 + 1 + OFFSET_DIGITS)
+_Static_assert(5 + 17 + 6 * NUMBER_CHARS + MTF_JUMPS_MAX * JUMP_CHARS + (2 + OFFSET_DIGITS) +
+                       MTF_SCHEMAS_MAX * SCHEMA_CHARS + 17 <=
                    MTF_METADATA_BYTES_MAX,
                "the largest metadata must fit in an offset commit");
 
@@ -43,6 +45,10 @@ void mtf_place_print(const mtf_place *place, uint64_t function,
     }
     if (place->bad_in_a_row)
         used += (size_t)snprintf(text + used, size - used, " !%" PRId64, place->bad_in_a_row);
+    for (uint32_t i = 0; i < place->schema_count; i++)
+        used += (size_t)snprintf(text + used, size - used, " @%016" PRIx64 "+%" PRId64,
+                                 place->schemas[i].schema,
+                                 place->schemas[i].offset - place->safe_offset);
     used += (size_t)snprintf(text + used, size - used, " %016" PRIx64, mtf_hash64(text, used));
     MTF_ASSERT(used < size);
 }
@@ -134,6 +140,24 @@ static bool bad_parse(cursor *in, mtf_place *place)
     return !in->failed && place->bad_in_a_row > 0;
 }
 
+static bool schemas_parse(cursor *in, mtf_place *place)
+{
+    int64_t before = 0;
+    while (strncmp(in->at, " @", 2) == 0) {
+        in->at += 2;
+        const uint64_t schema = hex64(in);
+        expect(in, "+");
+        const int64_t past = number(in);
+        if (in->failed || place->schema_count == MTF_SCHEMAS_MAX || past < before ||
+            past >= place->next_offset - place->safe_offset)
+            return false;
+        place->schemas[place->schema_count++] =
+            (mtf_schema_since){schema, place->safe_offset + past};
+        before = past;
+    }
+    return true;
+}
+
 mtf_status mtf_place_parse(const char *text, mtf_place *place, uint64_t *function, mtf_err *err)
 {
     const size_t size = strnlen(text, MTF_METADATA_BYTES_MAX + 1);
@@ -167,6 +191,8 @@ mtf_status mtf_place_parse(const char *text, mtf_place *place, uint64_t *functio
         wrong = "its idle jumps do not parse";
     } else if (!bad_parse(&in, place)) {
         wrong = "its count of bad records does not parse";
+    } else if (!schemas_parse(&in, place)) {
+        wrong = "its schemas do not parse";
     } else {
         const uint64_t expected = mtf_hash64(text, (size_t)(in.at - text));
         expect(&in, " ");

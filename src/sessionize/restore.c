@@ -25,6 +25,22 @@ static mtf_status pass_over(const mtf_partition *partition, int64_t safe_offset,
     return MTF_OK;
 }
 
+/** Whether all that records since the commit's safe offset were decoded by is still there. */
+static mtf_status check_schemas(const mtf_partition *partition, const mtf_place *place,
+                                mtf_err *why)
+{
+    const mtf_event_decoder *decoder = &partition->stage->decoder;
+    mtf_status status = MTF_OK;
+    mtf_err cause = {0};
+    for (uint32_t i = 0; decoder->need && status == MTF_OK && i < place->schema_count; i++)
+        status = decoder->need(decoder->self, place->schemas[i].schema, &cause);
+    if (status == MTF_OK) return MTF_OK;
+    return mtf_fail(why, status,
+                    "a schema that its open sessions were read with is not here: %.200s; put it "
+                    "back as it was",
+                    cause.msg);
+}
+
 /** Where the last commit says to start. */
 static mtf_status committed_place(const mtf_partition *partition, int64_t first, mtf_place *place,
                                   mtf_err *err)
@@ -49,6 +65,8 @@ static mtf_status committed_place(const mtf_partition *partition, int64_t first,
                        "privacy.user_key_file, or by another version");
         return pass_over(partition, found.safe_offset, &why, err);
     }
+    if (check_schemas(partition, &found, &why) != MTF_OK)
+        return pass_over(partition, found.safe_offset, &why, err);
     *place = found;
     return MTF_OK;
 }

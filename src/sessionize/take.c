@@ -29,6 +29,18 @@ static mtf_status decode(mtf_sessionize *stage, const mtf_message *message, mtf_
     return status;
 }
 
+/** MTF_SKIP: a dead letter for its schema's sake; see mtf_machine_admit. */
+static mtf_status admit(mtf_partition *partition, const mtf_message *message, mtf_err *why)
+{
+    const mtf_event_decoder *decoder = &partition->stage->decoder;
+    const uint64_t schema = decoder->schema ? decoder->schema(decoder->self, message->value) : 0;
+    if (mtf_machine_admit(partition->machine, schema, message->offset)) return MTF_OK;
+    return mtf_fail(why, MTF_SKIP,
+                    "unknown_schema: sessions that are open hold records of %d schemas, and a "
+                    "commit names no more; mtf dlq replay when they have closed",
+                    MTF_SCHEMAS_MAX);
+}
+
 /** A record that was seen before: only the machine sees it again. */
 static mtf_status replay(mtf_partition *partition, const mtf_message *message, mtf_err *err)
 {
@@ -39,6 +51,7 @@ static mtf_status replay(mtf_partition *partition, const mtf_message *message, m
     mtf_err why = {0};
     mtf_counter_add(&stage->counters.values[MTF_SESSIONIZE_REPLAYED], 1);
     mtf_status status = decode(stage, message, &event, &why);
+    if (status == MTF_OK) status = admit(partition, message, &why);
     if (status == MTF_OK) {
         status = mtf_machine_record(machine, message, &event, &fate, err);
     } else if (status == MTF_SKIP) {
@@ -148,6 +161,7 @@ static mtf_status take_live(mtf_partition *partition, const mtf_message *message
     if (status == MTF_OK) {
         at = "sessionize";
         status = vet(partition, message, &event, &why);
+        if (status == MTF_OK) status = admit(partition, message, &why);
     }
     if (status == MTF_SKIP && is_one_too_many(partition))
         return stop_here(partition, message, &why, err);

@@ -39,6 +39,21 @@ static mtf_buf reframed(const void *head, size_t size)
     return bytes;
 }
 
+static uint64_t schema_of(mtf_decoder *decoder, const mtf_buf *bytes)
+{
+    const mtf_event_decoder events = mtf_decoder_events(decoder);
+    return events.schema(events.self, mtf_buf_span(bytes));
+}
+
+/** words: of the refusal, NULL for none. */
+static void assert_needs(mtf_decoder *decoder, uint64_t schema, const char *words)
+{
+    const mtf_event_decoder events = mtf_decoder_events(decoder);
+    mtf_err err = {0};
+    assert_int_equal(events.need(events.self, schema, &err), words ? MTF_INVALID : MTF_OK);
+    if (words && !strstr(err.msg, words)) fail_msg("\"%s\" lacks \"%s\"", err.msg, words);
+}
+
 static void assert_skips(mtf_decoder *decoder, const mtf_buf *bytes, const char *reason)
 {
     mtf_err err = {0};
@@ -160,8 +175,54 @@ static void an_added_schema_is_found(void **state)
                 "e-1\x02u\x02",
                 7);
     assert_int_equal(decode_event(decoder, &bytes, NULL), MTF_OK);
+    assert_true(schema_of(decoder, &bytes) == fingerprint);
+    assert_needs(decoder, fingerprint, NULL);
+    assert_needs(decoder, fingerprint ^ 1, "is gone from schema.directory or changed");
     mtf_buf_fini(&bytes);
     mtf_decoder_close(decoder);
+}
+
+/** The name changes with whatever changes what a record says, and is needed by that alone. */
+static void schemas_have_names(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/mtf-schemas-XXXXXX", path[300];
+    assert_non_null(mkdtemp(folder));
+    mtf_err err = {0};
+    mtf_decoder *decoder = open_decoder(&(mtf_decoder_config){0});
+    mtf_buf bytes = read_golden("request.bin");
+    assert_int_equal(schema_of(decoder, &bytes), 0); /* built in */
+    assert_int_equal(schema_of(decoder, &(mtf_buf){0}), 0);
+    mtf_decoder_close(decoder);
+    mtf_buf_fini(&bytes);
+
+    const mtf_framing framings[] = {MTF_FRAMING_CONFLUENT, MTF_FRAMING_RAW};
+    const char *const gone[] = {"7001.avsc is gone from schema.directory or changed",
+                                "schema.pinned was of fingerprint "};
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/7001.avsc", folder);
+        const mtf_decoder_config config = {
+            .directory = folder, .framing = framings[i], .pinned = path};
+        write_schema(folder, "7001.avsc", mtf_schema_event);
+        write_schema(folder, "7002.avsc", mtf_schema_event);
+        bytes = i ? reframed("", 0) : reframed("\x00\x00\x00\x1b\x59", 5);
+        decoder = open_decoder(&config);
+        const uint64_t name = schema_of(decoder, &bytes);
+        assert_true(name != 0);
+        assert_needs(decoder, name, NULL);
+        assert_needs(decoder, name ^ 1, gone[i]);
+        if (i == 0) bytes.data[4] = 0x5a;
+        assert_int_equal(schema_of(decoder, &bytes) == name, i); /* another id, another name */
+        mtf_decoder_close(decoder);
+        write_schema(folder, "7001.avsc", mtf_schema_session);
+        decoder = open_decoder(&config);
+        assert_needs(decoder, name, gone[i]);
+        if (i == 0) bytes.data[4] = 0x59;
+        assert_true(schema_of(decoder, &bytes) != name);
+        mtf_decoder_close(decoder);
+        mtf_buf_fini(&bytes);
+    }
+    assert_int_equal(mtf_folder_remove(folder, &err), MTF_OK);
 }
 
 static void framing_names_are_checked(void **state)
@@ -348,6 +409,7 @@ int main(void)
         cmocka_unit_test(confluent_names_the_schema_by_file),
         cmocka_unit_test(raw_takes_the_pinned_schema),
         cmocka_unit_test(an_added_schema_is_found),
+        cmocka_unit_test(schemas_have_names),
         cmocka_unit_test(framing_names_are_checked),
         cmocka_unit_test(wrong_requests_are_invalid),
         cmocka_unit_test(an_explored_action_may_round_past_its_box),

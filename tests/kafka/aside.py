@@ -2,9 +2,9 @@
 """Goal: what was set aside is told, put back once, and accounted for; and an audit finds whatever is lost,
 doubled or altered, by name. Method: a real broker, events good, late, of the future, of an unknown schema
 and garbage; `mtf dlq`, `mtf late` and `mtf audit` as a person on call would run them, killed in the midst
-of replays; idle jumps; then copies of the output topics with one record taken away, doubled or changed.
+of replays; idle jumps; a schema that comes late; then copies of the output topics with one record taken away, doubled or changed.
 
-    aside.py MTF RUN     (a folder of broker.sh with a broker up; the topics aside.* and idle.* are new)
+    aside.py MTF RUN     (a folder of broker.sh with a broker up; the topics aside.*, idle.* and later.* are new)
 
 The processes' outputs are in RUN/aside.
 """
@@ -43,7 +43,7 @@ topics:
   late: {prefix}late
   dead_letter: {prefix}dead-letter
 schema:
-  directory: {folder}/schemas
+  directory: {folder}/{prefix}schemas
 policy:
   state_dim: 2
   actions: valid.pow=0..2
@@ -127,7 +127,8 @@ class Stand:
         self.config = self.folder / f"{prefix}yaml"
         values = {"prefix": prefix, "gap_ms": gap_ms, "idle_ms": idle_ms, "folder": self.folder}
         self.config.write_text(SETTINGS.format(bootstrap=bootstrap, **values))
-        (self.folder / "schemas").mkdir(exist_ok=True)
+        self.catalogue = self.folder / f"{prefix}schemas"
+        self.catalogue.mkdir()
         topics.create(bootstrap, PARTITIONS, 1, prefix)
         options = {"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "log_level": 4}
         self.producer = confluent_kafka.Producer(options | {"enable.idempotence": True})
@@ -184,6 +185,16 @@ class Stand:
 
     def sessions(self) -> list:
         return [(self.schemas.decode(m.value)[1], m.headers) for m in self.read("sessions")]
+
+    def wait_until_all_is_read(self):
+        """Committed, that is; of a log without transactions."""
+        partitions = [confluent_kafka.TopicPartition(f"{self.prefix}exploration", p) for p in range(PARTITIONS)]
+        group = f"{self.prefix}sessionize"
+        asker = confluent_kafka.Consumer({"bootstrap.servers": self.bootstrap, "group.id": group})
+        wanted = len(self.read("exploration"))
+        done = lambda: sum(max(0, p.offset) for p in asker.committed(partitions, 10)) == wanted
+        wait_until("all is read and committed", 60, done)
+        asker.close()
 
     def mtf(self, *arguments, code: int = 0, fault: str = None):
         """A command to its end; its standard output, as JSON where it is."""
@@ -266,7 +277,7 @@ def check_dead_letters_go_back(stand: Stand):
     refused = stand.mtf("dlq", "replay", "--execute", "--json")
     wanted = {"replayed": 0, "still_bad": 9, "still_future": 2}
     expect("a replay that mends nothing", wanted, {name: refused[name] for name in wanted})
-    (stand.folder / "schemas" / "newer.avsc").write_text(Encoder(newer=True).text)
+    (stand.catalogue / "newer.avsc").write_text(Encoder(newer=True).text)
     expect("a dry run", 4, stand.mtf("dlq", "replay", "--json")["would_replay"])
     stand.mtf("dlq", "replay", "--execute", code=-signal.SIGKILL, fault="replay.commit")
     expect("records on the log after a replay that died", before, len(stand.read("exploration")))
@@ -376,6 +387,41 @@ def check_tampering_is_named(stand: Stand):
         expect(f"{topic}: one twice", [(kind, "doubled", offset)], named(setting, topic, twice))
 
 
+def check_a_schema_counts_from_then_on(stand: Stand):
+    """A dead letter of an unknown schema, and its session still open when the schema comes: over restarts it
+    stays a dead letter, until it is put back; then it counts once."""
+    newer = Encoder(newer=True)
+    stand.send("user", "known", 1, request())
+    stand.put("user", newer("user", "unknown", BASE_MS + MINUTE + 1000, request()))
+    stand.flush()
+    stand.start()
+    wait_until("the dead letter", 60, lambda: len(stand.read("dead-letter")) == 1)
+    stand.wait_until_all_is_read()
+    stand.processes.stop("sessionize")
+    (stand.catalogue / "newer.avsc").write_text(newer.text)
+    stand.start()
+    stand.put("user", newer("user", "newer", BASE_MS + MINUTE + 2000, request()))
+    stand.flush()
+    stand.wait_until_all_is_read()
+    stand.processes.stop("sessionize")
+    # What is open now was read by that schema.
+    (stand.catalogue / "newer.avsc").rename(stand.catalogue / "newer")
+    stand.mtf("sessionize", code=64)
+    (stand.catalogue / "newer").rename(stand.catalogue / "newer.avsc")
+    stand.start()
+    stand.close_all_before(60)
+    wait_until("the session", 60, lambda: session_of(stand, "user"))
+    steps = [step["event_id"] for step in session_of(stand, "user")[0]["steps"]]
+    expect("steps of the open session", ["known", "newer"], steps)
+    expect("replayed", 1, stand.mtf("dlq", "replay", "--execute", "--json")["replayed"])
+    wait_until("it is late by now", 60, lambda: len(stand.read("late")) == 1)
+    stand.processes.stop("sessionize")
+    expect("late, replayed", 1, stand.mtf("late", "replay", "--execute", "--json")["replayed"])
+    every = [step["event_id"] for session in session_of(stand, "user") for step in session["steps"]]
+    expect("all steps", ["known", "newer", "unknown"], sorted(every))
+    expect("differences", 0, stand.audit()["difference_count"])
+
+
 def check_idle_jumps_are_explained(stand: Stand):
     """A quiet partition closes by the clock what the log alone would keep open: what comes then is late, or
     a session of its own."""
@@ -418,6 +464,9 @@ def run(mtf: str, run_folder: Path):
         idle = Stand(processes, bootstrap, "idle.", gap_ms=1000, idle_ms=500)
         check_idle_jumps_are_explained(idle)
         idle.asker.close()
+        later = Stand(processes, bootstrap, "later.", gap_ms=MINUTE, idle_ms=0)
+        check_a_schema_counts_from_then_on(later)
+        later.asker.close()
         stand = Stand(processes, bootstrap, "aside.", gap_ms=MINUTE, idle_ms=0)
         stand.start()
         send_everything(stand)

@@ -109,6 +109,18 @@ static mtf_status begin(void *self, mtf_err *err)
     return MTF_OK;
 }
 
+static uint64_t schema_of(void *self, mtf_span value)
+{
+    (void)self;
+    return value.size > 2 && value.data[0] == '#' ? value.data[1] : 0;
+}
+
+/** Without the schema's letter. */
+static mtf_span sample_of(mtf_span value)
+{
+    return schema_of(NULL, value) ? (mtf_span){value.data + 2, value.size - 2} : value;
+}
+
 static mtf_status put(void *self, const char *to, mtf_span key, mtf_span value,
                       const mtf_header *headers, size_t header_count, int64_t timestamp_ms,
                       mtf_err *err)
@@ -124,9 +136,10 @@ static mtf_status put(void *self, const char *to, mtf_span key, mtf_span value,
         mtf_buf_printf(&m->unit, " %.*s=%.*s", (int)headers[i].name.size, headers[i].name.data,
                        (int)headers[i].value.size, (const char *)headers[i].value.data);
     mtf_buf_put_u8(&m->unit, ' ');
-    if (header_count && value.size == sizeof(struct sample)) { /* bytes unchanged */
+    const mtf_span sample = sample_of(value);
+    if (header_count && sample.size == sizeof(struct sample)) { /* bytes unchanged */
         struct sample s;
-        memcpy(&s, value.data, sizeof s);
+        memcpy(&s, sample.data, sizeof s);
         mtf_buf_printf(&m->unit, "{%s}\n", s.id);
     } else {
         mtf_buf_put(&m->unit, value.data, value.size);
@@ -207,10 +220,24 @@ void memory_fini(struct memory *m)
     mtf_buf_fini(&m->unit);
 }
 
+static bool known(const struct memory *m, uint64_t schema)
+{
+    return m->schemas && schema && strchr(m->schemas, (int)schema);
+}
+
+static mtf_status need(void *self, uint64_t schema, mtf_err *err)
+{
+    if (known(self, schema)) return MTF_OK;
+    return mtf_fail(err, MTF_INVALID, "schema %c is gone", (char)schema);
+}
+
 static mtf_status decode(void *self, mtf_span value, mtf_arena *arena, mtf_event *event,
                          mtf_err *err)
 {
-    (void)self;
+    const uint64_t schema = schema_of(self, value);
+    if (schema && !known(self, schema))
+        return mtf_fail(err, MTF_SKIP, "unknown_schema: not that one");
+    value = sample_of(value);
     if (value.size && value.data[0] == '?')
         return mtf_fail(err, MTF_SKIP, "unknown_schema: no such schema");
     if (value.size != sizeof(struct sample)) return mtf_fail(err, MTF_SKIP, "decode: not a sample");
@@ -223,9 +250,9 @@ static mtf_status decode(void *self, mtf_span value, mtf_arena *arena, mtf_event
     return MTF_OK;
 }
 
-mtf_event_decoder memory_decoder(void)
+mtf_event_decoder memory_decoder(struct memory *m)
 {
-    return (mtf_event_decoder){.decode = decode};
+    return (mtf_event_decoder){.self = m, .decode = decode, .schema = schema_of, .need = need};
 }
 
 mtf_status memory_encode(const mtf_session *session, mtf_buf *out, mtf_err *err)
@@ -253,6 +280,13 @@ void memory_append_sample(struct memory *m, int partition, const struct sample *
         memory_append(m, partition, sample->id, strlen(sample->id), sample->append_ms);
     else
         memory_append(m, partition, sample, sizeof *sample, sample->append_ms);
+}
+
+void memory_append_by(struct memory *m, int partition, char schema, const struct sample *sample)
+{
+    char bytes[2 + sizeof *sample] = {'#', schema};
+    memcpy(bytes + 2, sample, sizeof *sample);
+    memory_append(m, partition, bytes, sizeof bytes, sample->append_ms);
 }
 
 void memory_trim(struct memory *m, int partition, int64_t first)

@@ -1,6 +1,7 @@
 /** A broker in memory: a source with partitions, retention and a group's commits, and a sink whose
  *  units are atomic, as a transactional one's are. Faults are asked for by counters. Records hold a
- *  struct sample's bytes; any other bytes do not decode. Sessions are encoded as stream.c's lines.
+ *  struct sample's bytes, or '#', a schema's letter and those; any other bytes do not decode.
+ * Sessions are encoded as stream.c's lines.
  */
 #ifndef TESTS_SESSIONIZE_MEMORY_H
 #define TESTS_SESSIONIZE_MEMORY_H
@@ -35,8 +36,9 @@ struct memory {
     bool jump_to_kept; /* start below the log's first offset goes on at it, silently */
     int range_again;   /* so many calls of range answer MTF_AGAIN */
     int committed_again;
-    const char *key;  /* of all messages, may be NULL */
-    bool end_pending; /* ends are those of a transaction that is still open */
+    const char *schemas; /* those that are known, a letter each; NULL: none */
+    const char *key;     /* of all messages, may be NULL */
+    bool end_pending;    /* ends are those of a transaction that is still open */
     int64_t poll_count;
     bool paused; /* no messages are handed out */
     double fill; /* of the sink's queue */
@@ -56,13 +58,17 @@ struct memory {
 /** Initialises; value_bytes_max 100000. */
 void memory_init(struct memory *memory);
 void memory_fini(struct memory *memory);
-mtf_event_decoder memory_decoder(void);
+/** Of the schemas that the memory names when it is asked. */
+mtf_event_decoder memory_decoder(struct memory *memory);
 mtf_status memory_encode(const mtf_session *session, mtf_buf *out, mtf_err *err);
 
 void memory_append(struct memory *memory, int partition, const void *data, size_t size,
                    int64_t timestamp_ms);
 /** A sample, or for a bad one its id as bytes. */
 void memory_append_sample(struct memory *memory, int partition, const struct sample *sample);
+/** A good sample that is written by a schema of its own. */
+void memory_append_by(struct memory *memory, int partition, char schema,
+                      const struct sample *sample);
 /** Retention: [.., first) leaves the log. */
 void memory_trim(struct memory *memory, int partition, int64_t first);
 /** Queues a control input; ASSIGN carries the group's commit. */

@@ -31,7 +31,7 @@ static int64_t clock_of(void *arg)
 
 static void open_stage(struct bench *b)
 {
-    b->decoder = memory_decoder();
+    b->decoder = memory_decoder(&b->memory);
     b->config.now_arg = b;
     assert_int_equal(mtf_sessionize_open(&b->config, &b->memory.source, &b->memory.sink,
                                          &b->decoder, memory_encode, &b->stage, &b->err),
@@ -225,7 +225,11 @@ static void fill(struct bench *b, uint64_t index)
         stream_random(&stream, &rng);
         for (int i = 0; i < stream.count; i++) {
             stream.data[i].user[1] = (char)(stream.data[i].user[1] + 3 * p);
-            memory_append_sample(&b->memory, p, &stream.data[i]);
+            const uint64_t schema = mtf_rng_below(&rng, 8); /* most are by the first two */
+            if (stream.data[i].bad || schema > 4)
+                memory_append_sample(&b->memory, p, &stream.data[i]);
+            else
+                memory_append_by(&b->memory, p, "ababc"[schema], &stream.data[i]);
         }
     }
 }
@@ -242,6 +246,7 @@ static void faults_change_nothing_that_comes_out(void **state)
         calm.config.machine.max_duration_ms = rough.config.machine.max_duration_ms = 200;
         calm.config.close_at_end = rough.config.close_at_end = true;
         calm.config.commit_interval_ms = 1; /* a clock that stands still: one commit, at the end */
+        calm.memory.schemas = rough.memory.schemas = "ab"; /* c is never there */
         crash(&calm);
         crash(&rough);
         fill(&calm, index);
@@ -666,6 +671,129 @@ static void another_function_is_refused_unless_accepted(void **state)
     assert_int_equal(count(&b, MTF_SESSIONIZE_REPLAYED), 1);
     fini(&b);
     fclose(file);
+}
+
+/** A request by a schema of its own. */
+static void request_by(struct bench *b, char schema, const char *user, const char *id,
+                       int64_t time_ms)
+{
+    struct sample s = {.kind = MTF_EVENT_REQUEST, .time_ms = time_ms, .append_ms = time_ms};
+    assert_true(strlen(user) < sizeof s.user && strlen(id) < sizeof s.id);
+    memcpy(s.user, user, strlen(user));
+    memcpy(s.id, id, strlen(id));
+    memory_append_by(&b->memory, 0, schema, &s);
+}
+
+/** A restart with other schemas. */
+static void restart_with(struct bench *b, const char *schemas)
+{
+    b->memory.schemas = schemas;
+    crash(b);
+    assign(b, 0);
+}
+
+/** A dead letter that its schema's coming would mend: it goes back by `mtf dlq replay`, once. */
+static void a_schema_that_came_later_is_not_known_to_a_replay(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    assign(&b, 0);
+    request(&b, "u", "r1", 100);
+    request_by(&b, 'a', "u", "r2", 101);
+    settle_and_commit(&b);
+    assert_int_equal(lines_with(&b, "dead "), 1);
+
+    restart_with(&b, "a");
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_REPLAYED), 2);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_RESTORED), 1); /* r2 stays what it was */
+    request_by(&b, 'a', "u", "r3", 102);
+    settle_and_commit(&b);
+
+    for (int i = 0; i < 2; i++) { /* r3 counts from now on, and r2 still does not */
+        restart_with(&b, "a");
+        settle(&b);
+        b.memory.fail_status = MTF_AGAIN; /* nor after an abort */
+        b.memory.fail_commit = 1;
+        assert_int_equal(mtf_sessionize_commit(b.stage, &b.err), MTF_AGAIN);
+        settle_and_commit(&b);
+        assert_int_equal(count(&b, MTF_SESSIONIZE_REPLAYED), 6);
+        assert_int_equal(count(&b, MTF_SESSIONIZE_RESTORED), 2);
+    }
+    request_by(&b, 'a', "u", "r2", 103); /* put back */
+    request(&b, "w", "r4", 500);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_DUPLICATES), 0);
+    assert_int_equal(lines_with(&b, "[r1@100 a b] [r3@102 a b] [r2@103 a b]"), 1);
+    assert_int_equal(lines_with(&b, "dead "), 1);
+    fini(&b);
+}
+
+static void a_schema_of_what_is_open_must_not_go(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    b.memory.schemas = "ab";
+    assign(&b, 0);
+    request_by(&b, 'b', "v", "r0", 0);
+    request_by(&b, 'a', "u", "r1", 100); /* closes v: b may go */
+    settle_and_commit(&b);
+    restart_with(&b, "a");
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_RESTORED), 1);
+
+    restart_with(&b, "b");
+    assert_int_equal(mtf_sessionize_step(b.stage, 0, &b.err), MTF_INVALID);
+    assert_non_null(strstr(b.err.msg, "partition 0, commit at offset 2: a schema that its open "
+                                      "sessions were read with is not here: schema a is gone; put "
+                                      "it back"));
+    assert_non_null(strstr(b.err.msg, "--accept-config-change"));
+    assert_non_null(strstr(b.err.msg, "are lost")); /* nothing is cut off */
+    b.config.accept_function = true;
+    restart_with(&b, "b");
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_CLEAN_STARTS), 1);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_REPLAYED), 0);
+    b.config.accept_function = false;
+
+    restart_with(&b, "a");
+    request_by(&b, 'a', "w", "r2", 500); /* once its sessions are closed, it may */
+    request(&b, "x", "r3", 600);
+    settle_and_commit(&b);
+    restart_with(&b, "");
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_RESTORED), 1);
+    fini(&b);
+}
+
+static void more_schemas_than_a_commit_names_are_dead_letters(void **state)
+{
+    (void)state;
+    struct bench b;
+    char id[8];
+    init(&b);
+    b.memory.schemas = "abcdefghijklmnopqrst";
+    assign(&b, 0);
+    for (int i = 0; i < MTF_SCHEMAS_MAX + 2; i++) {
+        snprintf(id, sizeof id, "r%d", i);
+        request_by(&b, (char)('a' + i), "u", id, 100 + i);
+    }
+    request_by(&b, 'a', "u", "again", 120);
+    settle_and_commit(&b);
+    assert_int_equal(lines_with(&b, "dead "), 2);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_DEAD_UNKNOWN_SCHEMA), 2);
+    assert_int_equal(lines_with(&b, "mtf dlq replay"), 2);
+    restart_with(&b, b.memory.schemas);
+    settle(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_REPLAYED), MTF_SCHEMAS_MAX + 3);
+    request_by(&b, 't', "w", "still", 130);
+    request(&b, "w", "first", 500); /* u closes, and there is room */
+    request_by(&b, 't', "w", "more", 501);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_DEAD_UNKNOWN_SCHEMA), 1);
+    fini(&b);
 }
 
 static void metadata_that_is_not_ours_is_refused(void **state)
@@ -1485,6 +1613,9 @@ int main(void)
         cmocka_unit_test(two_lost_partitions_are_not_started_in_between),
         cmocka_unit_test(empty_metadata_starts_clean_at_the_commit),
         cmocka_unit_test(another_function_is_refused_unless_accepted),
+        cmocka_unit_test(a_schema_that_came_later_is_not_known_to_a_replay),
+        cmocka_unit_test(a_schema_of_what_is_open_must_not_go),
+        cmocka_unit_test(more_schemas_than_a_commit_names_are_dead_letters),
         cmocka_unit_test(metadata_that_is_not_ours_is_refused),
         cmocka_unit_test(a_commit_past_the_log_is_corrupt),
         cmocka_unit_test(a_safe_offset_gone_by_retention_starts_at_the_logs_start),

@@ -34,6 +34,12 @@ static mtf_place random_place(mtf_rng *rng)
     place.next_offset = at.offset + between(rng, 0, 9);
     place.watermark_ms = at.watermark_ms + between(rng, 0, 9);
     if (mtf_rng_below(rng, 2)) place.bad_in_a_row = between(rng, 0, INT64_C(1) << 40);
+    const uint32_t schemas = (uint32_t)mtf_rng_below(rng, MTF_SCHEMAS_MAX + 1);
+    int64_t since = place.safe_offset;
+    for (; place.schema_count < schemas && since < place.next_offset; place.schema_count++) {
+        place.schemas[place.schema_count] = (mtf_schema_since){mtf_rng_next(rng), since};
+        since += between(rng, 0, (place.next_offset - since + 7) / 8);
+    }
     return place;
 }
 
@@ -46,6 +52,11 @@ static void assert_same(const mtf_place *a, const mtf_place *b)
     assert_int_equal(a->headless_ms, b->headless_ms);
     assert_int_equal(a->jump_count, b->jump_count);
     assert_int_equal(a->bad_in_a_row, b->bad_in_a_row);
+    assert_int_equal(a->schema_count, b->schema_count);
+    for (uint32_t i = 0; i < a->schema_count; i++) {
+        assert_true(a->schemas[i].schema == b->schemas[i].schema);
+        assert_int_equal(a->schemas[i].offset, b->schemas[i].offset);
+    }
     for (uint32_t i = 0; i < a->jump_count; i++) {
         assert_int_equal(a->jumps[i].offset, b->jumps[i].offset);
         assert_int_equal(a->jumps[i].watermark_ms, b->jumps[i].watermark_ms);
@@ -88,6 +99,9 @@ static void the_largest_place_fits(void **state)
     place.next_offset = at.offset;
     place.watermark_ms = MTF_TIME_LIMIT_MS;
     place.bad_in_a_row = INT64_C(999999999999999999);
+    place.schema_count = MTF_SCHEMAS_MAX;
+    for (int i = 0; i < MTF_SCHEMAS_MAX; i++)
+        place.schemas[i] = (mtf_schema_since){UINT64_MAX, place.next_offset - 1};
     char text[MTF_METADATA_BYTES_MAX + 1];
     mtf_place back;
     uint64_t function;
@@ -150,6 +164,18 @@ static void refusals_say_why(void **state)
     refuse_checked(F "5 9 3 8 0 1 +0:+1", "jumps"); /* at S: it is in wS */
     refuse_checked(F "5 9 3 8 0 1 +1:+0", "jumps");
     refuse_checked(F "9 30 3 8 0 2 +3:+9 +-1:+1", "jumps");
+#define A "@0123456789abcdef"
+    refuse_checked(F "5 9 3 8 0 0 " A, "schemas");
+    refuse_checked(F "5 9 3 8 0 0 " A "+2", "schemas"); /* at L: no record was of it */
+    refuse_checked(F "5 9 3 8 0 0 " A "+-1", "schemas");
+    refuse_checked(F "5 9 3 8 0 0 " A "+1 " A "+0", "schemas");
+    refuse_checked(F "5 9 5 8 0 0 " A "+0", "schemas");
+    refuse_checked(F "5 9 3 8 0 0 @123+0", "schemas");
+    refuse_checked(F "5 9 3 8 0 0 " A "+0 !3", "checksum");
+#define B " " A "+0 " A "+0 " A "+0 " A "+0"
+    refuse_checked(F "5 9 3 8 0 0" B B B B " " A "+0", "schemas");
+#undef B
+#undef A
     refuse_checked(F "5 9 3 8 0 0 ", "checksum");
     refuse_checked(F "5 9 3 8 0 0 +1:+1", "checksum");
     refuse_checked(F "5  9 3 8 0 0", "a number is missing");
@@ -176,7 +202,7 @@ static bool taken(const char *text)
 static void hostile_text_is_refused(void **state)
 {
     (void)state;
-    static const char alphabet[] = "0123456789abcdef +-:mtf1 \n";
+    static const char alphabet[] = "0123456789abcdef +-:!@mtf1 \n";
     mtf_rng rng = mtf_rng_of(SEED, 1);
     for (int i = 0; i < 100000; i++) {
         char *text = malloc(200); /* exactly as long as needed, for the sanitizer */
