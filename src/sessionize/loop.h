@@ -69,8 +69,8 @@ void mtf_sessionize_close(mtf_sessionize *stage);
 /** Steps until *stop, or until a finite source is drained; then commits. Open sessions stay open,
  *  to be rebuilt from the log, unless a drained source has close_at_end.
  *  MTF_OK; MTF_INVALID: the commit is of other settings, of a schema that is gone, or not ours;
- * MTF_CORRUPT: the position is not in the log, or too many bad records in a row; else what source
- * or sink returned. After a failure nothing since the last commit counts. */
+ *  MTF_CORRUPT: the position is not in the log, or too many bad records in a row; else what source
+ *  or sink returned. After a failure nothing since the last commit counts. */
 mtf_status mtf_sessionize_run(mtf_sessionize *stage, const atomic_bool *stop,
                               mtf_err *err) MTF_NODISCARD;
 /** One poll and what follows from it, a commit when it is due. MTF_CLOSED: drained. */

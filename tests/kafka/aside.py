@@ -2,7 +2,8 @@
 """Goal: what was set aside is told, put back once, and accounted for; and an audit finds whatever is lost,
 doubled or altered, by name. Method: a real broker, events good, late, of the future, of an unknown schema
 and garbage; `mtf dlq`, `mtf late` and `mtf audit` as a person on call would run them, killed in the midst
-of replays; idle jumps; a schema that comes late; then copies of the output topics with one record taken away, doubled or changed.
+of replays; idle jumps; a schema that comes late; then copies of the output topics with one record taken away,
+doubled or changed.
 
     aside.py MTF RUN     (a folder of broker.sh with a broker up; the topics aside.*, idle.* and later.* are new)
 
