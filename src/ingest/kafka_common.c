@@ -122,12 +122,25 @@ static rd_kafka_resp_err_t ask_end(const mtf_kafka_handle *handle, const char *t
     return code;
 }
 
+/** librdkafka 2.0.2 goes on asking the leader it knows of, also when that one has said that it
+ * leads no more: only what it is told here makes it ask another. */
+static void find_leaders(const mtf_kafka_handle *handle, int timeout_ms)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    if (!rd_kafka_metadata(handle->rk, 1, NULL, &metadata, timeout_ms))
+        rd_kafka_metadata_destroy(metadata);
+}
+
 rd_kafka_resp_err_t mtf_kafka_range(const mtf_kafka_handle *handle, const char *topic,
                                     int32_t partition, int timeout_ms, int64_t *first, int64_t *end)
 {
-    const rd_kafka_resp_err_t code =
+    rd_kafka_resp_err_t code =
         ask_end(handle, topic, partition, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, first);
-    return code ? code : ask_end(handle, topic, partition, RD_KAFKA_OFFSET_END, timeout_ms, end);
+    if (!code) code = ask_end(handle, topic, partition, RD_KAFKA_OFFSET_END, timeout_ms, end);
+    if (code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+        code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+        find_leaders(handle, timeout_ms);
+    return code;
 }
 
 /** Lists all topics: asking for one by name would create it on brokers that auto-create. */

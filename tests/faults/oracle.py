@@ -305,11 +305,13 @@ class Partition:
             event, _ = self.decode(record.value)
             whole.append((event["event_time_ms"], record.event_id, record, event))
         whole.sort(key=lambda entry: entry[:2])
-        pieces = self.pieces([entry for entry in whole if entry[2].kind != "feedback"])
+        events = [entry for entry in whole if entry[2].kind != "feedback"]
+        pieces = self.pieces(events)
+        opening = events[0] if events else None
         requests = self.join(whole)
         edge_low = bucket * self.rules.max_duration_ms - self.shift[user]
         edge_high = edge_low + self.rules.max_duration_ms
-        for number, (piece, reason) in enumerate(pieces):
+        for piece, reason in pieces:
             first, last = piece[0], piece[-1]
             tail = False
             if reason == "gap":  # nothing of this activity came after it
@@ -322,7 +324,7 @@ class Partition:
                 "started_ms": first[0],
                 "ended_ms": last[0],
                 "end_reason": reason,
-                "truncated_head": number == 0 and activity.start - edge_low < self.rules.gap_ms,
+                "truncated_head": first is opening and activity.start - edge_low < self.rules.gap_ms,
                 "truncated_tail": tail,
                 "part": 0,
                 "parts": 1,
