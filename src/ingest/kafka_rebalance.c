@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "core/clock.h"
 
@@ -9,6 +10,7 @@ enum {
     POSITIONS_MS_MIN = 500, /* just after a commit the answer takes 100 ms and more */
     COMMIT_MS_MAX = 15000,  /* a commit is tried again for so long while the coordinator moves */
     METADATA_BYTES_MAX = 4096,
+    ASSIGN_GAP_MS = 50, /* between two assignments; a partition takes a few ms to stop */
 };
 
 static mtf_status grow(mtf_kafka_source *source, int32_t count, mtf_err *err)
@@ -37,6 +39,17 @@ static void take_membership(mtf_kafka_source *source)
     source->membership = rd_kafka_consumer_group_metadata(source->handle.rk);
 }
 
+rd_kafka_resp_err_t mtf_kafka_assign(mtf_kafka_source *source,
+                                     const rd_kafka_topic_partition_list_t *list)
+{
+    const int64_t wait_ns =
+        source->assigned_ns + (int64_t)ASSIGN_GAP_MS * 1000000 - mtf_clock_mono_ns();
+    if (source->assigned_ns && wait_ns > 0) nanosleep(&(struct timespec){.tv_nsec = wait_ns}, NULL);
+    const rd_kafka_resp_err_t code = rd_kafka_assign(source->handle.rk, list);
+    source->assigned_ns = mtf_clock_mono_ns();
+    return code;
+}
+
 /** Inside rd_kafka_consumer_poll, or rd_kafka_consumer_close. */
 void mtf_kafka_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
                             rd_kafka_topic_partition_list_t *list, void *opaque)
@@ -51,7 +64,7 @@ void mtf_kafka_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
                         : "revoke",
                  list->cnt);
     if (source->closing) {
-        rd_kafka_assign(rk, NULL);
+        mtf_kafka_assign(source, NULL);
         return;
     }
     if (assign) {
@@ -141,7 +154,7 @@ static mtf_status end_change(mtf_kafka_source *source, mtf_err *err)
     source->change = NULL;
     source->step = MTF_KAFKA_NONE;
     const rd_kafka_resp_err_t code =
-        assign ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_assign(source->handle.rk, NULL);
+        assign ? RD_KAFKA_RESP_ERR_NO_ERROR : mtf_kafka_assign(source, NULL);
     return code ? mtf_kafka_fail(&source->handle, code, err, "unassign %s", source->topic) : MTF_OK;
 }
 
@@ -184,7 +197,7 @@ mtf_status mtf_kafka_apply(mtf_kafka_source *source, mtf_err *err)
         if (!source->parts[i].started) continue;
         rd_kafka_topic_partition_list_add(list, source->topic, i)->offset = source->parts[i].next;
     }
-    const rd_kafka_resp_err_t code = rd_kafka_assign(source->handle.rk, list);
+    const rd_kafka_resp_err_t code = mtf_kafka_assign(source, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (code) return mtf_kafka_fail(&source->handle, code, err, "assign %s", source->topic);
     source->stale = false;

@@ -51,6 +51,7 @@ struct mtf_kafka_source {
      *  that the brokers refuse them when it is over. That of now may be none, and from who claims
      * to be no member brokers may take positions. */
     rd_kafka_consumer_group_metadata_t *membership;
+    int64_t assigned_ns;      /* when librdkafka was last told an assignment */
     int64_t widened_ns;       /* when the topic was last asked for new partitions */
     rd_kafka_message_t *lent; /* message of the last input, the stage's until the next poll */
     mtf_kafka_source_counts counts;
@@ -69,6 +70,11 @@ mtf_status mtf_kafka_committed(mtf_kafka_source *source, int32_t partition, int6
                                char *metadata, mtf_err *err);
 /** Announces partitions first..count-1 of a source without a group. */
 mtf_status mtf_kafka_take(mtf_kafka_source *source, int32_t count, mtf_err *err);
+/** rd_kafka_assign of a list, or of nothing (NULL), a moment after the one before: partitions that
+ *  are told to stop a second time before they have abort the process (librdkafka #5573, in every
+ *  version up to 2.15.0). */
+rd_kafka_resp_err_t mtf_kafka_assign(mtf_kafka_source *source,
+                                     const rd_kafka_topic_partition_list_t *list);
 /** Makes librdkafka's assignment what parts and paused say. */
 mtf_status mtf_kafka_apply(mtf_kafka_source *source, mtf_err *err);
 

@@ -203,8 +203,7 @@ static void close_source(void *self)
          * was not told yet is not: close tells it when nobody takes a second answer any more, and
          * would wait for that. */
         source->closing = true;
-        if (!source->grouped || source->step != MTF_KAFKA_NONE)
-            rd_kafka_assign(source->handle.rk, NULL);
+        if (!source->grouped || source->step != MTF_KAFKA_NONE) mtf_kafka_assign(source, NULL);
         rd_kafka_consumer_close(source->handle.rk);
         if (source->change) rd_kafka_topic_partition_list_destroy(source->change);
         if (source->membership) rd_kafka_consumer_group_metadata_destroy(source->membership);
