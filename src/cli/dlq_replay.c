@@ -77,8 +77,9 @@ static letter_fate try_again(dlq_run *run, const aside_record *record)
             event.event_time_ms > mtf_clock_wall_ms() + s->sessionize_max_future_ms)
             return FATE_STILL_FUTURE;
         if (status == MTF_OK && event.user_id.size > MTF_KEY_BYTES_MAX) return FATE_STILL_BAD;
-        /* It decoded before, too; its time is no clock's. */
-        if (mtf_str_is(origin->stage, "sessionize") && mtf_str_is(origin->reason, "invalid"))
+        /* It decoded before, too; its time is no clock's, or its request is not to be had. */
+        if (mtf_str_is(origin->stage, "sessionize") &&
+            (mtf_str_is(origin->reason, "invalid") || mtf_str_is(origin->reason, "too_large")))
             return FATE_STILL_BAD;
     } else if (mtf_str_is(origin->topic, s->topics_sessions)) {
         mtf_session session;

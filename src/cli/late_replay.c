@@ -14,7 +14,7 @@
 /** Records of the late topic by what became of them; of one pass. */
 typedef struct late_counts {
     int64_t replayed, before, foreign, cut, other_topics, undecodable;
-    int64_t no_request, double_signal, refused; /* stay unmatched */
+    int64_t no_request, double_signal, too_large, refused; /* stay unmatched */
     late_result made;
 } late_counts;
 
@@ -148,6 +148,7 @@ static mtf_status replay_user(late_run *run, const late_event *events, size_t co
         if (unmatched[i]) {
             ++*(strcmp(unmatched[i], "no_request") == 0      ? &counts->no_request
                 : strcmp(unmatched[i], "double_signal") == 0 ? &counts->double_signal
+                : strcmp(unmatched[i], "too_large") == 0     ? &counts->too_large
                                                              : &counts->refused);
             name_one(run, events[i].partition, events[i].offset, unmatched[i]);
             continue;
@@ -207,7 +208,7 @@ static void print_json(const late_run *run, mtf_buf *out)
                    ",\"other_topics\":%" PRId64 ",\"foreign\":%" PRId64 ",\"not_replayed\":[",
                    executed ? "true" : "false", executed ? "replayed" : "would_replay", c->replayed,
                    c->made.sessions, c->made.records, c->made.session_events, c->made.duplicates,
-                   c->made.over_cap, c->made.too_large, c->no_request, c->double_signal, c->refused,
+                   c->made.over_cap, c->too_large, c->no_request, c->double_signal, c->refused,
                    c->before, c->cut, c->undecodable, c->other_topics, c->foreign);
     for (size_t i = 0; i < run->named_count; i++)
         mtf_buf_printf(out, "%s{\"partition\":%" PRId32 ",\"offset\":%" PRId64 ",\"why\":\"%s\"}",
@@ -226,6 +227,7 @@ static void print_text(const late_run *run, mtf_buf *out)
         {"no_request", "feedback and ends whose request is not among them: unmatched for good",
          c->no_request},
         {"double_signal", "feedback with a signal its item brought joined", c->double_signal},
+        {"too_large", "of sessions that no record can hold", c->too_large},
         {"refused", "refused by the machine", c->refused},
         {"", "replayed before", c->before},
         {"cut", "too large to be kept whole", c->cut},
@@ -233,14 +235,14 @@ static void print_text(const late_run *run, mtf_buf *out)
         {"other_topic", "of another topic", c->other_topics},
         {"foreign", "without our headers", c->foreign},
     };
-    mtf_buf_printf(
-        out,
-        "late replay: %s %" PRId64 " sessions of %" PRId64 " events%s\n"
-        "    %" PRId64 " records of the late topic are done with: %" PRId64 " in sessions, %" PRId64
-        " duplicates, %" PRId64 " over max_events, %" PRId64 " of sessions too large\n",
-        run->options->execute ? "put" : "would put", c->made.sessions, c->made.session_events,
-        run->options->execute ? "" : " (a dry run; --execute does it)", c->replayed,
-        c->made.session_events, c->made.duplicates, c->made.over_cap, c->made.too_large);
+    mtf_buf_printf(out,
+                   "late replay: %s %" PRId64 " sessions of %" PRId64 " events%s\n"
+                   "    %" PRId64 " records of the late topic are done with: %" PRId64
+                   " in sessions, %" PRId64 " duplicates, %" PRId64 " over max_events\n",
+                   run->options->execute ? "put" : "would put", c->made.sessions,
+                   c->made.session_events,
+                   run->options->execute ? "" : " (a dry run; --execute does it)", c->replayed,
+                   c->made.session_events, c->made.duplicates, c->made.over_cap);
     for (size_t i = 0; i < sizeof rest / sizeof *rest; i++) {
         if (!rest[i].count) continue;
         mtf_buf_printf(out, "not replayed: %" PRId64 " %s\n", rest[i].count, rest[i].words);

@@ -118,6 +118,7 @@ static mtf_status put(void *self, const char *topic, mtf_span key, mtf_span valu
     MTF_ASSERT(ours && origin.offset < (int64_t)log->count);
     log->unmatched[origin.offset] = mtf_str_is(origin.reason, "no_request")      ? "no_request"
                                     : mtf_str_is(origin.reason, "double_signal") ? "double_signal"
+                                    : mtf_str_is(origin.reason, "too_large")     ? "too_large"
                                                                                  : "refused";
     return MTF_OK;
 }
@@ -183,7 +184,6 @@ mtf_status late_sessions_build(const late_sessions *build, const late_event *eve
         result->session_events += mtf_sessionize_get(counts, MTF_SESSIONIZE_SESSION_EVENTS);
         result->duplicates += mtf_sessionize_get(counts, MTF_SESSIONIZE_DUPLICATES);
         result->over_cap += mtf_sessionize_get(counts, MTF_SESSIONIZE_OVER_CAP);
-        result->too_large += mtf_sessionize_get(counts, MTF_SESSIONIZE_TOO_LARGE);
     }
     mtf_sessionize_close(stage);
     return log.put_status ? log.put_status : status;

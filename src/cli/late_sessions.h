@@ -35,7 +35,7 @@ int late_event_compare(const void *a, const void *b);
 /** What came of one user's events. */
 typedef struct late_result {
     int64_t sessions, records, session_events; /* sessions, their records, the events in them */
-    int64_t duplicates, over_cap, too_large;   /* events that are in none, and never will be */
+    int64_t duplicates, over_cap;              /* events that are in none, and never will be */
 } late_result;
 
 typedef struct late_sessions {

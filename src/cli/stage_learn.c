@@ -141,7 +141,7 @@ static mtf_status open_pipes(learn_stage *stage, mtf_err *err)
     if (status != MTF_OK) return status;
     stage->sessions = mtf_decoder_sessions(stage->decoder);
     stage->source = mtf_kafka_source_pipe(kafka);
-    const mtf_kafka_sink_config letters = {.board = &stage->board};
+    const mtf_kafka_sink_config letters = {.stop = stage->context->stop, .board = &stage->board};
     status = mtf_kafka_sink_open(s, stage->context->log, &letters, &stage->dead_letters, err);
     if (status == MTF_OK) status = policy_writer_open(&stage->writer, stage->context, 0, err);
     stage->writer.board = &stage->board;

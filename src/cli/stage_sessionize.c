@@ -56,6 +56,11 @@ static mtf_status name_member(sessionize_member *member, const mtf_settings *set
     char instance[MTF_KAFKA_INSTANCE_CHARS];
     const mtf_status status = mtf_kafka_instance(settings->sessionize_instance, instance, err);
     if (status != MTF_OK) return status;
+    if (strchr(instance, ':'))
+        return mtf_fail(err, MTF_INVALID,
+                        "sessionize.instance: \"%s\" has a ':', which separates group and member "
+                        "in transactional ids; take another name",
+                        instance);
     if (settings->sessionize_threads == 1)
         snprintf(member->name, sizeof member->name, "%s", instance);
     else
@@ -63,7 +68,15 @@ static mtf_status name_member(sessionize_member *member, const mtf_settings *set
     return MTF_OK;
 }
 
-/** Transactions go by the group and the member: two groups of one cluster share no id. */
+/** Of the group and the member: two groups of one cluster share no id, since no member's name has a
+ *  colon. */
+static void name_transactions(const sessionize_member *member, const char *group, char *id,
+                              size_t size)
+{
+    const bool usual = strcmp(group, "mtf-sessionize") == 0;
+    snprintf(id, size, "%s%s%s", group, usual ? "-" : ":", member->name);
+}
+
 static mtf_status open_sink(sessionize_member *member, mtf_kafka_source *source, mtf_err *err)
 {
     const stage_context *context = member->context;
@@ -71,8 +84,11 @@ static mtf_status open_sink(sessionize_member *member, mtf_kafka_source *source,
     char id[sizeof member->name + 256];
     mtf_kafka_sink_config config = {
         .source = source, .stop = context->stop, .board = &member->board};
-    snprintf(id, sizeof id, "%s-%s", s->sessionize_group, member->name);
-    if (strcmp(s->sessionize_delivery, "exactly-once") == 0) config.transactional_id = id;
+    name_transactions(member, s->sessionize_group, id, sizeof id);
+    if (strcmp(s->sessionize_delivery, "exactly-once") == 0) {
+        config.transactional_id = id;
+        mtf_log_line(context->log, MTF_LOG_INFO, "sessionize.transactions", "id=%s", id);
+    }
     return mtf_kafka_sink_open(s, context->log, &config, &member->sink, err);
 }
 

@@ -29,7 +29,9 @@ mtf_status mtf_set_aside(mtf_sink *sink, const char *topic, const mtf_message *m
     };
     const size_t header_count = sizeof headers / sizeof *headers;
     mtf_span key = message->key, value = message->value;
-    const bool cut = value.size > sink->value_bytes_max || key.size > MTF_KEY_BYTES_MAX;
+    const bool gone = value.size > 0 && !value.data;
+    const bool cut = gone || value.size > sink->value_bytes_max || key.size > MTF_KEY_BYTES_MAX;
+    if (gone) value = (mtf_span){(const uint8_t *)"", 0};
     if (value.size > sink->value_bytes_max) value.size = sink->value_bytes_max;
     if (key.size > MTF_KEY_BYTES_MAX) key.size = MTF_KEY_BYTES_MAX;
     return sink->put(sink->self, topic, key, value, headers, cut ? header_count : header_count - 1,

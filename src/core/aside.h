@@ -13,7 +13,8 @@
 
 /** Puts the message to `topic` under __mtf.errors.{topic, partition, offset, timestamp, stage,
  *  reason, message}. A value that the sink can never take is cut, and a key over MTF_KEY_BYTES_MAX;
- *  then __mtf.errors.original_bytes says how long the value was. */
+ *  then __mtf.errors.original_bytes says how long the value was. A value with a size and no data is
+ *  one that is not at hand: cut to nothing. */
 mtf_status mtf_set_aside(mtf_sink *sink, const char *topic, const mtf_message *message,
                          const char *stage, const char *reason, const char *words,
                          mtf_err *err) MTF_NODISCARD;

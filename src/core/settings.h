@@ -20,8 +20,8 @@
     X(schema, directory, S, "", 0, 1000, "path", "folder of *.avsc writers' schemas besides the built-in ones") \
     X(schema, framing, S, "single-object", 1, 32, "", "framing of exploration events: single-object | confluent | raw") \
     X(schema, pinned, S, "", 0, 1000, "path", "the one writer's schema when framing is raw") \
-    X(sessionize, group, S, "mtf-sessionize", 1, 249, "", "consumer group") \
-    X(sessionize, instance, S, "", 0, 200, "", "static member name; empty = the host's name") \
+    X(sessionize, group, S, "mtf-sessionize", 1, 249, "", "consumer group; transactional ids are mtf-sessionize-<instance>, or <group>:<instance> in another group") \
+    X(sessionize, instance, S, "", 0, 200, "", "static member name, without a colon; empty = the host's name") \
     X(sessionize, threads, I, 1, 1, 64, "threads", "members of the group in one process, named <instance>-0, -1, ... where there are several") \
     X(sessionize, gap_ms, I, 1800000, 1000, 86400000, "ms", "inactivity that ends a session") \
     X(sessionize, grace_ms, I, 60000, 0, 86400000, "ms", "wait for late events after the gap") \

@@ -17,7 +17,6 @@ static const pair both_defaults[] = {
     {"allow.auto.create.topics", "false"},
 };
 static const pair consumer_defaults[] = {
-    {"isolation.level", "read_committed"},
     {"session.timeout.ms", "45000"},
     {"max.poll.interval.ms", "300000"},
     {"fetch.min.bytes", "65536"},
@@ -45,18 +44,18 @@ static const pair transaction_defaults[] = {
     {"retry.backoff.ms", "5"},      /* 100 would be waited after each commit */
 };
 
-/** Ours alone: positions are committed with the output they belong to, a lost position is never
- *  jumped over silently, and 2.0.2's cooperative assignors lose assignments. */
+/** Ours alone: positions are committed with the output they belong to, what was aborted is never
+ *  read, a lost position is never jumped over silently, and 2.0.2's cooperative assignors lose
+ *  assignments. */
 static const pair consumer_owned[] = {
-    {"enable.auto.commit", "false"},
-    {"enable.auto.offset.store", "false"},
-    {"auto.offset.reset", "error"},
-    {"enable.partition.eof", "true"},
-    {"partition.assignment.strategy", "range"},
+    {"isolation.level", "read_committed"}, {"enable.auto.commit", "false"},
+    {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "error"},
+    {"enable.partition.eof", "true"},      {"partition.assignment.strategy", "range"},
 };
 static const pair producer_owned[] = {
     {"acks", "all"},
     {"enable.idempotence", "true"},
+    {"delivery.report.only.error", "false"}, /* what is under way is counted by the reports */
 };
 /** Set by settings of our own, each handle for itself. */
 static const pair named_elsewhere[] = {

@@ -9,6 +9,7 @@
 enum {
     POSITIONS_MS_MIN = 500, /* just after a commit the answer takes 100 ms and more */
     COMMIT_MS_MAX = 15000,  /* a commit is tried again for so long while the coordinator moves */
+    SLICE_MS = 500,         /* between two looks at whoever waits */
     METADATA_BYTES_MAX = 4096,
     ASSIGN_GAP_MS = 50, /* between two assignments; a partition takes a few ms to stop */
 };
@@ -255,20 +256,48 @@ static bool passes(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
 }
 
+/** One commit. False: given up before its answer. */
+static bool commit_once(mtf_kafka_source *source, const rd_kafka_topic_partition_list_t *list,
+                        mtf_kafka_wait_fn wait, void *arg, int64_t *stopped_ns,
+                        rd_kafka_resp_err_t *code)
+{
+    bool goes_on = true;
+    rd_kafka_event_t *event = NULL;
+    rd_kafka_queue_t *answers = rd_kafka_queue_new(source->handle.rk);
+    *code = rd_kafka_commit_queue(source->handle.rk, list, answers, NULL, NULL);
+    while (!*code && !event && goes_on) {
+        event = rd_kafka_queue_poll(answers, SLICE_MS);
+        goes_on = wait(arg, stopped_ns);
+    }
+    if (event) {
+        const rd_kafka_topic_partition_list_t *done = rd_kafka_event_topic_partition_list(event);
+        *code = rd_kafka_event_error(event);
+        for (int i = 0; done && i < done->cnt && !*code; i++) *code = done->elems[i].err;
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_queue_destroy(answers);
+    return event || *code || goes_on;
+}
+
 mtf_status mtf_kafka_commit(mtf_kafka_source *source, const mtf_position *positions, size_t count,
-                            mtf_err *err)
+                            mtf_kafka_wait_fn wait, void *arg, mtf_err *err)
 {
     rd_kafka_topic_partition_list_t *list = NULL;
     if (count == 0) return MTF_OK;
     const mtf_status status = mtf_kafka_positions(source, positions, count, &list, err);
     if (status) return status;
     const int64_t started_ns = mtf_clock_mono_ns();
+    int64_t stopped_ns = 0;
     rd_kafka_resp_err_t code;
+    bool answered;
     do {
-        code = rd_kafka_commit(source->handle.rk, list, 0);
-        for (int i = 0; i < list->cnt && !code; i++) code = list->elems[i].err;
-    } while (passes(code) && mtf_clock_mono_ns() - started_ns < (int64_t)COMMIT_MS_MAX * 1000000);
+        answered = commit_once(source, list, wait, arg, &stopped_ns, &code);
+    } while (answered && passes(code) && wait(arg, &stopped_ns) &&
+             mtf_clock_mono_ns() - started_ns < (int64_t)COMMIT_MS_MAX * 1000000);
     rd_kafka_topic_partition_list_destroy(list);
+    if (!answered)
+        return mtf_fail(err, MTF_AGAIN, "commit positions of %s: stopped before the answer",
+                        source->topic);
     if (code)
         return mtf_kafka_fail(&source->handle, code, err, "commit positions of %s", source->topic);
     return MTF_OK;

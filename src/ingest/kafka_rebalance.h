@@ -82,10 +82,13 @@ mtf_status mtf_kafka_apply(mtf_kafka_source *source, mtf_err *err);
  * destroys the list. A transactional sink sends it with its transaction. */
 mtf_status mtf_kafka_positions(mtf_kafka_source *source, const mtf_position *positions,
                                size_t count, rd_kafka_topic_partition_list_t **list, mtf_err *err);
-/** Commits to the group, synchronously. MTF_AGAIN: not committed, the group moved on or the
- * coordinator is away: give up what was read since the last commit. MTF_FENCED, MTF_INVALID,
- * MTF_BROKER: stop. */
+/** Called every half second of waiting; *stopped_ns is 0 at first, and the callee's. False: give
+ * up. */
+typedef bool (*mtf_kafka_wait_fn)(void *arg, int64_t *stopped_ns);
+/** Commits to the group and waits for the answer while `wait` says so. MTF_AGAIN: not committed,
+ * the group moved on or the coordinator is away (or no answer yet: then nobody knows): give up what
+ * was read since the last commit. MTF_FENCED, MTF_INVALID, MTF_BROKER: stop. */
 mtf_status mtf_kafka_commit(mtf_kafka_source *source, const mtf_position *positions, size_t count,
-                            mtf_err *err);
+                            mtf_kafka_wait_fn wait, void *arg, mtf_err *err);
 
 #endif

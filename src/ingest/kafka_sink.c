@@ -24,8 +24,9 @@ typedef struct kafka_sink {
     mtf_board *board;
     char *transactional_id; /* NULL: at least once */
     mtf_kafka_transaction transaction;
-    size_t message_bytes_max, queue_messages_max;
-    uintptr_t unit; /* counts begin..commit; a record carries it as its opaque */
+    size_t message_bytes_max, queue_messages_max, queue_bytes_max;
+    size_t queue_bytes; /* of keys and values under way */
+    uintptr_t unit;     /* counts begin..commit; a record carries it as its opaque */
     uint32_t puts;
     rd_kafka_resp_err_t failure; /* the unit's first delivery failure */
     char failed_topic[250];
@@ -38,6 +39,7 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
 {
     kafka_sink *sink = ((mtf_kafka_handle *)opaque)->owner;
     (void)rk;
+    sink->queue_bytes -= message->key_len + message->len;
     if (!message->err) {
         mtf_counter_add(&sink->counts.acked, 1);
         return;
@@ -86,6 +88,17 @@ static mtf_status headers_of(const mtf_header *headers, size_t count, rd_kafka_h
     return MTF_OK;
 }
 
+/** Between two looks at the brokers: beats the board. False once `stop` has been set for STOP_MS;
+ *  *stopped_ns, 0 at first, is since when it is. */
+static bool goes_on(const kafka_sink *sink, int64_t *stopped_ns)
+{
+    const int64_t now_ns = mtf_clock_mono_ns();
+    if (sink->board) mtf_board_beat(sink->board, now_ns / 1000000);
+    if (!sink->stop || !atomic_load(sink->stop)) return true;
+    if (*stopped_ns == 0) *stopped_ns = now_ns;
+    return now_ns - *stopped_ns < (int64_t)STOP_MS * 1000000;
+}
+
 static mtf_status put(void *self, const char *topic, mtf_span key, mtf_span value,
                       const mtf_header *headers, size_t header_count, int64_t timestamp_ms,
                       mtf_err *err)
@@ -93,6 +106,8 @@ static mtf_status put(void *self, const char *topic, mtf_span key, mtf_span valu
     kafka_sink *sink = self;
     rd_kafka_headers_t *list = NULL;
     rd_kafka_resp_err_t code;
+    int64_t stopped_ns = 0;
+    bool full;
     size_t bytes = key.size + value.size;
     for (size_t i = 0; i < header_count; i++)
         bytes += headers[i].name.size + headers[i].value.size + 16;
@@ -114,14 +129,19 @@ static mtf_status put(void *self, const char *topic, mtf_span key, mtf_span valu
                                  RD_KAFKA_VTYPE_OPAQUE, (void *)sink->unit, RD_KAFKA_VTYPE_HEADERS,
                                  list, RD_KAFKA_VTYPE_END);
         /* Full: wait for acknowledgements; message.timeout.ms empties it at the latest. */
-        if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) rd_kafka_poll(sink->handle.rk, QUEUE_WAIT_MS);
-    } while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL);
+        full = code == RD_KAFKA_RESP_ERR__QUEUE_FULL;
+        if (full) rd_kafka_poll(sink->handle.rk, QUEUE_WAIT_MS);
+    } while (full && goes_on(sink, &stopped_ns));
     if (code) {
         if (list) rd_kafka_headers_destroy(list);
+        if (full)
+            return mtf_fail(err, MTF_AGAIN, "write to %s: stopped with %d records not acknowledged",
+                            topic, rd_kafka_outq_len(sink->handle.rk));
         if (code == RD_KAFKA_RESP_ERR__STATE && sink->transaction.open)
             return mtf_fail(err, MTF_AGAIN, "write to %s: the transaction has failed", topic);
         return mtf_kafka_fail(&sink->handle, code, err, "write to %s", topic);
     }
+    sink->queue_bytes += key.size + value.size;
     mtf_counter_add(&sink->counts.produced, 1);
     mtf_counter_add(&sink->counts.bytes, (int64_t)bytes);
     fault_point(sink, "sessionize.put");
@@ -133,11 +153,7 @@ static mtf_status drain(const kafka_sink *sink, mtf_err *err)
 {
     int64_t stopped_ns = 0;
     while (rd_kafka_flush(sink->handle.rk, FLUSH_MS) == RD_KAFKA_RESP_ERR__TIMED_OUT) {
-        const int64_t now_ns = mtf_clock_mono_ns();
-        if (sink->board) mtf_board_beat(sink->board, now_ns / 1000000);
-        if (!sink->stop || !atomic_load(sink->stop)) continue;
-        if (stopped_ns == 0) stopped_ns = now_ns;
-        if (now_ns - stopped_ns >= (int64_t)STOP_MS * 1000000)
+        if (!goes_on(sink, &stopped_ns))
             return mtf_fail(err, MTF_AGAIN, "stopped with %d records not acknowledged",
                             rd_kafka_outq_len(sink->handle.rk));
     }
@@ -155,6 +171,11 @@ static mtf_status check_delivery(const kafka_sink *sink, mtf_err *err)
         mtf_kafka_fail(&sink->handle, code, err, "write to %s", sink->failed_topic);
     const bool fatal = rd_kafka_fatal_error(sink->handle.rk, NULL, 0) != 0;
     return status == MTF_BROKER && sink->transactional_id && !fatal ? MTF_AGAIN : status;
+}
+
+static bool wait_for_positions(void *arg, int64_t *stopped_ns)
+{
+    return goes_on(arg, stopped_ns);
 }
 
 static mtf_status commit_transaction(kafka_sink *sink, const mtf_position *positions, size_t count,
@@ -179,7 +200,7 @@ static mtf_status commit(void *self, const mtf_position *positions, size_t count
     if (sink->transactional_id)
         status = commit_transaction(sink, positions, count, err);
     else if (count > 0)
-        status = mtf_kafka_commit(sink->source, positions, count, err);
+        status = mtf_kafka_commit(sink->source, positions, count, wait_for_positions, sink, err);
     if (!status) fault_point(sink, "sessionize.committed");
     return status;
 }
@@ -214,21 +235,26 @@ static void close_sink(void *self)
 static double fill(void *self)
 {
     const kafka_sink *sink = self;
-    return (double)rd_kafka_outq_len(sink->handle.rk) / (double)sink->queue_messages_max;
+    const double messages =
+        (double)rd_kafka_outq_len(sink->handle.rk) / (double)sink->queue_messages_max;
+    const double bytes = (double)sink->queue_bytes / (double)sink->queue_bytes_max;
+    return messages > bytes ? messages : bytes;
 }
 
 /** librdkafka's limits, as the operator may have set them. A queue without a limit of records (0)
  * is bounded by its bytes; then the records' default stands for it. */
 static mtf_status read_limits(kafka_sink *sink, const rd_kafka_conf_t *conf, mtf_err *err)
 {
-    int64_t bytes = 0, messages = 0;
+    int64_t bytes = 0, messages = 0, kbytes = 0;
     mtf_status status = mtf_kafka_conf_number(conf, "message.max.bytes", &bytes, err);
     if (!status)
         status = mtf_kafka_conf_number(conf, "queue.buffering.max.messages", &messages, err);
+    if (!status) status = mtf_kafka_conf_number(conf, "queue.buffering.max.kbytes", &kbytes, err);
     if (!status && sink->transactional_id)
         status = mtf_kafka_conf_number(conf, "transaction.timeout.ms",
                                        &sink->transaction.timeout_ms, err);
     sink->message_bytes_max = (size_t)bytes;
+    sink->queue_bytes_max = (size_t)kbytes * 1024;
     sink->queue_messages_max = messages > 0 ? (size_t)messages : 100000;
     if (status == MTF_OK && sink->message_bytes_max < (size_t)2 * OVERHEAD_BYTES) {
         return mtf_fail(err, MTF_INVALID, "kafka.producer.message.max.bytes: %zu is below %d",

@@ -38,8 +38,8 @@ typedef struct mtf_kafka_sink_config {
  * setting is refused, or no permission. With a transactional id it waits for its coordinator:
  * MTF_AGAIN: none within twice transaction.timeout.ms. Then the functions:
  *  - begin asks no broker.
- *  - put waits while the queue is full. MTF_NOMEM: too large for kafka.message.max.bytes.
- * MTF_AGAIN: the transaction failed already.
+ *  - put waits while the queue is full, of records or of bytes, until after *stop. MTF_NOMEM: too
+ * large for kafka.message.max.bytes. MTF_AGAIN: the transaction failed already, or still full.
  *  - commit waits until all records are acknowledged or given up, message.timeout.ms at most.
  *    MTF_AGAIN: not everything is durable, or the group moved on: abort, and read again from the
  *    committed position. Else as mtf_kafka_source's poll. Of a transaction, then for the brokers'

@@ -474,6 +474,13 @@ mtf_status mtf_learn_run(mtf_learn *learn, mtf_err *err)
 {
     bool done = false;
     mtf_status status = MTF_OK;
-    while (status == MTF_OK && !done) status = mtf_learn_step(learn, POLL_MS, &done, err);
-    return status;
+    mtf_err why = {0};
+    while (status == MTF_OK && !done) status = mtf_learn_step(learn, POLL_MS, &done, &why);
+    if (status == MTF_AGAIN && told_to_stop(learn)) {
+        mtf_log_line(learn->config.log, MTF_LOG_WARN, "learn.given_up",
+                     "records=%" PRId64 " reason=\"%s; the next start reads them again\"",
+                     learn->uncommitted, why.msg);
+        return MTF_OK;
+    }
+    return status ? mtf_fail(err, status, "%s", why.msg) : MTF_OK;
 }

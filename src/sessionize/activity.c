@@ -26,6 +26,8 @@ mtf_status mtf_record_init(mtf_record *record, const mtf_message *message, const
         .place_ms = place_ms,
         .offset = message->offset,
         .append_ms = message->timestamp_ms,
+        .key_size = (uint32_t)message->key.size,
+        .value_size = (uint32_t)message->value.size,
     };
     const bool keep_raw = event->kind != MTF_EVENT_REQUEST;
     const size_t raw_size = message->key.size + message->value.size;
@@ -36,8 +38,6 @@ mtf_status mtf_record_init(mtf_record *record, const mtf_message *message, const
                         mtf_event_bytes(event) + raw_size);
     }
     if (keep_raw) {
-        record->key_size = (uint32_t)message->key.size;
-        record->value_size = (uint32_t)message->value.size;
         if (message->key.size) memcpy(record->raw, message->key.data, message->key.size);
         if (message->value.size)
             memcpy(record->raw + message->key.size, message->value.data, message->value.size);

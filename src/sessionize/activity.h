@@ -18,9 +18,9 @@ typedef struct mtf_record {
     uint64_t id_hash; /* XXH3-64 of the event id */
     int64_t place_ms; /* event time; a feedback's request time */
     int64_t offset, append_ms;
-    uint8_t *raw; /* key bytes then value bytes as they came; NULL for a request, which never
-                     leaves its session again */
-    uint32_t key_size, value_size;
+    uint8_t *raw; /* key bytes then value bytes as they came; NULL for a request, whose bytes are
+                     needed no more */
+    uint32_t key_size, value_size; /* as they came, also where they are not kept */
 } mtf_record;
 
 /** Records in offset order with a lookup by event id. Zeroed memory is a valid empty one. */

@@ -25,7 +25,7 @@
     X(DEAD_FUTURE, "dead_future_ts", "dead letters: event time ahead of the append time") \
     X(DUPLICATES, "duplicates", "events whose id was in their session already") \
     X(OVER_CAP, "over_cap", "events beyond max_events of their session") \
-    X(TOO_LARGE, "too_large", "events of sessions with a step no record can hold") \
+    X(TOO_LARGE, "too_large", "dead letters: events of sessions with a step no record can hold") \
     X(HELD, "events_held", "events in open sessions, parked ones included") \
     X(RELEASED, "events_released", "events in open sessions when their partition left") \
     X(SESSIONS_END_EVENT, "sessions_end_event", "sessions ended by an end event") \

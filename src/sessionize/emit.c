@@ -10,6 +10,7 @@
 typedef struct draft {
     uint32_t first, last; /* into order */
     uint32_t requests, events;
+    uint32_t session; /* its index once there is one */
     bool ended;
     mtf_step *steps; /* `requests` of them once placed */
 } draft;
@@ -54,6 +55,7 @@ typedef struct plan {
     draft *drafts;
     target *targets;  /* by event id */
     uint8_t *outcome; /* of each record of the activity */
+    draft **owner;    /* the same, NULL where none takes it */
 } plan;
 
 static int by_time_and_id(const void *a, const void *b)
@@ -84,10 +86,13 @@ static bool plan_init(plan *p, const mtf_emit_config *config, const mtf_activity
         .drafts = mtf_arena_take(arena, sizeof *p->drafts * count),
         .targets = mtf_arena_take(arena, sizeof *p->targets * count),
         .outcome = mtf_arena_take(arena, count),
+        .owner = mtf_arena_take(arena, sizeof(draft *) * count),
     };
-    if (!p->order || !p->feedback || !p->draft_of || !p->drafts || !p->targets || !p->outcome)
+    if (!p->order || !p->feedback || !p->draft_of || !p->drafts || !p->targets || !p->outcome ||
+        !p->owner)
         return false;
     memset(p->outcome, IN_SESSION, count);
+    for (uint32_t i = 0; i < count; i++) p->owner[i] = NULL;
     for (uint32_t i = 0; i < count; i++) {
         const mtf_record *record = &activity->records.data[i];
         if (record->event->kind == MTF_EVENT_FEEDBACK)
@@ -214,6 +219,7 @@ static bool make_steps(plan *p)
     for (uint32_t i = 0; i < p->order_count; i++) {
         const mtf_event *event = p->order[i]->event;
         draft *d = &p->drafts[p->draft_of[i]];
+        p->owner[p->order[i] - p->activity->records.data] = d;
         if (event->kind != MTF_EVENT_REQUEST) {
             if (d->requests == 0) set_aside(p, p->order[i], MTF_ASIDE_NO_REQUEST);
             continue;
@@ -255,6 +261,7 @@ static bool join_feedback(plan *p, const mtf_record *record)
         return true;
     }
     found->owner->events++;
+    p->owner[record - p->activity->records.data] = found->owner;
     return fold(p, signals, names, &feedback->signals);
 }
 
@@ -311,21 +318,27 @@ mtf_status mtf_emit(const mtf_emit_config *config, const mtf_activity *activity,
     if (fits) {
         emission->sessions = mtf_arena_take(arena, sizeof(mtf_session) * p.draft_count);
         emission->event_counts = mtf_arena_take(arena, sizeof(uint32_t) * p.draft_count);
+        emission->session_of = mtf_arena_take(arena, sizeof(uint32_t) * activity->records.count);
         emission->asides = mtf_arena_take(arena, sizeof(mtf_aside) * activity->records.count);
     }
-    if (!emission->sessions || !emission->event_counts || !emission->asides)
+    if (!emission->sessions || !emission->event_counts || !emission->session_of ||
+        !emission->asides)
         return mtf_fail(err, MTF_NOMEM, "no memory to emit an activity of %u records",
                         activity->records.count);
 
     for (uint32_t i = 0; i < p.draft_count; i++) {
-        const draft *d = &p.drafts[i];
+        draft *d = &p.drafts[i];
         if (d->requests == 0) continue;
+        d->session = emission->session_count;
         emission->event_counts[emission->session_count] = d->events;
         emission->sessions[emission->session_count++] = make_session(&p, d, headless_ms);
     }
-    for (uint32_t i = 0; i < activity->records.count; i++)
-        if (p.outcome[i] != IN_SESSION)
+    for (uint32_t i = 0; i < activity->records.count; i++) {
+        const bool aside = p.outcome[i] != IN_SESSION;
+        emission->session_of[i] = aside ? MTF_NO_SESSION : p.owner[i]->session;
+        if (aside)
             emission->asides[emission->aside_count++] =
                 (mtf_aside){&activity->records.data[i], (mtf_aside_reason)(p.outcome[i] - 1)};
+    }
     return MTF_OK;
 }

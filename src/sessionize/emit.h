@@ -31,11 +31,14 @@ typedef struct mtf_aside {
     mtf_aside_reason reason;
 } mtf_aside;
 
+#define MTF_NO_SESSION UINT32_MAX
+
 typedef struct mtf_emission {
     mtf_session *sessions;  /* by their first request's (time, id) */
     uint32_t *event_counts; /* of each session: its requests, its end, the feedback it took */
     uint32_t session_count;
-    mtf_aside *asides; /* in the activity's record order */
+    uint32_t *session_of; /* of each record of the activity; MTF_NO_SESSION: set aside */
+    mtf_aside *asides;    /* in the activity's record order */
     uint32_t aside_count;
 } mtf_emission;
 

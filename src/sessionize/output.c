@@ -38,6 +38,9 @@ static void explain(mtf_sessionize_counter counter, const char **reason, const c
     case MTF_SESSIONIZE_DEAD_FUTURE:
         *reason = "future_ts";
         break;
+    case MTF_SESSIONIZE_TOO_LARGE:
+        *reason = "too_large";
+        break;
     default:
         MTF_ASSERT(counter == MTF_SESSIONIZE_DEAD_INVALID);
         *reason = "invalid";
@@ -80,8 +83,45 @@ static mtf_status put_part(void *self, const mtf_session *part, mtf_span record,
                             0, err);
 }
 
-static mtf_status put_session(mtf_partition *partition, const mtf_session *session,
-                              uint32_t event_count, mtf_err *err)
+/** A kept record as the message it came in; of a request, the bytes are gone. */
+static mtf_message message_of(const mtf_partition *partition, const mtf_record *record,
+                              mtf_str user)
+{
+    const uint8_t *raw = record->raw;
+    const bool keyed = raw && record->key_size > 0;
+    return (mtf_message){
+        .topic = mtf_str_of(partition->stage->topic),
+        .partition = partition->id,
+        .offset = record->offset,
+        .timestamp_ms = record->append_ms,
+        .key = keyed ? (mtf_span){raw, record->key_size}
+                     : (mtf_span){(const uint8_t *)user.data, user.size},
+        .value = {raw ? raw + record->key_size : NULL, record->value_size},
+    };
+}
+
+/** No record can hold the session: each of its events becomes a dead letter. */
+static mtf_status bury_session(mtf_partition *partition, const mtf_activity *activity,
+                               const mtf_emission *emission, uint32_t session, const char *words,
+                               mtf_err *err)
+{
+    mtf_sessionize *stage = partition->stage;
+    mtf_status status = MTF_OK;
+    mtf_log_line(stage->config.log, MTF_LOG_WARN, "sessionize.too_large",
+                 "partition=%" PRId32 " events=%" PRIu32 " reason=\"%s\"", partition->id,
+                 emission->event_counts[session], words);
+    for (uint32_t i = 0; i < activity->records.count && status == MTF_OK; i++) {
+        if (emission->session_of[i] != session) continue;
+        const mtf_message message =
+            message_of(partition, &activity->records.data[i], mtf_activity_user(activity));
+        status =
+            mtf_stage_dead(stage, MTF_SESSIONIZE_TOO_LARGE, &message, "sessionize", words, err);
+    }
+    return status;
+}
+
+static mtf_status put_session(mtf_partition *partition, const mtf_activity *activity,
+                              const mtf_emission *emission, uint32_t index, mtf_err *err)
 {
     static const mtf_sessionize_counter by_reason[] = {
         [MTF_END_EVENT] = MTF_SESSIONIZE_SESSIONS_END_EVENT,
@@ -90,34 +130,16 @@ static mtf_status put_session(mtf_partition *partition, const mtf_session *sessi
         [MTF_END_ID_CHANGE] = MTF_SESSIONIZE_SESSIONS_ID_CHANGE,
     };
     mtf_sessionize *stage = partition->stage;
+    const mtf_session *session = &emission->sessions[index];
     mtf_err why = {0};
     const mtf_status status =
         mtf_session_parts(session, stage->encode, stage->sink->value_bytes_max, &stage->scratch,
                           &stage->emitted, put_part, stage, &why);
-    if (status == MTF_SKIP) {
-        stage->tally[MTF_SESSIONIZE_TOO_LARGE] += event_count;
-        mtf_log_line(stage->config.log, MTF_LOG_WARN, "sessionize.too_large",
-                     "partition=%" PRId32 " events=%" PRIu32 " reason=\"%s\"", partition->id,
-                     event_count, why.msg);
-        return MTF_OK;
-    }
+    if (status == MTF_SKIP) return bury_session(partition, activity, emission, index, why.msg, err);
     if (status != MTF_OK) return mtf_fail(err, status, "%s", why.msg);
     stage->tally[by_reason[session->end_reason]]++;
-    stage->tally[MTF_SESSIONIZE_SESSION_EVENTS] += event_count;
+    stage->tally[MTF_SESSIONIZE_SESSION_EVENTS] += emission->event_counts[index];
     return MTF_OK;
-}
-
-/** A kept record as the message it came in. */
-static mtf_message message_of(const mtf_partition *partition, const mtf_record *record)
-{
-    return (mtf_message){
-        .topic = mtf_str_of(partition->stage->topic),
-        .partition = partition->id,
-        .offset = record->offset,
-        .timestamp_ms = record->append_ms,
-        .key = {record->key_size ? record->raw : NULL, record->key_size},
-        .value = {record->raw + record->key_size, record->value_size},
-    };
 }
 
 mtf_status mtf_partition_closed(void *self, const mtf_activity *activity, int64_t headless_ms,
@@ -135,10 +157,11 @@ mtf_status mtf_partition_closed(void *self, const mtf_activity *activity, int64_
     mtf_status status = mtf_emit(&config, activity, headless_ms, &stage->emitted, &emission, err);
     if (status == MTF_OK) status = mtf_stage_begin(stage, err);
     for (uint32_t i = 0; status == MTF_OK && i < emission.session_count; i++)
-        status = put_session(partition, &emission.sessions[i], emission.event_counts[i], err);
+        status = put_session(partition, activity, &emission, i, err);
     for (uint32_t i = 0; status == MTF_OK && i < emission.aside_count; i++) {
         const mtf_aside *aside = &emission.asides[i];
-        const mtf_message message = message_of(partition, aside->record);
+        const mtf_message message =
+            message_of(partition, aside->record, mtf_activity_user(activity));
         status = mtf_stage_late(stage,
                                 aside->reason == MTF_ASIDE_NO_REQUEST
                                     ? MTF_SESSIONIZE_LATE_NO_REQUEST

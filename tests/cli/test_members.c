@@ -77,12 +77,41 @@ static void changed_settings_are_refused_until_accepted(void **state)
     brokers_close(&b);
 }
 
+static void two_groups_share_no_transactional_id(void **state)
+{
+    (void)state;
+    static const char *const rows[][3] = {{"mtf-sessionize", "y-z", "id=mtf-sessionize-y-z\n"},
+                                          {"x", "y-z", "id=x:y-z\n"},
+                                          {"x-y", "z", "id=x-y:z\n"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        brokers b;
+        program p;
+        char group[60], instance[60];
+        brokers_open(&b, NULL, "");
+        snprintf(group, sizeof group, "sessionize.group=%s", rows[i][0]);
+        snprintf(instance, sizeof instance, "sessionize.instance=%s", rows[i][1]);
+        program_start(&p, b.folder, "sessionize", "-c", b.config, "--set", group, "--set", instance,
+                      "--set", "sessionize.delivery=exactly-once");
+        program_until(&p, rows[i][2]);
+        assert_int_equal(kill(p.pid, SIGKILL), 0);
+        program_end(&p);
+        program_free(&p);
+        brokers_close(&b);
+    }
+    brokers b;
+    brokers_open(&b, NULL, "");
+    program_check(b.folder, ARGS("sessionize", "-c", b.config, "--set", "sessionize.instance=y:z"),
+                  64, "sessionize.instance: ", "y:z", "take another name");
+    brokers_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_are_members_of_the_group_under_names_of_their_own),
         cmocka_unit_test(a_member_that_fails_stops_the_others),
         cmocka_unit_test(changed_settings_are_refused_until_accepted),
+        cmocka_unit_test(two_groups_share_no_transactional_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

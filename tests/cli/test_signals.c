@@ -3,6 +3,8 @@
  *  answered before the other has come. */
 #include "cli/brokers.h"
 
+#include <librdkafka/rdkafka_mock.h>
+
 static const struct {
     const char *command, *running; /* what it logs once it runs */
 } roles[] = {
@@ -75,12 +77,32 @@ static void what_hangs_is_ended_at_the_deadline_with_70(void **state)
     }
 }
 
+static void letters_that_no_broker_takes_do_not_hold_a_learner_up(void **state)
+{
+    (void)state;
+    brokers b;
+    program p;
+    brokers_open(&b, NULL, "");
+    program_start(&p, b.folder, "learn", "-c", b.config, "--set", "log.level=debug", "--set",
+                  "kafka.producer.debug=topic");
+    program_until(&p, "msg=policy.initial");
+    rd_kafka_mock_partition_set_leader(mtf_kafka_mock_cluster(b.mock), "mtf.dead-letter", 0, -1);
+    brokers_put(&b, "mtf.sessions", "user", (mtf_span){(const uint8_t *)"garbage", 7});
+    program_until(&p, "New local topic: mtf.dead-letter");
+    assert_int_equal(kill(p.pid, SIGTERM), 0);
+    program_end(&p);
+    program_said(&p, 0, "msg=learn.given_up records=1 ", "not acknowledged", "msg=learn.end");
+    program_free(&p);
+    brokers_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_signal_ends_every_role_in_order),
         cmocka_unit_test(a_second_signal_kills_at_once),
         cmocka_unit_test(what_hangs_is_ended_at_the_deadline_with_70),
+        cmocka_unit_test(letters_that_no_broker_takes_do_not_hold_a_learner_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,6 +84,10 @@ static void a_refused_property_is_named_with_librdkafkas_words(void **state)
         {"kafka.consumer.fetch.min.bytes", "-5",
          "kafka.consumer.fetch.min.bytes: Configuration property"},
         {"kafka.enable.auto.commit", "true", "kafka.enable.auto.commit: mtf needs it at false"},
+        {"kafka.consumer.isolation.level", "read_uncommitted",
+         "kafka.consumer.isolation.level: mtf needs it at read_committed"},
+        {"kafka.delivery.report.only.error", "true",
+         "kafka.delivery.report.only.error: mtf needs it at false"},
         {"kafka.consumer.group.id", "x", "kafka.consumer.group.id: set sessionize.group instead"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

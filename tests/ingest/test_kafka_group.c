@@ -83,6 +83,38 @@ static void positions_and_metadata_come_back(void **state)
     fixture_close(&fixture);
 }
 
+static void a_stop_ends_the_wait_for_a_commit(void **state)
+{
+    (void)state;
+    kafka_fixture fixture;
+    mtf_kafka_source *handle;
+    mtf_sink sink;
+    mtf_err err = {0};
+    atomic_bool stop = true;
+    const mtf_position position = {0, 7, NULL};
+    fixture_open(&fixture, TOPIC, 1);
+    mtf_source source = fixture_source(&fixture.settings, TOPIC, "one", true, &handle);
+    mtf_assert_ok(mtf_kafka_sink_open(&fixture.settings, NULL,
+                                      &(mtf_kafka_sink_config){.source = handle, .stop = &stop},
+                                      &sink, &err),
+                  &err);
+    put_numbers(&sink, TOPIC, 0, 10);
+    start_all(&source, 1);
+    commit_at(&sink, 0, 3, NULL); /* answered: a stop does not hasten it */
+    rd_kafka_mock_broker_set_rtt(mtf_kafka_mock_cluster(fixture.mock), 1, 40000);
+    const int64_t started_ns = mtf_clock_mono_ns();
+    mtf_assert_ok(sink.begin(sink.self, &err), &err);
+    assert_int_equal(sink.commit(sink.self, &position, 1, &err), MTF_AGAIN);
+    assert_string_equal(err.msg, "commit positions of " TOPIC ": stopped before the answer");
+    assert_true(mtf_clock_mono_ns() - started_ns < INT64_C(20000000000));
+    mtf_assert_ok(sink.abort(sink.self, &err), &err);
+    rd_kafka_mock_broker_set_rtt(mtf_kafka_mock_cluster(fixture.mock), 1, 0);
+    rd_kafka_mock_broker_set_down(mtf_kafka_mock_cluster(fixture.mock), 1);
+    sink.close(sink.self);
+    source.close(source.self);
+    fixture_close(&fixture);
+}
+
 static void a_second_member_takes_half_and_nothing_is_lost(void **state)
 {
     (void)state;
@@ -222,6 +254,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(positions_and_metadata_come_back),
+        cmocka_unit_test(a_stop_ends_the_wait_for_a_commit),
         cmocka_unit_test(a_second_member_takes_half_and_nothing_is_lost),
         cmocka_unit_test(brokers_that_are_gone_hold_a_member_up_for_seconds_only),
         cmocka_unit_test(a_member_given_up_while_it_waits_for_positions_comes_back),

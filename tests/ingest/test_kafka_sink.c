@@ -122,6 +122,71 @@ static void a_full_queue_waits_for_the_brokers(void **state)
     fixture_close(&fixture);
 }
 
+enum { LARGE = 100000 };
+
+/** A sink of a queue of 1 MiB, into which no broker acknowledges; *value is LARGE bytes. */
+static void open_stuck(kafka_fixture *fixture, const mtf_kafka_sink_config *config, mtf_sink *sink,
+                       uint8_t **value)
+{
+    mtf_err err;
+    fixture_open(fixture, TOPIC, 1);
+    fixture_set(&fixture->settings, "kafka.producer.queue.buffering.max.kbytes", "1024");
+    mtf_assert_ok(mtf_kafka_sink_open(&fixture->settings, NULL, config, sink, &err), &err);
+    rd_kafka_mock_broker_set_down(mtf_kafka_mock_cluster(fixture->mock), 1);
+    *value = calloc(1, LARGE);
+    assert_non_null(*value);
+    mtf_assert_ok(sink->begin(sink->self, &err), &err);
+}
+
+static mtf_status put_large(const mtf_sink *sink, uint8_t *value, mtf_err *err)
+{
+    return sink->put(sink->self, TOPIC, text_span("k"), (mtf_span){value, LARGE}, NULL, 0, 0, err);
+}
+
+static void a_queue_full_of_bytes_is_full(void **state)
+{
+    (void)state;
+    kafka_fixture fixture;
+    mtf_sink sink;
+    mtf_err err;
+    uint8_t *value;
+    open_stuck(&fixture, NULL, &sink, &value);
+    assert_true(sink.fill(sink.self) == 0);
+    for (int i = 0; i < 9; i++) mtf_assert_ok(put_large(&sink, value, &err), &err);
+    const double full = sink.fill(sink.self);
+    if (full < 0.85 || full > 0.87) fail_msg("9 of 10.5 records that fit: %g", full);
+    rd_kafka_mock_broker_set_up(mtf_kafka_mock_cluster(fixture.mock), 1);
+    mtf_assert_ok(sink.commit(sink.self, NULL, 0, &err), &err);
+    assert_true(sink.fill(sink.self) == 0);
+    free(value);
+    sink.close(sink.self);
+    fixture_close(&fixture);
+}
+
+static void a_stop_ends_the_wait_for_a_full_queue(void **state)
+{
+    (void)state;
+    kafka_fixture fixture;
+    mtf_sink sink;
+    mtf_err err = {0};
+    uint8_t *value;
+    atomic_bool stop = true;
+    mtf_board board;
+    mtf_status status = MTF_OK;
+    mtf_board_init(&board);
+    open_stuck(&fixture, &(mtf_kafka_sink_config){.stop = &stop, .board = &board}, &sink, &value);
+    for (int i = 0; i < 20 && status == MTF_OK; i++) status = put_large(&sink, value, &err);
+    assert_int_equal(status, MTF_AGAIN); /* and not the failure of message.timeout.ms */
+    assert_non_null(strstr(err.msg, "write to " TOPIC ": stopped with 1"));
+    assert_true(mtf_board_still_ms(&board, mtf_clock_mono_ns() / 1000000 + 1) >
+                0); /* it was beaten */
+    mtf_assert_ok(sink.abort(sink.self, &err), &err);
+    free(value);
+    sink.close(sink.self);
+    mtf_board_fini(&board);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +195,8 @@ int main(void)
         cmocka_unit_test(a_refusal_fails_the_commit),
         cmocka_unit_test(a_record_too_large_is_refused_at_once),
         cmocka_unit_test(a_full_queue_waits_for_the_brokers),
+        cmocka_unit_test(a_queue_full_of_bytes_is_full),
+        cmocka_unit_test(a_stop_ends_the_wait_for_a_full_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,6 +32,7 @@ typedef struct fixture {
     /* what came out */
     char letters[8][40]; /* "<reason> <value>" */
     int letter_count, letters_committed, begun;
+    bool brokers_hang; /* stopped, the letters' commit gives up */
     mtf_policy *head;
     int reports;
     data_session decoded;
@@ -112,8 +113,12 @@ static mtf_status sink_begin(void *self, mtf_err *err)
 static mtf_status sink_commit(void *self, const mtf_position *positions, size_t count, mtf_err *err)
 {
     fixture *f = self;
-    (void)positions, (void)err;
+    (void)positions;
     assert_int_equal(count, 0);
+    if (f->brokers_hang) {
+        atomic_store(&f->stop, true);
+        return mtf_fail(err, MTF_AGAIN, "stopped with 1 records not acknowledged");
+    }
     f->letters_committed = f->letter_count;
     return MTF_OK;
 }
@@ -316,6 +321,24 @@ static void bad_records_are_set_aside_and_the_rest_goes_on(void **state)
     assert_int_equal(f->letters_committed, 2);
     assert_string_equal(f->letters[0], "decode garbage");
     assert_string_equal(f->letters[1], "schema 1000");
+}
+
+static void a_stop_while_letters_are_under_way_is_no_failure(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    mtf_store_totals totals;
+    add(f, "1");
+    add(f, "garbage");
+    f->brokers_hang = true;
+    mtf_assert_ok(run(f, &totals, &err), &err);
+    assert_int_equal(f->letters_committed, 0);
+    assert_int_equal(totals.records, 0);
+    f->brokers_hang = false;
+    mtf_assert_ok(run(f, &totals, &err), &err);
+    assert_int_equal(totals.records, 2);
+    assert_int_equal(totals.bad, 1);
+    assert_int_equal(f->letters_committed, f->letter_count);
 }
 
 static void too_many_bad_records_in_a_row_stop(void **state)
@@ -612,6 +635,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_session_is_taken_once_across_restarts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bad_records_are_set_aside_and_the_rest_goes_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_stop_while_letters_are_under_way_is_no_failure, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_many_bad_records_in_a_row_stop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bad_records_in_a_row_are_counted_over_restarts, set_up,
                                         tear_down),

@@ -19,6 +19,7 @@ struct bench {
     mtf_event_decoder decoder;
     mtf_sessionize_config config;
     mtf_sessionize *stage;
+    mtf_session_encode_fn encode;
     int64_t now_ms, tick_ms; /* the clock, and how far each look at it moves it */
     mtf_err err;
 };
@@ -34,7 +35,7 @@ static void open_stage(struct bench *b)
     b->decoder = memory_decoder(&b->memory);
     b->config.now_arg = b;
     assert_int_equal(mtf_sessionize_open(&b->config, &b->memory.source, &b->memory.sink,
-                                         &b->decoder, memory_encode, &b->stage, &b->err),
+                                         &b->decoder, b->encode, &b->stage, &b->err),
                      MTF_OK);
 }
 
@@ -42,6 +43,7 @@ static void init(struct bench *b)
 {
     memset(b, 0, sizeof *b);
     memory_init(&b->memory);
+    b->encode = memory_encode;
     b->config = (mtf_sessionize_config){
         .machine = stream_config(),
         .aggregators = STREAM_AGGREGATORS,
@@ -1576,19 +1578,49 @@ static void a_session_too_large_for_one_record_comes_in_parts(void **state)
     fini(&b);
 }
 
-static void a_step_no_record_can_hold_is_counted_and_passed(void **state)
+static mtf_status long_encode(const mtf_session *session, mtf_buf *out, mtf_err *err)
+{
+    const uint8_t bytes[300] = {0};
+    (void)session, (void)err;
+    mtf_buf_put(out, bytes, sizeof bytes);
+    return MTF_OK;
+}
+
+static void events_of_a_step_no_record_can_hold_are_dead_letters(void **state)
 {
     (void)state;
     struct bench b;
     init(&b);
-    b.memory.sink.value_bytes_max = 50;
+    b.memory.sink.value_bytes_max = 200; /* a sample, but no session: see long_encode */
+    b.encode = long_encode;
+    crash(&b);
     request(&b, "u", "r0", 0);
+    struct sample s = {.kind = MTF_EVENT_FEEDBACK, .user = "u", .id = "f1", .request_id = "r0"};
+    s.time_ms = s.append_ms = 1;
+    memory_append_sample(&b.memory, 0, &s);
+    memcpy(s.id, "f2", 3);
+    memcpy(s.request_id, "rX", 3); /* of no session: late, as ever */
+    memory_append_sample(&b.memory, 0, &s);
     request(&b, "v", "r1", 2000);
     assign(&b, 0);
     settle_and_commit(&b);
-    assert_int_equal(count(&b, MTF_SESSIONIZE_TOO_LARGE), 1);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_TOO_LARGE), 2);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_LATE_NO_REQUEST), 1);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_SESSION_EVENTS), 0);
     assert_int_equal(lines_with(&b, "sessions"), 0);
-    assert_int_equal(b.memory.partitions[0].committed, 2);
+    assert_int_equal(b.memory.partitions[0].committed, 4);
+    char request_line[400], size[24];
+    snprintf(size, sizeof size, "%zu", sizeof(struct sample));
+    snprintf(request_line, sizeof request_line,
+             "dead u " FROM "0 __mtf.errors.timestamp=0 __mtf.errors.stage=sessionize "
+             "__mtf.errors.reason=too_large __mtf.errors.message=one step of a session takes 300 "
+             "bytes, a record holds 200 __mtf.errors.original_bytes=%s \n",
+             size);
+    assert_int_equal(lines_with(&b, request_line), 1);
+    assert_int_equal(lines_with(&b, "dead u " FROM "1 "), 1);
+    assert_int_equal(lines_with(&b, "a record holds 200 {f1}\n"), 1);
+    assert_int_equal(lines_with(&b, "reason=too_large"), 2);
+    assert_int_equal(lines_with(&b, "late u " FROM "2 "), 1);
     fini(&b);
 }
 
@@ -1649,7 +1681,7 @@ int main(void)
         cmocka_unit_test(duplicates_and_over_cap_are_counted),
         cmocka_unit_test(keys_that_are_no_user_ids_are_counted_and_told_once_a_minute),
         cmocka_unit_test(a_session_too_large_for_one_record_comes_in_parts),
-        cmocka_unit_test(a_step_no_record_can_hold_is_counted_and_passed),
+        cmocka_unit_test(events_of_a_step_no_record_can_hold_are_dead_letters),
         cmocka_unit_test(faults_change_nothing_that_comes_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
