@@ -800,7 +800,8 @@ def check_leads(pipeline: Pipeline, name: str):
         if "msg=learn.start" in line:
             leads = False
         elif "msg=leader " in line:
-            leads = "state=leading" in line
+            # One that rejoins because another came leads until it is told otherwise.
+            leads = "state=leading" in line or (leads and "state=rejoining was=leading" in line)
         elif "msg=round.begin" in line:
             check(leads, f"{name} began a round and did not lead: {line}")
 

@@ -413,6 +413,18 @@ class Partition:
 # --- the log and the output, by an independent client
 
 
+def watermarks(consumer, place) -> tuple:
+    """First and end offsets; a broker that has just been given a topic denies it for a moment."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return consumer.get_watermark_offsets(place, timeout=60)
+        except confluent_kafka.KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
 def read_partition(bootstrap: str, topic: str, partition: int, isolation: str):
     """Every message of a partition up to its end as it is now. Aborted ones are skipped as asked."""
     consumer = confluent_kafka.Consumer(
@@ -428,7 +440,7 @@ def read_partition(bootstrap: str, topic: str, partition: int, isolation: str):
     )
     try:
         place = confluent_kafka.TopicPartition(topic, partition)
-        first, end = consumer.get_watermark_offsets(place, timeout=60)
+        first, end = watermarks(consumer, place)
         if first == end:
             return
         place.offset = first

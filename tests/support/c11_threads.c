@@ -12,14 +12,6 @@ _Static_assert(sizeof(cnd_t) >= sizeof(pthread_cond_t), "a condition fits its pl
 
 #define EXPORT __attribute__((visibility("default")))
 
-/** librdkafka itself is not instrumented: the atomic counters that order its own accesses go
- * unseen. */
-EXPORT const char *__tsan_default_suppressions(void);
-EXPORT const char *__tsan_default_suppressions(void)
-{
-    return "race:librdkafka.so\n";
-}
-
 typedef struct start {
     thrd_start_t fn;
     void *arg;
