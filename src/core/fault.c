@@ -6,6 +6,11 @@
 
 #include "core/clock.h"
 
+bool mtf_fault_armed(void)
+{
+    return getenv("MTF_FAULT_POINT") != NULL;
+}
+
 void mtf_fault_point(const char *name)
 {
     const char *wanted = getenv("MTF_FAULT_POINT");

@@ -1,7 +1,8 @@
 /** Named places where a test may have the process killed, as by `kill -9`, so that recovery is
  *  tested where it is hardest. The environment picks one: MTF_FAULT_POINT=NAME, or NAME@MS to
  *  leave it alone until that wall-clock time (ms since the epoch). Unset, a point costs one getenv,
- *  so points stand at commits and rounds, never at records.
+ *  so points stand at commits and rounds; who has one at records asks mtf_fault_armed
+ *  beforehand.
  *
  *    sessionize.begin        a unit's first output is about to be put out
  *    sessionize.put          a session record was given to the producer
@@ -24,6 +25,11 @@
 #ifndef MTF_FAULT_H
 #define MTF_FAULT_H
 
+#include <stdbool.h>
+
+/** Whether the environment names a point at all: for who passes one more often than at commits, to
+ *  ask once. */
+bool mtf_fault_armed(void);
 /** Never returns if the environment names this point and its time has come. */
 void mtf_fault_point(const char *name);
 

@@ -143,6 +143,15 @@ rd_kafka_resp_err_t mtf_kafka_range(const mtf_kafka_handle *handle, const char *
     return code;
 }
 
+mtf_status mtf_kafka_subscribe(mtf_kafka_handle *handle, const char *topic, mtf_err *err)
+{
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(topics, topic, RD_KAFKA_PARTITION_UA);
+    const rd_kafka_resp_err_t code = rd_kafka_subscribe(handle->rk, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    return code ? mtf_kafka_fail(handle, code, err, "subscribe to %s", topic) : MTF_OK;
+}
+
 /** Lists all topics: asking for one by name would create it on brokers that auto-create. */
 mtf_status mtf_kafka_partition_count(mtf_kafka_handle *handle, const char *topic, int timeout_ms,
                                      int32_t *count, mtf_err *err)

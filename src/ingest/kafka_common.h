@@ -52,6 +52,10 @@ rd_kafka_resp_err_t mtf_kafka_range(const mtf_kafka_handle *handle, const char *
                                     int32_t partition, int timeout_ms, int64_t *first,
                                     int64_t *end);
 
+/** Joins the handle's group for this one topic. */
+mtf_status mtf_kafka_subscribe(mtf_kafka_handle *handle, const char *topic,
+                               mtf_err *err) MTF_NODISCARD;
+
 /** Partition count of a topic (> 0). MTF_INVALID: no such topic, and the command that makes it.
  *  MTF_AGAIN: the brokers did not say within timeout_ms. */
 mtf_status mtf_kafka_partition_count(mtf_kafka_handle *handle, const char *topic, int timeout_ms,

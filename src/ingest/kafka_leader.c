@@ -118,16 +118,6 @@ static mtf_status join(mtf_kafka_leader *leader, mtf_err *err)
     return MTF_OK;
 }
 
-static mtf_status subscribe(mtf_kafka_leader *leader, mtf_err *err)
-{
-    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(topics, leader->topic, RD_KAFKA_PARTITION_UA);
-    const rd_kafka_resp_err_t code = rd_kafka_subscribe(leader->handle.rk, topics);
-    rd_kafka_topic_partition_list_destroy(topics);
-    return code ? mtf_kafka_fail(&leader->handle, code, err, "subscribe to %s", leader->topic)
-                : MTF_OK;
-}
-
 static void leave(mtf_kafka_leader *leader)
 {
     pthread_mutex_lock(&leader->lock);
@@ -147,7 +137,7 @@ static void queue_again(mtf_kafka_leader *leader)
     leave(leader);
     pthread_mutex_lock(&leader->lock);
     mtf_status status = join(leader, &err);
-    if (!status) status = subscribe(leader, &err);
+    if (!status) status = mtf_kafka_subscribe(&leader->handle, leader->topic, &err);
     pthread_mutex_unlock(&leader->lock);
     leader->lost = status != MTF_OK;
     if (!status) return;
@@ -212,7 +202,7 @@ mtf_status mtf_kafka_leader_open(const mtf_settings *settings, const mtf_log *lo
     pthread_mutex_init(&made->lock, NULL);
     mtf_status status = join(made, err);
     if (!status) status = check_topic(made, err);
-    if (!status) status = subscribe(made, err);
+    if (!status) status = mtf_kafka_subscribe(&made->handle, made->topic, err);
     if (!status) {
         made->started = pthread_create(&made->thread, NULL, run, made) == 0;
         if (!made->started) status = mtf_fail(err, MTF_NOMEM, "kafka leader: no thread");

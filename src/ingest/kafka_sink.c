@@ -21,6 +21,7 @@ typedef struct kafka_sink {
     mtf_kafka_handle handle;
     mtf_kafka_source *source;
     const atomic_bool *stop;
+    bool armed; /* it has the sessionizer's fault points, and the environment names one */
     mtf_board *board;
     char *transactional_id; /* NULL: at least once */
     mtf_kafka_transaction transaction;
@@ -54,7 +55,7 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
 /** Only the sessionizer's sink has a source; the names of the points are its. */
 static void fault_point(const kafka_sink *sink, const char *name)
 {
-    if (sink->source) mtf_fault_point(name);
+    if (sink->armed) mtf_fault_point(name);
 }
 
 static void new_unit(kafka_sink *sink)
@@ -220,10 +221,10 @@ static void close_sink(void *self)
     kafka_sink *sink = self;
     if (!sink) return;
     if (sink->handle.rk) {
-        /* What is not committed is given up: do not wait for brokers that may be gone. */
-        /* Else its readers would wait until its timeout, or for the next start. */
+        /* Left open, a transaction would keep its readers waiting until its timeout. */
         const mtf_status aborted = mtf_kafka_transaction_abort(&sink->transaction, STOP_MS, NULL);
         (void)aborted;
+        /* What is not committed is given up: do not wait for brokers that may be gone. */
         rd_kafka_purge(sink->handle.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
         rd_kafka_flush(sink->handle.rk, FLUSH_MS);
         rd_kafka_destroy(sink->handle.rk);
@@ -291,6 +292,7 @@ mtf_status mtf_kafka_sink_open(const mtf_settings *settings, const mtf_log *log,
         return mtf_fail(err, MTF_NOMEM, "kafka sink: out of memory");
     }
     made->source = config->source;
+    made->armed = config->source && mtf_fault_armed();
     made->stop = config->stop;
     made->board = config->board;
     made->transactional_id = id;

@@ -288,12 +288,7 @@ static mtf_status enter(mtf_kafka_source *source, mtf_err *err)
     if (status) return status;
     rd_kafka_poll_set_consumer(source->handle.rk);
     if (!source->grouped) return mtf_kafka_take(source, count, err);
-    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(topics, source->topic, RD_KAFKA_PARTITION_UA);
-    const rd_kafka_resp_err_t code = rd_kafka_subscribe(source->handle.rk, topics);
-    rd_kafka_topic_partition_list_destroy(topics);
-    return code ? mtf_kafka_fail(&source->handle, code, err, "subscribe to %s", source->topic)
-                : MTF_OK;
+    return mtf_kafka_subscribe(&source->handle, source->topic, err);
 }
 
 mtf_status mtf_kafka_source_open(const mtf_settings *settings, const mtf_log *log,

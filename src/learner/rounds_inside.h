@@ -26,7 +26,7 @@ struct mtf_rounds {
     mtf_round_report report;
 };
 
-#define MTF_INITIAL_ALGORITHM "initial"     /* of a record: the network of zeros */
+#define MTF_INITIAL_ALGORITHM "initial"    /* of a record: the network of zeros */
 #define MTF_PAYLOAD_OF        "payload_of" /* of a record: the version whose network it has */
 
 /** May this process train and publish? */

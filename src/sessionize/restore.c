@@ -121,10 +121,13 @@ static void warn_if_new(const mtf_partition *partition)
     const mtf_sessionize *stage = partition->stage;
     mtf_source *source = stage->source;
     char metadata[MTF_METADATA_BYTES_MAX + 1];
-    int64_t offset = -1;
-    if (partition->committed_offset >= 0 || partition->id == 0 || !source->committed ||
-        source->committed(source->self, 0, &offset, metadata, NULL) != MTF_OK || offset < 0)
+    const mtf_partition *first = mtf_stage_find(stage, 0);
+    int64_t offset = first ? first->committed_offset : -1;
+    if (partition->committed_offset >= 0 || partition == first) return;
+    if (!first && (!source->committed ||
+                   source->committed(source->self, 0, &offset, metadata, NULL) != MTF_OK))
         return;
+    if (offset < 0) return;
     mtf_log_line(stage->config.log, MTF_LOG_WARN, "sessionize.new_partition",
                  "partition=%" PRId32 " meaning=\"the group never committed it, but has committed "
                  "partition 0: if the topic was widened, sessions of users that moved here are "

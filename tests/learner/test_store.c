@@ -72,7 +72,7 @@ static int open_in_turn(const mtf_settings *settings)
         nap();
     if (status) fprintf(stderr, "start: %s\n", err.msg);
     mtf_store_close(store);
-    return status;
+    return (int)status;
 }
 
 /** First of all tests here: a process that has threads of RocksDB cannot be forked. */
