@@ -9,7 +9,8 @@
 enum {
     START_MS_MAX = 10000, /* fail-fast gives up then */
     LOG_EVERY_MS = 5000,
-    CALL_MS = 10000, /* one question to the brokers */
+    CALL_MS = 10000,   /* one question to the brokers */
+    REFUSED_MS = 1000, /* a refused one has been refused by then */
 };
 
 struct mtf_kafka_client {
@@ -90,6 +91,7 @@ mtf_status mtf_kafka_client_open(const mtf_settings *settings, const mtf_log *lo
     if (!made) return mtf_fail(err, MTF_NOMEM, "kafka client: out of memory");
     made->handle.log = log;
     made->handle.role = "client";
+    made->handle.group = group;
     mtf_status status = mtf_kafka_conf(settings, MTF_KAFKA_CONSUMER, &made->handle, &conf, err);
     if (!status && group) status = mtf_kafka_conf_set(conf, "group.id", group, err);
     if (!status) status = mtf_kafka_handle_open(&made->handle, RD_KAFKA_CONSUMER, &conf, err);
@@ -241,12 +243,28 @@ mtf_status mtf_kafka_client_offsets_at(mtf_kafka_client *client, const char *top
     return status;
 }
 
+/** Asks for the group's commits. librdkafka has no answer for its caller while the brokers refuse
+ *  it the group's coordinator; only its error events say so. */
+static rd_kafka_resp_err_t ask_committed(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list,
+                                         int timeout_ms)
+{
+    rd_kafka_message_t *error;
+    rd_kafka_resp_err_t code = rd_kafka_committed(rk, list, timeout_ms);
+    while (code == RD_KAFKA_RESP_ERR__TIMED_OUT && (error = rd_kafka_consumer_poll(rk, 0))) {
+        if (mtf_kafka_status(error->err) == MTF_INVALID) code = error->err;
+        rd_kafka_message_destroy(error);
+    }
+    return code;
+}
+
 mtf_status mtf_kafka_client_committed(mtf_kafka_client *client, const char *topic, int32_t count,
                                       int64_t *offsets, mtf_err *err)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
     for (int32_t i = 0; i < count; i++) rd_kafka_topic_partition_list_add(list, topic, i);
-    rd_kafka_resp_err_t code = rd_kafka_committed(client->handle.rk, list, CALL_MS);
+    rd_kafka_resp_err_t code = ask_committed(client->handle.rk, list, REFUSED_MS);
+    if (code == RD_KAFKA_RESP_ERR__TIMED_OUT)
+        code = ask_committed(client->handle.rk, list, CALL_MS);
     for (int i = 0; i < list->cnt && !code; i++) {
         code = list->elems[i].err;
         const int64_t offset = list->elems[i].offset;

@@ -12,7 +12,7 @@ typedef struct mtf_kafka_client mtf_kafka_client;
 
 /** Connects, and waits for a broker to answer: with fail_fast 10 s at most (less when every broker
  *  refuses), else until one does, with a log line every 5 s. group: whose offsets to ask for later,
- *  or NULL. stop (may be NULL) ends the wait.
+ *  or NULL; borrowed until close. stop (may be NULL) ends the wait.
  *  MTF_BROKER: none answered; MTF_CLOSED: stopped; MTF_INVALID: a kafka setting is refused. */
 mtf_status mtf_kafka_client_open(const mtf_settings *settings, const mtf_log *log,
                                  const char *group, bool fail_fast, const atomic_bool *stop,
@@ -44,7 +44,7 @@ mtf_status mtf_kafka_client_ranges(mtf_kafka_client *client, const char *topic, 
                                    int64_t *firsts, int64_t *ends, mtf_err *err) MTF_NODISCARD;
 
 /** The group's committed offsets of partitions 0..count-1, -1 for none.
- *  MTF_AGAIN: a transaction is pending or the coordinator is away. */
+ *  MTF_AGAIN: a transaction is pending or the coordinator is away. MTF_INVALID: a permission. */
 mtf_status mtf_kafka_client_committed(mtf_kafka_client *client, const char *topic, int32_t count,
                                       int64_t *offsets, mtf_err *err) MTF_NODISCARD;
 

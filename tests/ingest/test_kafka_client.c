@@ -2,9 +2,13 @@
  *  Method: mock brokers, and an address where nobody listens. */
 #include "ingest/kafka_fixture.h"
 
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
 #include "ingest/kafka_client.h"
 
-#define TOPIC "numbers"
+#define TOPIC            "numbers"
+#define FIND_COORDINATOR 10 /* ApiKey */
 
 static void an_unreachable_broker_fails_fast(void **state)
 {
@@ -119,6 +123,26 @@ static void a_scoped_property_reaches_only_its_scope_and_wins(void **state)
     fixture_close(&fixture);
 }
 
+static void a_group_that_may_not_be_looked_at_is_named_with_the_remedy(void **state)
+{
+    (void)state;
+    kafka_fixture fixture;
+    mtf_kafka_client *client;
+    int64_t committed;
+    mtf_err err;
+    fixture_open(&fixture, TOPIC, 1);
+    for (int i = 0; i < 1000; i++)
+        rd_kafka_mock_push_request_errors(mtf_kafka_mock_cluster(fixture.mock), FIND_COORDINATOR, 1,
+                                          RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+    mtf_assert_ok(
+        mtf_kafka_client_open(&fixture.settings, NULL, "watched", true, NULL, &client, &err), &err);
+    assert_int_equal(mtf_kafka_client_committed(client, TOPIC, 1, &committed, &err), MTF_INVALID);
+    assert_non_null(strstr(err.msg, "committed offsets of " TOPIC));
+    assert_non_null(strstr(err.msg, "lacks an ACL on the group watched: docs/security.md"));
+    mtf_kafka_client_close(client);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +150,7 @@ int main(void)
         cmocka_unit_test(a_wait_for_brokers_can_be_stopped),
         cmocka_unit_test(no_brokers_named_is_an_error),
         cmocka_unit_test(a_missing_topic_is_named_with_the_command_that_makes_it),
+        cmocka_unit_test(a_group_that_may_not_be_looked_at_is_named_with_the_remedy),
         cmocka_unit_test(a_refused_property_is_named_with_librdkafkas_words),
         cmocka_unit_test(a_scoped_property_reaches_only_its_scope_and_wins),
     };

@@ -281,6 +281,7 @@ class Test:
             ("mtf-sessionize", "sessionize", ResourceType.TRANSACTIONAL_ID, "mtf-sessionize-"),
             ("mtf-learn", "learn", ResourceType.TOPIC, "mtf.sessions"),
             ("mtf-learn", "learn", ResourceType.TOPIC, "mtf.policy"),
+            ("mtf-operator", "audit", ResourceType.GROUP, "mtf-sessionize"),
         ]
         admin = AdminClient({"bootstrap.servers": self.broker.address("PLAINTEXT")})
         for user, command, kind, name in cases:
