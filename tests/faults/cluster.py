@@ -24,6 +24,9 @@ import confluent_kafka
 from confluent_kafka.admin import AdminClient, NewTopic
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "kafka"))
+from processes import free_ports  # noqa: E402
+
 BROKERS = (1, 2, 3)
 GROUP_PARTITIONS = 6  # of __consumer_offsets
 TRANSACTION_PARTITIONS = 6  # of __transaction_state
@@ -93,16 +96,6 @@ def process_start(pid: int):
         return None
     fields = text.rpartition(")")[2].split()
     return None if fields[0] == "Z" else int(fields[19])
-
-
-def free_ports(count: int) -> list:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 class Cluster:

@@ -21,6 +21,7 @@ import confluent_kafka
 
 import oracle
 from cluster import Cluster
+from processes import Failed, wait_until  # cluster.py says where
 
 HERE = Path(__file__).resolve().parent
 SESSION_TIMEOUT_MS = 6000  # of the consumer group, here
@@ -72,22 +73,6 @@ policy:
   state_dim: {rules.state_dim}
   actions: "valid.pow=0..2 watch.pow=0..2"
 """
-
-
-class Failed(Exception):
-    """The pipeline did not do what the test asks for; the words say what."""
-
-
-def wait_until(what: str, limit_s: float, reached, each_s: float = 0.1):
-    """Returns the first true value of reached(), called every each_s."""
-    deadline = time.monotonic() + limit_s
-    while True:
-        value = reached()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise Failed(f"{what}: not within {limit_s} s")
-        time.sleep(each_s)
 
 
 def fault_points() -> list:

@@ -27,7 +27,7 @@ import fastavro
 
 import records
 import topics
-from processes import Failed, Processes, wait_until
+from processes import Failed, Processes, main, wait_until
 
 PARTITIONS = 4
 USERS = 30
@@ -485,17 +485,5 @@ def run(mtf: str, run_folder: Path):
     print(f"aside: {len(stand.read('exploration'))} events, dead letters {dict(counts)}, all as it should be")
 
 
-def main() -> int:
-    if len(sys.argv) != 3:
-        print(__doc__, file=sys.stderr)
-        return 64
-    try:
-        run(str(Path(sys.argv[1]).resolve()), Path(sys.argv[2]).resolve())
-    except (Failed, records.Broken) as error:
-        print(f"aside: FAILED: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, run))

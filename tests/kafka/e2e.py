@@ -20,7 +20,7 @@ import safetensors.numpy
 import check_topics
 import records
 import topics
-from processes import Failed, Processes, wait_until
+from processes import Failed, Processes, main, wait_until
 
 POLICIES = 3  # to be trained, published and served
 SESSIONS = 40000  # a round's; half the default
@@ -168,17 +168,5 @@ def run(mtf: str, run_folder: Path):
         processes.stop("sessionize-two")
 
 
-def main() -> int:
-    if len(sys.argv) != 3:
-        print(__doc__, file=sys.stderr)
-        return 64
-    try:
-        run(str(Path(sys.argv[1]).resolve()), Path(sys.argv[2]).resolve())
-    except (Failed, records.Broken) as error:
-        print(f"e2e: FAILED: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, run))

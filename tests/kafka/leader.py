@@ -19,7 +19,7 @@ from pathlib import Path
 
 import records
 import topics
-from processes import Failed, Processes, wait_until
+from processes import Failed, Processes, main, wait_until
 
 PREFIX = "lead."
 SESSIONS = 600  # simulated a time; a round begins at 500
@@ -239,17 +239,5 @@ def run(mtf: str, run_folder: Path):
     check_topics(bootstrap)
 
 
-def main() -> int:
-    if len(sys.argv) != 3:
-        print(__doc__, file=sys.stderr)
-        return 64
-    try:
-        run(str(Path(sys.argv[1]).resolve()), Path(sys.argv[2]).resolve())
-    except (Failed, records.Broken) as error:
-        print(f"leader: FAILED: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, run))

@@ -1,9 +1,13 @@
-"""Starts and stops mtf's processes for the tests; their outputs are kept in a folder."""
+"""What the tests on brokers share: mtf's processes, their outputs kept in a folder; waiting; free ports; a main."""
 
 import signal
+import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
+
+import records
 
 
 class Failed(Exception):
@@ -20,6 +24,29 @@ def wait_until(what: str, limit_s: float, reached, each_s: float = 0.1):
         if time.monotonic() > deadline:
             raise Failed(f"{what}: not within {limit_s} s")
         time.sleep(each_s)
+
+
+def free_ports(count: int) -> list:
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def main(usage: str, run) -> int:
+    """Of a test that is called as `NAME.py MTF FOLDER`: run(mtf, folder); its exit code."""
+    if len(sys.argv) != 3:
+        print(usage, file=sys.stderr)
+        return 64
+    try:
+        run(str(Path(sys.argv[1]).resolve()), Path(sys.argv[2]).resolve())
+    except (Failed, records.Broken) as error:
+        print(f"{Path(sys.argv[0]).stem}: FAILED: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 class Processes:

@@ -24,7 +24,7 @@ import fastavro
 
 import records
 import topics
-from processes import Failed, Processes, wait_until
+from processes import Failed, Processes, main, wait_until
 
 PARTITIONS = 4
 SESSIONS = 3000
@@ -230,20 +230,11 @@ def run_case(mtf: str, bootstrap: str, run_folder: Path, case: Case):
     )
 
 
-def main() -> int:
-    if len(sys.argv) != 3:
-        print(__doc__, file=sys.stderr)
-        return 64
-    mtf, run_folder = str(Path(sys.argv[1]).resolve()), Path(sys.argv[2]).resolve()
+def run(mtf: str, run_folder: Path):
     bootstrap = (run_folder / "bootstrap").read_text().strip()
-    try:
-        for case in CASES:
-            run_case(mtf, bootstrap, run_folder, case)
-    except (Failed, records.Broken) as error:
-        print(f"replay: FAILED: {error}", file=sys.stderr)
-        return 1
-    return 0
+    for case in CASES:
+        run_case(mtf, bootstrap, run_folder, case)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, run))

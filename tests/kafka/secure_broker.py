@@ -4,9 +4,10 @@ folder; who comes over PLAINTEXT (the tests' own administration) or TLS without 
 """
 
 import os
-import socket
 import subprocess
 from pathlib import Path
+
+from processes import free_ports
 
 HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("MTF_TEST_KAFKA_CACHE", HERE / "../../build/kafka-3.9.2"))
@@ -51,16 +52,6 @@ ssl.truststore.type=PEM
 ssl.truststore.location={folder}/ca.pem
 listener.name.mtls.ssl.client.auth=required
 """
-
-
-def free_ports(count: int) -> list:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 class SecureBroker:

@@ -26,8 +26,8 @@ from confluent_kafka.admin import ResourcePatternType, ResourceType
 
 import records
 import topics
-from processes import Failed, Processes, wait_until
-from secure_broker import SecureBroker, free_ports
+from processes import Failed, Processes, free_ports, main, wait_until
+from secure_broker import SecureBroker
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "security.md"
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -329,20 +329,11 @@ def commands_of(page: Path, program: str) -> list:
     return lines
 
 
-def main() -> int:
-    if len(sys.argv) != 3:
-        print(__doc__, file=sys.stderr)
-        return 64
-    folder = Path(sys.argv[2]).resolve()
+def run(mtf: str, folder: Path):
     shutil.rmtree(folder, ignore_errors=True)
-    try:
-        Test(str(Path(sys.argv[1]).resolve()), folder).run()
-    except (Failed, records.Broken) as error:
-        print(f"security: FAILED: {error}", file=sys.stderr)
-        return 1
+    Test(mtf, folder).run()
     shutil.rmtree(folder)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(__doc__, run))
