@@ -115,7 +115,7 @@ static rd_kafka_resp_err_t ask_end(const mtf_kafka_handle *handle, const char *t
     rd_kafka_topic_partition_t *elem = rd_kafka_topic_partition_list_add(list, topic, partition);
     elem->offset = which;
     rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(handle->rk, list, timeout_ms);
-    if (!code) code = elem->err;
+    if (elem->err) code = elem->err; /* of one without a leader the call says "unknown partition" */
     if (!code && elem->offset < 0) code = RD_KAFKA_RESP_ERR__TIMED_OUT; /* not answered */
     if (!code) *offset = elem->offset;
     rd_kafka_topic_partition_list_destroy(list);

@@ -15,8 +15,9 @@
 #define POLL_MS           100
 /** The longest a rebalance takes (max.poll.interval.ms of whoever joins last): after it, what was
  *  revoked is not coming back. */
-#define PARKED_MS_MAX 300000
-#define ASK_AGAIN_MS  200 /* until a source without an answer is asked again */
+#define PARKED_MS_MAX      300000
+#define ASK_AGAIN_MS       200  /* until a source without an answer is asked again */
+#define TELL_UNANSWERED_MS 5000 /* until the log tells of that, again and again */
 
 mtf_sessionize_config mtf_sessionize_config_of(const mtf_settings *settings)
 {
@@ -211,8 +212,23 @@ static void put_last(mtf_sessionize *stage, uint32_t index)
     stage->partitions[stage->partition_count++] = partition;
 }
 
+/** A partition whose first and last offsets, or commit, the brokers do not tell. Most answer at the
+ *  second asking; of what lasts the log tells now and then. */
+static void wait_for_answer(mtf_sessionize *stage, const mtf_partition *partition,
+                            const mtf_err *why)
+{
+    stage->start_due_ms = stage->now_ms + ASK_AGAIN_MS;
+    if (stage->unanswered_since_ms == 0)
+        stage->unanswered_since_ms = stage->unanswered_told_ms = stage->now_ms;
+    if (stage->now_ms - stage->unanswered_told_ms < TELL_UNANSWERED_MS) return;
+    stage->unanswered_told_ms = stage->now_ms;
+    mtf_log_line(stage->config.log, MTF_LOG_WARN, "sessionize.wait",
+                 "partition=%" PRId32 " waited_ms=%" PRId64 " reason=\"%s\"", partition->id,
+                 stage->now_ms - stage->unanswered_since_ms, why->msg);
+}
+
 /** Starts what is pending, unless it is too soon after an abort or a question without an answer:
- *  the others go on meanwhile. */
+ *  the others go on meanwhile. err is not NULL. */
 static mtf_status start_pending(mtf_sessionize *stage, mtf_err *err)
 {
     if (stage->now_ms < stage->start_due_ms) return MTF_OK;
@@ -220,12 +236,13 @@ static mtf_status start_pending(mtf_sessionize *stage, mtf_err *err)
         if (!stage->partitions[i]->pending) continue;
         const mtf_status status = mtf_partition_start(stage->partitions[i], err);
         if (status == MTF_AGAIN) {
-            stage->start_due_ms = stage->now_ms + ASK_AGAIN_MS;
+            wait_for_answer(stage, stage->partitions[i], err);
             put_last(stage, i);
             return MTF_OK;
         }
         if (status != MTF_OK) return status;
     }
+    stage->unanswered_since_ms = 0;
     return MTF_OK;
 }
 

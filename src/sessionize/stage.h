@@ -47,6 +47,8 @@ struct mtf_sessionize {
     bool paused; /* the source is, until the sink has room */
     int64_t now_ms, commit_due_ms;
     int64_t start_due_ms;                   /* pending partitions wait for it */
+    int64_t unanswered_since_ms;            /* a pending one has no answer; 0: none */
+    int64_t unanswered_told_ms;             /* when the log last told of that */
     int64_t aborts_in_a_row;                /* no commit between */
     int64_t refused_told_ms, stray_told_ms; /* when the log last told of it, 0: never */
     int64_t tally[MTF_SESSIONIZE_COUNTERS]; /* of the open unit; folded into counters by commit */

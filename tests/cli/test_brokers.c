@@ -3,6 +3,8 @@
  * one topic left out, and settings that librdkafka refuses. */
 #include "cli/brokers.h"
 
+#include <librdkafka/rdkafka_mock.h>
+
 static void fail_fast_leaves_with_69_when_no_broker_answers(void **state)
 {
     (void)state;
@@ -32,6 +34,24 @@ static void without_fail_fast_it_waits_and_a_signal_ends_the_wait(void **state)
     assert_int_equal(kill(p.pid, SIGTERM), 0);
     program_end(&p);
     program_said(&p, 0, "kafka.wait");
+    program_free(&p);
+    brokers_close(&b);
+}
+
+static void a_partition_without_a_leader_is_named_while_it_is_waited_for(void **state)
+{
+    (void)state;
+    brokers b;
+    program p;
+    brokers_open(&b, NULL, "");
+    rd_kafka_mock_partition_set_leader(mtf_kafka_mock_cluster(b.mock), "mtf.exploration", 0, -1);
+    program_start(&p, b.folder, "sessionize", "-c", b.config);
+    program_until(&p, "msg=sessionize.wait partition=0 waited_ms=");
+    rd_kafka_mock_partition_set_leader(mtf_kafka_mock_cluster(b.mock), "mtf.exploration", 0, 1);
+    program_until(&p, "msg=sessionize.start partition=0");
+    assert_int_equal(kill(p.pid, SIGTERM), 0);
+    program_end(&p);
+    program_said(&p, 0, "reason=\"offsets of mtf.exploration/0: ");
     program_free(&p);
     brokers_close(&b);
 }
@@ -93,6 +113,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fail_fast_leaves_with_69_when_no_broker_answers),
         cmocka_unit_test(without_fail_fast_it_waits_and_a_signal_ends_the_wait),
+        cmocka_unit_test(a_partition_without_a_leader_is_named_while_it_is_waited_for),
         cmocka_unit_test(a_missing_topic_is_named_with_the_command_that_makes_it),
         cmocka_unit_test(a_kafka_setting_that_librdkafka_refuses_is_named),
         cmocka_unit_test(an_empty_policy_topic_lists_nothing_and_shows_what_to_do),

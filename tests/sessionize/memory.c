@@ -79,7 +79,7 @@ static mtf_status range(void *self, int32_t partition, int64_t *first, int64_t *
     const struct memory_partition *p = partition_of(m, partition);
     if (p->silent || m->range_again > 0) {
         m->range_again -= !p->silent;
-        return mtf_fail(err, MTF_AGAIN, "range: not now");
+        return mtf_fail(err, MTF_AGAIN, "partition %d does not answer", (int)partition);
     }
     *first = m->jump_to_kept ? 0 : p->first;
     *end = p->end;

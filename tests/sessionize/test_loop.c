@@ -1032,6 +1032,35 @@ static void a_partition_without_an_answer_keeps_no_other_waiting(void **state)
     fini(&b);
 }
 
+static void a_partition_without_an_answer_is_told_every_five_seconds(void **state)
+{
+    (void)state;
+    struct bench b;
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    const mtf_log log = {.level = MTF_LOG_WARN, .fd = fileno(file)};
+    init(&b);
+    b.config.log = &log;
+    crash(&b);
+    b.tick_ms = 100;
+    for (int p = 0; p < MEMORY_PARTITIONS; p++) assign(&b, p);
+    b.memory.partitions[0].silent = true;
+    for (int i = 0; i < 47; i++) assert_int_equal(mtf_sessionize_step(b.stage, 0, &b.err), MTF_OK);
+    assert_int_equal(log_lines(file, "msg=sessionize.wait"), 0);
+    for (int i = 0; i < 160; i++) assert_int_equal(mtf_sessionize_step(b.stage, 0, &b.err), MTF_OK);
+    assert_int_equal(log_lines(file, "msg=sessionize.wait partition=0 waited_ms="), 4);
+    assert_int_equal(log_lines(file, "reason=\"partition 0 does not answer\""), 4);
+    b.memory.partitions[0].silent = false;
+    for (int i = 0; i < 10; i++) assert_int_equal(mtf_sessionize_step(b.stage, 0, &b.err), MTF_OK);
+    memory_control(&b.memory, MTF_INPUT_REVOKE, 0);
+    assign(&b, 0);
+    b.memory.partitions[0].silent = true; /* another wait is counted from its own beginning */
+    for (int i = 0; i < 47; i++) assert_int_equal(mtf_sessionize_step(b.stage, 0, &b.err), MTF_OK);
+    assert_int_equal(log_lines(file, "msg=sessionize.wait"), 4);
+    fini(&b);
+    fclose(file);
+}
+
 static void a_partition_that_may_be_new_is_told(void **state)
 {
     (void)state;
@@ -1659,6 +1688,7 @@ int main(void)
         cmocka_unit_test(a_commit_that_went_through_unheard_is_not_done_twice),
         cmocka_unit_test(aborts_without_end_are_paused_counted_and_hardly_told),
         cmocka_unit_test(a_partition_without_an_answer_keeps_no_other_waiting),
+        cmocka_unit_test(a_partition_without_an_answer_is_told_every_five_seconds),
         cmocka_unit_test(a_partition_that_may_be_new_is_told),
         cmocka_unit_test(a_fenced_sink_stops_the_stage),
         cmocka_unit_test(commits_come_at_the_interval_and_only_when_something_changed),
