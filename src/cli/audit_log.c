@@ -169,45 +169,27 @@ static mtf_status put(void *self, const char *topic, mtf_span key, mtf_span valu
                               err);
 }
 
-static mtf_status begin(void *self, mtf_err *err)
-{
-    (void)self, (void)err;
-    return MTF_OK;
-}
-
-static mtf_status commit(void *self, const mtf_position *positions, size_t count, mtf_err *err)
-{
-    (void)self, (void)positions, (void)count, (void)err;
-    return MTF_OK;
-}
-
 /** Adds what the stage counted so far, times `sign`: a sheet is the difference of two moments. */
 static mtf_status add_counts(reading *r, mtf_sessionize *stage, int sign, mtf_err *err)
 {
     const mtf_status status = mtf_sessionize_commit(stage, err);
     if (status != MTF_OK) return status;
-    const struct {
-        mtf_sessionize_counter counter;
-        int64_t *value;
-    } rows[] = {
-        {MTF_SESSIONIZE_IN, &r->sheet->records},
-        {MTF_SESSIONIZE_SESSION_EVENTS, &r->sheet->session_events},
-        {MTF_SESSIONIZE_LATE, &r->sheet->late},
-        {MTF_SESSIONIZE_LATE_NO_REQUEST, &r->sheet->late},
-        {MTF_SESSIONIZE_LATE_DOUBLE_SIGNAL, &r->sheet->late},
-        {MTF_SESSIONIZE_DEAD_DECODE, &r->sheet->dead},
-        {MTF_SESSIONIZE_DEAD_UNKNOWN_SCHEMA, &r->sheet->dead},
-        {MTF_SESSIONIZE_DEAD_SCHEMA, &r->sheet->dead},
-        {MTF_SESSIONIZE_DEAD_INVALID, &r->sheet->dead},
-        {MTF_SESSIONIZE_DEAD_FUTURE, &r->sheet->dead},
-        {MTF_SESSIONIZE_DUPLICATES, &r->sheet->duplicates},
-        {MTF_SESSIONIZE_OVER_CAP, &r->sheet->over_cap},
-        {MTF_SESSIONIZE_TOO_LARGE, &r->sheet->too_large},
+    audit_sheet *sheet = r->sheet;
+    int64_t *const totals[MTF_OUTCOMES] = {
+        [MTF_OUTCOME_IN_SESSION] = &sheet->session_events,
+        [MTF_OUTCOME_LATE] = &sheet->late,
+        [MTF_OUTCOME_DEAD] = &sheet->dead,
+        [MTF_OUTCOME_DUPLICATE] = &sheet->duplicates,
+        [MTF_OUTCOME_OVER_CAP] = &sheet->over_cap,
+        [MTF_OUTCOME_TOO_LARGE] = &sheet->too_large,
     };
     const mtf_sessionize_counters *counts = mtf_sessionize_count(stage);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        *rows[i].value += sign * mtf_sessionize_get(counts, rows[i].counter);
-    *(sign < 0 ? &r->sheet->open_before : &r->sheet->open_after) =
+    sheet->records += sign * mtf_sessionize_get(counts, MTF_SESSIONIZE_IN);
+    for (mtf_sessionize_counter i = 0; i < MTF_SESSIONIZE_COUNTERS; i++) {
+        int64_t *total = totals[mtf_sessionize_outcome_of(i)];
+        if (total) *total += sign * mtf_sessionize_get(counts, i);
+    }
+    *(sign < 0 ? &sheet->open_before : &sheet->open_after) =
         mtf_sessionize_get(counts, MTF_SESSIONIZE_HELD);
     return MTF_OK;
 }
@@ -245,10 +227,10 @@ mtf_status audit_log_read(audit_log *log, const audit_window *window, audit_shee
                  .heard_ns = mtf_clock_mono_ns()};
     mtf_source source = {.self = &r, .poll = poll_log, .start = start, .range = range};
     mtf_sink sink = {.self = &r,
-                     .begin = begin,
+                     .begin = mtf_sink_no_unit,
                      .put = put,
-                     .commit = commit,
-                     .abort = begin,
+                     .commit = mtf_sink_no_commit,
+                     .abort = mtf_sink_no_unit,
                      .value_bytes_max = log->value_bytes_max};
     const mtf_event_decoder decoder = {.self = &r, .decode = decode};
     mtf_sessionize_config config = stage_sessionize_config(context, log->decoder);

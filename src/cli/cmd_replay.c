@@ -64,23 +64,13 @@ static mtf_status printer_commit(void *self, const mtf_position *positions, size
 /** "replay: 9 events, 1 session records, 2 set aside: late=1 dead_invalid=1". */
 static void print_summary(const printer *p, const mtf_sessionize_counters *counts)
 {
-    static const mtf_sessionize_counter reasons[] = {
-        MTF_SESSIONIZE_LATE,
-        MTF_SESSIONIZE_LATE_NO_REQUEST,
-        MTF_SESSIONIZE_LATE_DOUBLE_SIGNAL,
-        MTF_SESSIONIZE_DEAD_DECODE,
-        MTF_SESSIONIZE_DEAD_UNKNOWN_SCHEMA,
-        MTF_SESSIONIZE_DEAD_SCHEMA,
-        MTF_SESSIONIZE_DEAD_INVALID,
-        MTF_SESSIONIZE_DEAD_FUTURE,
-    };
     fprintf(stderr, "replay: %lld events, %lld session records, %lld set aside%s",
             (long long)mtf_sessionize_get(counts, MTF_SESSIONIZE_IN), (long long)p->session_records,
             (long long)p->set_aside, p->set_aside ? ":" : "");
-    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
-        const int64_t value = mtf_sessionize_get(counts, reasons[i]);
-        if (value)
-            fprintf(stderr, " %s=%lld", mtf_sessionize_counter_name(reasons[i]), (long long)value);
+    for (mtf_sessionize_counter i = 0; i < MTF_SESSIONIZE_COUNTERS; i++) {
+        const int64_t value = mtf_sessionize_get(counts, i);
+        if (value && mtf_outcome_is_aside(mtf_sessionize_outcome_of(i)))
+            fprintf(stderr, " %s=%lld", mtf_sessionize_counter_name(i), (long long)value);
     }
     fputc('\n', stderr);
 }

@@ -123,18 +123,6 @@ static mtf_status put(void *self, const char *topic, mtf_span key, mtf_span valu
     return MTF_OK;
 }
 
-static mtf_status begin(void *self, mtf_err *err)
-{
-    (void)self, (void)err;
-    return MTF_OK;
-}
-
-static mtf_status commit(void *self, const mtf_position *positions, size_t count, mtf_err *err)
-{
-    (void)self, (void)positions, (void)count, (void)err;
-    return MTF_OK;
-}
-
 static mtf_status encode_truncated(const mtf_session *session, mtf_buf *out, mtf_err *err)
 {
     mtf_session marked = *session;
@@ -154,10 +142,10 @@ mtf_status late_sessions_build(const late_sessions *build, const late_event *eve
     small_log log = {.build = build, .events = events, .count = count, .unmatched = unmatched};
     mtf_source source = {.self = &log, .poll = poll_log, .start = start, .range = range};
     mtf_sink sink = {.self = &log,
-                     .begin = begin,
+                     .begin = mtf_sink_no_unit,
                      .put = put,
-                     .commit = commit,
-                     .abort = begin,
+                     .commit = mtf_sink_no_commit,
+                     .abort = mtf_sink_no_unit,
                      .value_bytes_max = build->value_bytes_max};
     mtf_sessionize_config config = build->config;
     mtf_sessionize *stage = NULL;

@@ -89,4 +89,18 @@ struct mtf_sink {
     double (*fill)(void *self);
 };
 
+/** begin and abort of a sink that has nothing to do then ... */
+static inline mtf_status mtf_sink_no_unit(void *self, mtf_err *err)
+{
+    (void)self, (void)err;
+    return MTF_OK;
+}
+/** ... and commit of one that had done everything in put. */
+static inline mtf_status mtf_sink_no_commit(void *self, const mtf_position *positions, size_t count,
+                                            mtf_err *err)
+{
+    (void)self, (void)positions, (void)count, (void)err;
+    return MTF_OK;
+}
+
 #endif

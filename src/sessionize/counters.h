@@ -1,11 +1,12 @@
-/** What the sessionizer counts. Everything but `held` and `open` only
- *  grows, and all of it is what was
- *  committed: work that an abort took back is not in it. At every commit
+/** What the sessionizer counts. Everything but `held` and `open` only grows, and all of it is what
+ *  was committed: work that an abort took back is not in it. At every commit
  *
  *      in + restored = session_events + late_* + dead_* + duplicates + over_cap + too_large
  *                      + held + released                                                       */
 #ifndef MTF_SESSIONIZE_COUNTERS_H
 #define MTF_SESSIONIZE_COUNTERS_H
+
+#include <stdbool.h>
 
 #include "core/metrics.h"
 
@@ -53,6 +54,27 @@ typedef enum mtf_sessionize_counter {
 #undef X
         MTF_SESSIONIZE_COUNTERS,
 } mtf_sessionize_counter;
+
+/** What became of the records that a counter counts. */
+typedef enum mtf_outcome {
+    MTF_OUTCOME_NONE, /* it counts no records that were read */
+    MTF_OUTCOME_IN_SESSION,
+    MTF_OUTCOME_LATE,
+    MTF_OUTCOME_DEAD,
+    MTF_OUTCOME_DUPLICATE,
+    MTF_OUTCOME_OVER_CAP,
+    MTF_OUTCOME_TOO_LARGE,
+    MTF_OUTCOME_HELD, /* nothing yet, or no longer ours to say */
+    MTF_OUTCOMES,
+} mtf_outcome;
+
+mtf_outcome mtf_sessionize_outcome_of(mtf_sessionize_counter counter);
+/** Whether they are on the late or the dead-letter topic. */
+static inline bool mtf_outcome_is_aside(mtf_outcome outcome)
+{
+    return outcome == MTF_OUTCOME_LATE || outcome == MTF_OUTCOME_DEAD ||
+           outcome == MTF_OUTCOME_TOO_LARGE;
+}
 
 /** Written by the stage's thread; others may read. */
 typedef struct mtf_sessionize_counters {
