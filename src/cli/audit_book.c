@@ -16,10 +16,12 @@ typedef struct session_row {
     uint32_t part;
     uint32_t judged, before, open, found; /* how many of them */
     int32_t partition, found_partition;
+    bool copied; /* one that was found has the steps of the first that was */
     int64_t found_offset, started_ms;
     uint64_t user;                        /* hash */
     uint64_t hash_expected, hash_found;   /* sums over the records' hashes */
     step_sum steps_expected, steps_found; /* expected: of judged and before */
+    step_sum steps_first;                 /* of the first that was found */
 } session_row;
 
 /** All of one kind and one origin. */
@@ -185,9 +187,22 @@ static void add_step(step_sum *sum, mtf_str event_id)
     sum->count++;
 }
 
-static void add_steps(step_sum *sum, const mtf_session *session)
+static step_sum steps_of(const mtf_session *session)
 {
-    for (uint32_t i = 0; i < session->step_count; i++) add_step(sum, session->steps[i].event_id);
+    step_sum sum = {0};
+    for (uint32_t i = 0; i < session->step_count; i++) add_step(&sum, session->steps[i].event_id);
+    return sum;
+}
+
+static void add_steps(step_sum *sum, const step_sum *steps)
+{
+    sum->hash += steps->hash;
+    sum->count += steps->count;
+}
+
+static bool are_same(const step_sum *a, const step_sum *b)
+{
+    return a->count == b->count && a->hash == b->hash;
 }
 
 mtf_status audit_expect_session(audit_book *book, const mtf_session *session, mtf_span bytes,
@@ -199,8 +214,9 @@ mtf_status audit_expect_session(audit_book *book, const mtf_session *session, mt
     row->partition = partition;
     ++*(scope == AUDIT_JUDGED ? &row->judged : scope == AUDIT_BEFORE ? &row->before : &row->open);
     if (scope == AUDIT_OPEN) return MTF_OK; /* it is not whole */
+    const step_sum steps = steps_of(session);
     row->hash_expected += mtf_hash64(bytes.data, bytes.size);
-    add_steps(&row->steps_expected, session);
+    add_steps(&row->steps_expected, &steps);
     return MTF_OK;
 }
 
@@ -210,11 +226,15 @@ mtf_status audit_find_session(audit_book *book, const mtf_session *session, mtf_
     session_row *row;
     const mtf_status status = find_session_row(book, session, &row, err);
     if (status != MTF_OK) return status;
-    row->found++;
+    const step_sum steps = steps_of(session);
+    if (row->found++ == 0)
+        row->steps_first = steps;
+    else if (are_same(&steps, &row->steps_first))
+        row->copied = true;
     row->found_partition = partition;
     row->found_offset = offset;
     row->hash_found += mtf_hash64(bytes.data, bytes.size);
-    add_steps(&row->steps_found, session);
+    add_steps(&row->steps_found, &steps);
     return MTF_OK;
 }
 
@@ -282,10 +302,15 @@ static mtf_status add_trouble(judging *j, trouble one, mtf_err *err)
     return MTF_OK;
 }
 
-static bool same_steps(const session_row *row)
+/** Of a session that is still open in the log: there or not, both may be right, but not twice. Of
+ *  an open one and a later one under the same id the steps differ. */
+static mtf_status look_at_open(judging *j, uint32_t i, mtf_err *err)
 {
-    return row->steps_expected.count == row->steps_found.count &&
-           row->steps_expected.hash == row->steps_found.hash;
+    const session_row *row = &j->book->sessions[i];
+    if (row->found > row->open && row->copied)
+        return add_trouble(j, (trouble){row->user, i, AUDIT_SESSION, AUDIT_DOUBLED, false}, err);
+    j->verdict->of[AUDIT_SESSION].not_judged += row->found > 0;
+    return MTF_OK;
 }
 
 static mtf_status look_at_session(judging *j, uint32_t i, mtf_err *err)
@@ -294,6 +319,7 @@ static mtf_status look_at_session(judging *j, uint32_t i, mtf_err *err)
     audit_tally *tally = &j->verdict->of[AUDIT_SESSION];
     const uint32_t sure = row->judged + row->before, most = sure + row->open;
     trouble one = {row->user, i, AUDIT_SESSION, AUDIT_MISSING, row->judged == 0};
+    if (row->open && !sure) return look_at_open(j, i, err);
     tally->expected += row->judged;
     if (row->found < sure) {
         tally->found += row->found < row->judged ? row->found : row->judged;
@@ -303,7 +329,6 @@ static mtf_status look_at_session(judging *j, uint32_t i, mtf_err *err)
             one.problem = AUDIT_UNEXPECTED;
             one.silent = false;
         } else if (row->found > most) {
-            if (sure == 0) return MTF_OK;
             one.problem = AUDIT_DOUBLED;
         } else if (sure && row->found == sure && !row->open &&
                    row->hash_expected != row->hash_found) {
@@ -368,10 +393,8 @@ static bool balances(const judging *j, const trouble *group, size_t count, bool 
     for (size_t i = 0; i < count; i++) {
         if (group[i].kind == AUDIT_SESSION) {
             const session_row *row = &j->book->sessions[group[i].row];
-            asked.hash += row->steps_expected.hash;
-            asked.count += row->steps_expected.count;
-            there.hash += row->steps_found.hash;
-            there.count += row->steps_found.count;
+            add_steps(&asked, &row->steps_expected);
+            add_steps(&there, &row->steps_found);
             if (group[i].problem == AUDIT_DOUBLED) return false;
         } else {
             const aside_row *row = &j->book->asides[group[i].row];
@@ -382,16 +405,15 @@ static bool balances(const judging *j, const trouble *group, size_t count, bool 
             there.count++;
         }
     }
-    return asked.count == there.count && asked.hash == there.hash;
+    return are_same(&asked, &there);
 }
 
 static bool is_explained(const judging *j, const trouble *one, bool balanced, bool late)
 {
     if (!j->rules->idle_jumps || !balanced) return false;
-    if (one->kind == AUDIT_SESSION && one->problem == AUDIT_DIFFERENT &&
-        same_steps(&j->book->sessions[one->row]))
-        return late;
-    return true;
+    if (one->kind != AUDIT_SESSION || one->problem != AUDIT_DIFFERENT) return true;
+    const session_row *row = &j->book->sessions[one->row];
+    return late || !are_same(&row->steps_expected, &row->steps_found);
 }
 
 /** What is there and not asked for, but may be of records that were not read, or not yet. */
@@ -421,6 +443,10 @@ static audit_difference difference_of(const judging *j, const trouble *one)
         d.steps_found = row->steps_found.count;
         d.found_partition = row->found_partition;
         d.found_offset = row->found_offset;
+        if (d.times_expected == 0 && row->open) { /* not more often than this */
+            d.times_expected = row->open;
+            d.steps_expected = row->open * row->steps_first.count;
+        }
     } else {
         const aside_row *row = &j->book->asides[one->row];
         d.partition = row->partition;

@@ -101,6 +101,13 @@ static void differences_of_sessions_are_told(void **state)
          SESSIONS(all_judged, "0 of 1: -0 x0 ~1 +0, explained 0, not judged 0"));
     BOOK(find(book, "u", "ab", NULL);
          SESSIONS(all_judged, "0 of 0: -0 x0 ~0 +1, explained 0, not judged 0"));
+    /* An idle jump puts out what the log has not closed: that is judged as far as it can be. */
+    BOOK(expect(book, "u", "ab", AUDIT_OPEN); find(book, "u", "ab", NULL);
+         find(book, "u", "ab", NULL);
+         SESSIONS(all_judged, "0 of 0: -0 x1 ~0 +0, explained 0, not judged 0"));
+    BOOK(expect(book, "u", "ab", AUDIT_OPEN); find(book, "u", "a", NULL);
+         find(book, "u", "ab", NULL); find(book, "u", "a", NULL);
+         SESSIONS(all_judged, "0 of 0: -0 x1 ~0 +0, explained 0, not judged 0"));
 }
 
 static void a_difference_says_which_and_where(void **state)
@@ -189,7 +196,11 @@ static void what_cannot_be_known_is_not_judged(void **state)
     BOOK(expect(book, "u", "ab", AUDIT_OPEN);
          SESSIONS(all_judged, "0 of 0: -0 x0 ~0 +0, explained 0, not judged 0"));
     BOOK(expect(book, "u", "ab", AUDIT_OPEN); find(book, "u", "a", NULL);
-         SESSIONS(all_judged, "0 of 0: -0 x0 ~0 +0, explained 0, not judged 0"));
+         SESSIONS(all_judged, "0 of 0: -0 x0 ~0 +0, explained 0, not judged 1"));
+    /* Twice under its id, but not the same: of the window, and of what came after. */
+    BOOK(expect(book, "u", "ab", AUDIT_OPEN); find(book, "u", "ab", NULL);
+         find(book, "u", "a", NULL);
+         SESSIONS(all_judged, "0 of 0: -0 x0 ~0 +0, explained 0, not judged 1"));
     BOOK(expect(book, "u", "ab", AUDIT_OPEN); find(book, "u", "b", NULL);
          SESSIONS(all_judged, "0 of 0: -0 x0 ~0 +0, explained 0, not judged 1"));
     BOOK(expect(book, "u", "ab", AUDIT_BEFORE);
