@@ -63,7 +63,7 @@ static void fill(mtf_row *row, uint64_t session, uint32_t step, mtf_rng *rng)
                               .bucket = MTF_BUCKET_EXPLORE,
                               .step = step,
                               .items = BENCH_ITEMS,
-                              .user = mtf_rng_below(rng, USERS) + 1,
+                              .user = session % USERS + 1,
                               .version = 1,
                               .time_ms = START_MS + (int64_t)session * SESSION_MS + step * 30000,
                               .offset = (int64_t)(session / 4),

@@ -244,7 +244,8 @@ static mtf_status put_rows(mtf_learn *learn, const mtf_session *session, const m
                            mtf_err *err)
 {
     mtf_status status = MTF_OK;
-    const uint32_t day = (uint32_t)(session->steps[0].time_ms / MTF_DAY_MS);
+    uint32_t day = (uint32_t)(session->steps[0].time_ms / MTF_DAY_MS);
+    bool stored = false;
     for (uint32_t i = 0; i < session->step_count && status == MTF_OK; i++) {
         uint8_t key[MTF_ROW_KEY_BYTES];
         status = mtf_row_make(&learn->shape, &learn->reward, learn->config.settings->policy_box,
@@ -255,8 +256,8 @@ static mtf_status put_rows(mtf_learn *learn, const mtf_session *session, const m
         if (learn->value.failed) return mtf_fail(err, MTF_NOMEM, "learn: out of memory");
         mtf_row_key(session, i, key);
         /* Retention takes whole days: a session over midnight may have left its second half. */
-        bool stored = false;
         if (mtf_load_u32_be(key) != day) status = mtf_store_has(learn->store, key, &stored, err);
+        day = mtf_load_u32_be(key);
         if (status || stored) continue;
         status =
             mtf_store_put_row(learn->store, key, &learn->row.h, mtf_buf_span(&learn->value), err);

@@ -39,6 +39,17 @@ static mtf_status put_meta(mtf_store *store, mtf_span key, mtf_span value, mtf_e
     return text ? mtf_store_rocks_fail(store->path, "write", text, err) : MTF_OK;
 }
 
+/** An older format that this one contains becomes this one, so that an older program, which cannot
+ *  read what is put now, says so when it opens the store. */
+static mtf_status check_format(mtf_store *store, mtf_span key, mtf_err *err)
+{
+    bool older;
+    char *text = (char *)store->identity.data;
+    const mtf_status status = mtf_store_identity_format(store->path, text, &older, err);
+    if (status || !older || store->lock < 0) return status;
+    return put_meta(store, key, (mtf_span){store->identity.data, strlen(text)}, err);
+}
+
 static mtf_status check_identity(mtf_store *store, const mtf_store_identity *identity, mtf_err *err)
 {
     const mtf_span key = {(const uint8_t *)MTF_STORE_SHAPE, strlen(MTF_STORE_SHAPE)};
@@ -52,6 +63,7 @@ static mtf_status check_identity(mtf_store *store, const mtf_store_identity *ide
                           store->path);
     mtf_buf_put_u8(&store->identity, 0);
     if (status == MTF_OK && store->identity.failed) status = mtf_store_no_memory(err);
+    if (status == MTF_OK) status = check_format(store, key, err);
     if (status == MTF_OK && identity)
         status = mtf_store_identity_check(store->path, (const char *)store->identity.data,
                                           (const char *)wanted.data, err);
@@ -185,6 +197,7 @@ void mtf_store_close(mtf_store *store)
     if (store->options) rocksdb_options_destroy(store->options);
     mtf_store_unlock(store->lock);
     mtf_buf_fini(&store->identity);
+    mtf_buf_fini(&store->entry);
     free(store->positions);
     free(store->counts);
     free(store->days);
@@ -212,6 +225,8 @@ mtf_status mtf_store_has(mtf_store *store, const uint8_t key[MTF_ROW_KEY_BYTES],
 {
     char *text = NULL;
     size_t size = 0;
+    *has = store->entry.size && memcmp(store->entry_key, key, MTF_ROW_KEY_BYTES) == 0;
+    if (*has) return MTF_OK;
     char *value = rocksdb_writebatch_wi_get_from_batch_and_db_cf(
         store->batch, store->db, store->reads, mtf_store_rows(store), (const char *)key,
         MTF_ROW_KEY_BYTES, &size, &text);
@@ -234,21 +249,50 @@ static mtf_store_count *count_of(mtf_store *store, int64_t version, mtf_bucket b
     return count;
 }
 
+/** The session being put is whole: into the batch. */
+static void close_entry(mtf_store *store)
+{
+    if (store->entry.size == 0) return;
+    rocksdb_writebatch_wi_put_cf(store->batch, mtf_store_rows(store),
+                                 (const char *)store->entry_key, MTF_ROW_KEY_BYTES,
+                                 (const char *)store->entry.data, store->entry.size);
+    mtf_store_day *day = mtf_store_day_of(store, mtf_load_u32_be(store->entry_key), false);
+    day->sum += mtf_hash64(store->entry.data, store->entry.size);
+    mtf_buf_clear(&store->entry);
+}
+
+/** Adds a row to the session being put, or begins the next one with it. What it adds to the bytes
+ *  stored, or 0: out of memory. */
+static size_t append_row(mtf_store *store, const uint8_t key[MTF_ROW_KEY_BYTES],
+                         const mtf_row_header *header, mtf_span value)
+{
+    const bool more = store->entry.size && store->entry_part == header->part &&
+                      memcmp(store->entry_session, header->session_id, 16) == 0 &&
+                      memcmp(store->entry_key, key, 4) == 0; /* of the same day */
+    if (!more) {
+        close_entry(store);
+        memcpy(store->entry_key, key, MTF_ROW_KEY_BYTES);
+        memcpy(store->entry_session, header->session_id, 16);
+        store->entry_part = header->part;
+    }
+    const size_t before = store->entry.size;
+    mtf_entry_append(&store->shape, &store->entry, &store->entry_last, value);
+    if (store->entry.failed) return 0;
+    return store->entry.size - before + (more ? 0 : MTF_ROW_KEY_BYTES);
+}
+
 mtf_status mtf_store_put_row(mtf_store *store, const uint8_t key[MTF_ROW_KEY_BYTES],
                              const mtf_row_header *header, mtf_span value, mtf_err *err)
 {
     const uint32_t day = mtf_load_u32_be(key);
     mtf_store_count *count = count_of(store, header->version, header->bucket);
     mtf_store_day *sum = mtf_store_day_of(store, day, true);
-    if (!count || !sum) return mtf_store_no_memory(err);
-    rocksdb_writebatch_wi_put_cf(store->batch, mtf_store_rows(store), (const char *)key,
-                                 MTF_ROW_KEY_BYTES, (const char *)value.data, value.size);
+    const int64_t bytes = count && sum ? (int64_t)append_row(store, key, header, value) : 0;
+    if (bytes == 0) return mtf_store_no_memory(err);
     store->batch_rows++;
     sum->rows++;
-    sum->sum += mtf_hash64(value.data, value.size);
     sum->changed = true;
     const int64_t session = header->step == 0 && header->part == 0;
-    const int64_t bytes = (int64_t)(MTF_ROW_KEY_BYTES + value.size);
     count->rows++;
     count->sessions += session;
     count->truncated += header->truncated;
@@ -295,7 +339,8 @@ static void batch_meta(mtf_store *store, mtf_buf *key, mtf_buf *value, bool *fai
 mtf_status mtf_store_commit(mtf_store *store, mtf_err *err)
 {
     mtf_buf key = {0}, value = {0};
-    bool failed = false;
+    bool failed = store->entry.failed;
+    close_entry(store);
     for (size_t i = 0; i < store->position_count; i++) {
         mtf_store_position_encode(&store->positions[i], &key, &value);
         batch_meta(store, &key, &value, &failed);

@@ -2,9 +2,9 @@
  *
  *  Folder: <path>/db is RocksDB's, <path>/checkpoints the learner's files, <path>/lock its
  *  writer's (learner/store_lock.h). Column families:
- *  default = rows (key and value: learner/transition.h); meta =
+ *  default = entries, the rows of a session and day (learner/transition.h); meta =
  *    "shape"             what the rows mean, as text; a mismatch at open is refused
- *    "d" u32 BE          how many rows a UTC day has, and the sum of their hashes
+ *    "d" u32 BE          how many rows a UTC day has, and the sum of their entries' hashes
  *    "p" u32 BE          a partition's next offset, its last record's offset and hash, and its bad
  *                        records in a row, if any
  *    "n" u64 BE u8       counts by policy version and bucket
@@ -57,12 +57,13 @@ typedef struct mtf_store_totals {
     int64_t forgotten; /* rows deleted because their user asked: rows = now + expired + forgotten */
 } mtf_store_totals;
 
-/** The rows of a UTC day as they were put. Every whole scan of a day is held against it, so that a
- *  row that is lost or changed under RocksDB's own checksums is found as well. */
+/** The rows of a UTC day as they were put. sum of an entry: when it is whole. Every whole scan of a
+ * day is held against it, so that a row that is lost or changed under RocksDB's own checksums is
+ * found as well. */
 typedef struct mtf_store_day {
     uint32_t day;
     int64_t rows;
-    uint64_t sum; /* of the values' XXH3-64, modulo 2^64 */
+    uint64_t sum; /* of the entries' XXH3-64, modulo 2^64 */
     bool changed; /* since the last commit */
 } mtf_store_day;
 
@@ -86,10 +87,11 @@ mtf_row_shape mtf_store_shape(const mtf_store *store);
 /** The stored identity as "name: text" lines, valid until close. */
 const char *mtf_store_identity_text(const mtf_store *store);
 
-/** Is a row of this key stored, or in the open batch? */
+/** Are rows stored, or in the open batch, whose first one of its session and day has this key? */
 mtf_status mtf_store_has(mtf_store *store, const uint8_t key[MTF_ROW_KEY_BYTES], bool *has,
                          mtf_err *err) MTF_NODISCARD;
-/** Adds to the open batch: a row (first of its session or not), a position, totals. MTF_NOMEM. */
+/** Adds to the open batch: a row, a position, totals. Rows of one session and day are put one after
+ *  another, in the order of their steps: then they share an entry. MTF_NOMEM. */
 mtf_status mtf_store_put_row(mtf_store *store, const uint8_t key[MTF_ROW_KEY_BYTES],
                              const mtf_row_header *header, mtf_span value,
                              mtf_err *err) MTF_NODISCARD;
@@ -130,9 +132,10 @@ mtf_status mtf_store_put_blob(mtf_store *store, const char *name, mtf_span value
 mtf_status mtf_store_get_blob(mtf_store *store, const char *name, mtf_buf *value,
                               mtf_err *err) MTF_NODISCARD;
 
-/** Committed rows of [day_first, day_last] whose 64-bit key hash lies in slice `slice` of `slices`,
- *  day by day, in hash order. Close before the store. NULL: out of memory.
- *  With one slice and no open batch, days are held against what was put (mtf_store_day). */
+/** Committed rows of [day_first, day_last] whose entry's 64-bit key hash lies in slice `slice` of
+ *  `slices`, day by day, in hash order; those of an entry in the order of their steps. Close before
+ * the store. NULL: out of memory. With one slice and no open batch, days are held against what was
+ * put (mtf_store_day). */
 mtf_store_cursor *mtf_store_scan(const mtf_store *store, uint32_t day_first, uint32_t day_last,
                                  uint32_t slice, uint32_t slices);
 /** Borrowed until the next call. MTF_CLOSED at the end. MTF_CORRUPT: damaged, or rows of a day are

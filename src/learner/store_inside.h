@@ -22,6 +22,10 @@ struct mtf_store {
     rocksdb_readoptions_t *reads;
     rocksdb_writebatch_wi_t *batch; /* indexed, so that a session doubled within it is seen */
     size_t batch_rows;
+    mtf_buf entry; /* the session being put: not in the batch yet; empty: none */
+    size_t entry_last;
+    uint8_t entry_key[MTF_ROW_KEY_BYTES], entry_session[16];
+    uint32_t entry_part;
     mtf_store_position *positions;
     size_t position_count;
     mtf_store_count *counts;

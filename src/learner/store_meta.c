@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define STORE_FORMAT 2
+#define STORE_FORMAT 3 /* an entry is the rows of a session and day; of 2 it was one row */
 
 void mtf_store_identity_print(const mtf_store_identity *identity, mtf_buf *out)
 {
@@ -17,6 +17,24 @@ void mtf_store_identity_print(const mtf_store_identity *identity, mtf_buf *out)
     mtf_buf_printf(out, "signal_count: %" PRIu32 "\n", shape->signal_count);
     mtf_buf_printf(out, "signals: %s\n", identity->signals);
     mtf_buf_printf(out, "actions: %s\n", identity->actions);
+}
+
+mtf_status mtf_store_identity_format(const char *path, char *text, bool *older, mtf_err *err)
+{
+    static const char format[] = "format: ", old = '2';
+    char *at = text + strlen(format);
+    const size_t line = strcspn(text, "\n");
+    *older = false;
+    if (strncmp(text, format, strlen(format)) == 0 && line == strlen(format) + 1) {
+        *older = *at == old;
+        if (*older) *at = '0' + STORE_FORMAT;
+        if (*at == '0' + STORE_FORMAT) return MTF_OK;
+    }
+    return mtf_fail(err, MTF_INVALID,
+                    "store %.100s is of \"%.*s\", this program reads formats 2 and %d: use the "
+                    "program that made it, or set a new store.path, and the learner builds it anew "
+                    "from the topics",
+                    path, (int)(line < 40 ? line : 40), text, STORE_FORMAT);
 }
 
 static bool line_number(const char *text, const char *name, uint32_t *value)

@@ -8,6 +8,10 @@
 
 /** The identity as "name: text" lines. */
 void mtf_store_identity_print(const mtf_store_identity *identity, mtf_buf *out);
+/** Format 2, an entry for every row, is a case of today's: its line is made today's, *older says
+ * so. MTF_INVALID: any other format. */
+mtf_status mtf_store_identity_format(const char *path, char *text, bool *older,
+                                     mtf_err *err) MTF_NODISCARD;
 /** The shape back from such text. MTF_CORRUPT when a line is missing. */
 mtf_status mtf_store_identity_shape(const char *text, mtf_row_shape *shape,
                                     mtf_err *err) MTF_NODISCARD;

@@ -13,6 +13,9 @@
 
 struct mtf_store_cursor {
     char *path; /* of the store */
+    mtf_row_shape shape;
+    mtf_span entry; /* the iterator's; its rows from next_row on are to come */
+    size_t next_row;
     rocksdb_iterator_t *iterator;
     uint32_t day, day_last;
     uint64_t hash_first, hash_last; /* of the slice, both within */
@@ -21,6 +24,11 @@ struct mtf_store_cursor {
     size_t days, at;
     uint32_t day_first;
 };
+
+static mtf_status bad_entry(const char *path, const mtf_err *why, mtf_status status, mtf_err *err)
+{
+    return mtf_fail(err, status, "store %.90s: %.130s: " MTF_STORE_REMEDY, path, why->msg);
+}
 
 /** Takes what the days must hold; a scan that goes on while rows are put sees those of now. */
 static bool expect_days(mtf_store_cursor *cursor, const mtf_store *store)
@@ -46,6 +54,7 @@ mtf_store_cursor *mtf_store_scan(const mtf_store *store, uint32_t day_first, uin
     }
     const uint64_t width = UINT64_MAX / slices;
     cursor->hash_first = slice * width;
+    cursor->shape = store->shape;
     cursor->hash_last = slice + 1 == slices ? UINT64_MAX : (slice + 1) * width - 1;
     cursor->day = cursor->day_first = day_first;
     cursor->day_last = day_last;
@@ -78,15 +87,15 @@ static mtf_status day_differs(const mtf_store_cursor *cursor, uint32_t day, int6
         seen == wanted ? ", with other contents" : "");
 }
 
-static mtf_status count_row(mtf_store_cursor *cursor, uint32_t day, mtf_span value, mtf_err *err)
+/** Its rows are counted as they are read. */
+static mtf_status count_entry(mtf_store_cursor *cursor, uint32_t day, mtf_err *err)
 {
     if (!cursor->wanted) return MTF_OK;
     for (size_t tried = 0; tried < cursor->days; tried++) {
         const size_t i = (cursor->at + tried) % cursor->days;
         if (cursor->wanted[i].day != day) continue;
         cursor->at = i;
-        cursor->seen[i].rows++;
-        cursor->seen[i].sum += mtf_hash64(value.data, value.size);
+        cursor->seen[i].sum += mtf_hash64(cursor->entry.data, cursor->entry.size);
         return MTF_OK;
     }
     return day_differs(cursor, day, 0, 1, err);
@@ -104,7 +113,7 @@ static mtf_status close_count(const mtf_store_cursor *cursor, mtf_err *err)
     return MTF_CLOSED;
 }
 
-static mtf_status next_row(mtf_store_cursor *cursor, uint32_t *day, mtf_span *value, mtf_err *err)
+static mtf_status next_entry(mtf_store_cursor *cursor, uint32_t *day, mtf_err *err)
 {
     if (cursor->fresh) {
         seek(cursor);
@@ -130,7 +139,9 @@ static mtf_status next_row(mtf_store_cursor *cursor, uint32_t *day, mtf_span *va
             cursor->day = *day;
             seek(cursor);
         } else {
-            value->data = (const uint8_t *)rocksdb_iter_value(cursor->iterator, &value->size);
+            cursor->entry.data =
+                (const uint8_t *)rocksdb_iter_value(cursor->iterator, &cursor->entry.size);
+            cursor->next_row = 0;
             return MTF_OK;
         }
     }
@@ -141,10 +152,18 @@ static mtf_status next_row(mtf_store_cursor *cursor, uint32_t *day, mtf_span *va
 
 mtf_status mtf_store_next(mtf_store_cursor *cursor, mtf_span *value, mtf_err *err)
 {
-    uint32_t day = 0;
-    const mtf_status status = next_row(cursor, &day, value, err);
-    if (status == MTF_OK) return count_row(cursor, day, *value, err);
-    return status == MTF_CLOSED ? close_count(cursor, err) : status;
+    mtf_err why = {0};
+    for (;;) {
+        mtf_status status =
+            mtf_entry_next(&cursor->shape, cursor->entry, &cursor->next_row, value, &why);
+        if (status == MTF_OK && cursor->wanted) cursor->seen[cursor->at].rows++;
+        if (status == MTF_OK) return MTF_OK;
+        if (status != MTF_CLOSED) return bad_entry(cursor->path, &why, status, err);
+        uint32_t day = 0;
+        status = next_entry(cursor, &day, err);
+        if (status == MTF_OK) status = count_entry(cursor, day, err);
+        if (status) return status == MTF_CLOSED ? close_count(cursor, err) : status;
+    }
 }
 
 void mtf_store_cursor_close(mtf_store_cursor *cursor)
@@ -262,7 +281,22 @@ mtf_status mtf_store_forget_before(mtf_store *store, uint32_t day, mtf_err *err)
     return status ? status : compact(store, 0, day, err);
 }
 
-/** A user's rows of up to DELETE_ROWS, from where the iterator stands, into the batch. */
+/** Whose an entry is, and of how many rows. */
+static mtf_status look_into(const mtf_store *store, mtf_span entry, mtf_row_header *first,
+                            int64_t *rows, mtf_err *err)
+{
+    mtf_err why = {0};
+    mtf_span row;
+    size_t at = 0;
+    mtf_status status = mtf_row_peek(entry, first, &why);
+    for (*rows = 0; status == MTF_OK; (*rows)++)
+        status = mtf_entry_next(&store->shape, entry, &at, &row, &why);
+    if (status != MTF_CLOSED) return bad_entry(store->path, &why, status, err);
+    --*rows;
+    return MTF_OK;
+}
+
+/** A user's rows of about DELETE_ROWS, from where the iterator stands, into the batch. */
 static mtf_status delete_some(mtf_store *store, rocksdb_iterator_t *at, uint64_t user, bool dry_run,
                               mtf_store_forgotten *forgotten, mtf_err *err)
 {
@@ -274,9 +308,10 @@ static mtf_status delete_some(mtf_store *store, rocksdb_iterator_t *at, uint64_t
          rocksdb_iter_next(at)) {
         mtf_row_header header;
         mtf_span key, value;
+        int64_t more;
         key.data = (const uint8_t *)rocksdb_iter_key(at, &key.size);
         value.data = (const uint8_t *)rocksdb_iter_value(at, &value.size);
-        status = mtf_row_peek(value, &header, err);
+        status = look_into(store, value, &header, &more, err);
         if (status || header.user != user) continue;
         mtf_store_day *day = mtf_store_day_of(store, mtf_load_u32_be(key.data), false);
         if (!day) {
@@ -285,13 +320,13 @@ static mtf_status delete_some(mtf_store *store, rocksdb_iterator_t *at, uint64_t
                          "store %.90s: a row's day was never put: " MTF_STORE_REMEDY, store->path);
             break;
         }
-        rows++;
-        forgotten->rows++;
+        rows += more;
+        forgotten->rows += more;
         forgotten->sessions += header.step == 0 && header.part == 0;
         if (dry_run) continue;
         rocksdb_writebatch_delete_cf(batch, mtf_store_rows(store), (const char *)key.data,
                                      key.size);
-        day->rows--;
+        day->rows -= more;
         day->sum -= mtf_hash64(value.data, value.size);
         day->changed = true;
     }

@@ -8,6 +8,10 @@
 #define FORMAT    1
 #define DONE      1u
 #define TRUNCATED 2u
+#define FOLLOWED  4u
+
+#define HEADER_BYTES ((size_t)72)
+#define FLAGS_AT     1
 
 void mtf_row_fini(mtf_row *row)
 {
@@ -195,6 +199,7 @@ static mtf_status read_header(mtf_reader *in, mtf_row_header *h, mtf_err *err)
     mtf_reader_u8(in);
     h->done = flags & DONE;
     h->truncated = flags & TRUNCATED;
+    h->followed = flags & FOLLOWED;
     h->bucket = (mtf_bucket)bucket;
     h->part = mtf_reader_u32_le(in);
     h->step = mtf_reader_u32_le(in);
@@ -207,7 +212,7 @@ static mtf_status read_header(mtf_reader *in, mtf_row_header *h, mtf_err *err)
     mtf_reader_f32_le(in, &h->weight, 1);
     const uint8_t *session_id = mtf_reader_take(in, 16);
     if (!session_id || format != FORMAT || bucket > MTF_BUCKET_CONTROL ||
-        h->items > MTF_ROW_ITEMS_MAX)
+        h->items > MTF_ROW_ITEMS_MAX || (h->followed && !has_next(h)))
         return mtf_fail(err, MTF_CORRUPT, "a stored transition has no valid header (format %u)",
                         format);
     memcpy(h->session_id, session_id, 16);
@@ -229,21 +234,96 @@ mtf_status mtf_row_decode(const mtf_row_shape *shape, mtf_span value, mtf_row *r
     const size_t S = shape->state_dim, A = shape->action_dim, N = row->h.items;
     mtf_reader_f32_le(&in, row->s, S);
     mtf_reader_f32_le(&in, row->a, 4 * A);
-    if (has_next(&row->h)) {
-        mtf_reader_f32_le(&in, row->s2, S);
-        mtf_reader_f32_le(&in, row->bp2, 3 * A);
-    } else {
+    if (!has_next(&row->h)) {
         memset(row->s2, 0, S * sizeof *row->s2);
         memset(row->bp2, 0, 3 * A * sizeof *row->bp2);
+    } else if (!row->h.followed) {
+        mtf_reader_f32_le(&in, row->s2, S);
+        mtf_reader_f32_le(&in, row->bp2, 3 * A);
     }
     mtf_reader_f32_le(&in, row->predictions, N * shape->prediction_count);
     mtf_reader_f32_le(&in, row->signals, N * shape->signal_count);
+    if (row->h.followed) {
+        mtf_reader_take(&in, HEADER_BYTES);
+        mtf_reader_f32_le(&in, row->s2, S);
+        mtf_reader_take(&in, A * sizeof *row->a);
+        mtf_reader_f32_le(&in, row->bp2, 3 * A);
+    }
     if (in.failed || mtf_reader_left(&in) > 0)
         return mtf_fail(
             err, MTF_CORRUPT,
             "a stored transition has %zu bytes, not what its header says: the store was "
             "written with other dimensions or is damaged",
             value.size);
+    return MTF_OK;
+}
+
+/* -- entries ----------------------------------------------------- */
+
+/** Header, s, a, bp, lower, upper. */
+static size_t head_bytes(const mtf_row_shape *shape)
+{
+    return HEADER_BYTES + (shape->state_dim + 4 * (size_t)shape->action_dim) * sizeof(float);
+}
+
+/** s2, bp2, lower2, upper2. */
+static size_t next_bytes(const mtf_row_shape *shape)
+{
+    return (shape->state_dim + 3 * (size_t)shape->action_dim) * sizeof(float);
+}
+
+static size_t items_bytes(const mtf_row_shape *shape, const mtf_row_header *h)
+{
+    return h->items * ((size_t)shape->prediction_count + shape->signal_count) * sizeof(float);
+}
+
+/** Is what a row says of its next state what the row after it says of its own? */
+static bool says_the_same(const mtf_row_shape *shape, const uint8_t *row, const uint8_t *after)
+{
+    const size_t S = shape->state_dim * sizeof(float), A = shape->action_dim * sizeof(float);
+    const uint8_t *next = row + head_bytes(shape), *side = after + HEADER_BYTES;
+    return memcmp(next, side, S) == 0 && memcmp(next + S, side + S + A, 3 * A) == 0;
+}
+
+void mtf_entry_append(const mtf_row_shape *shape, mtf_buf *entry, size_t *last, mtf_span row)
+{
+    MTF_ASSERT(row.size >= head_bytes(shape));
+    mtf_row_header h;
+    if (entry->failed) return;
+    if (entry->size) {
+        uint8_t *before = entry->data + *last;
+        const mtf_span bytes = {before, entry->size - *last};
+        const mtf_status whole = mtf_row_peek(bytes, &h, NULL);
+        MTF_ASSERT(whole == MTF_OK);
+        if (has_next(&h) && says_the_same(shape, before, row.data)) {
+            uint8_t *next = before + head_bytes(shape);
+            memmove(next, next + next_bytes(shape), items_bytes(shape, &h));
+            before[FLAGS_AT] |= FOLLOWED;
+            entry->size -= next_bytes(shape);
+        }
+    }
+    *last = entry->size;
+    mtf_buf_put(entry, row.data, row.size);
+}
+
+mtf_status mtf_entry_next(const mtf_row_shape *shape, mtf_span entry, size_t *at, mtf_span *row,
+                          mtf_err *err)
+{
+    mtf_row_header h;
+    const mtf_span rest = {entry.data + *at, entry.size - *at};
+    if (rest.size == 0) return MTF_CLOSED;
+    const mtf_status status = mtf_row_peek(rest, &h, err);
+    if (status) return status;
+    const bool carries = !h.done && !h.truncated && !h.followed;
+    const size_t size =
+        head_bytes(shape) + (carries ? next_bytes(shape) : 0) + items_bytes(shape, &h);
+    *row = (mtf_span){rest.data, size + (h.followed ? head_bytes(shape) : 0)};
+    if (row->size > rest.size)
+        return mtf_fail(err, MTF_CORRUPT,
+                        "a stored transition of %zu bytes is cut short at %zu: the store was "
+                        "written with other dimensions or is damaged",
+                        row->size, rest.size);
+    *at += size;
     return MTF_OK;
 }
 

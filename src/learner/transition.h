@@ -5,9 +5,15 @@
  *  | u8 format=1 | u8 flags | u8 bucket | u8 0 | u32 part | u32 step | u32 items | u64 user |
  *  | i64 version | i64 time_ms | i64 offset | i32 partition | f32 weight | u8 session_id[16] |
  *  | s S | a A | bp A | lower A | upper A | [s2 S | bp2 A | lower2 A | upper2 A] | predictions N*P
- * | | signals N*K |                          the [...] only when the row has a next state Store
- * keys: | u32 BE day of the step, UTC | u64 BE XXH3-64(session id, part, step) |, so that a scan of
- * a day is a random order. */
+ * | | signals N*K |                          the [...] only when the row has a next state
+ *
+ *  An entry of the store is the rows of one session and day, one after another. A row whose next
+ *  state is that of the row after it leaves the [...] out (flag 4), and its bytes are taken to run
+ *  on through what they need of that row: to the end of its upper A. So each state is stored once,
+ *  and a row's bytes still decode alone.
+ *
+ *  The key of an entry is its first row's: | u32 BE day of the step, UTC | u64 BE XXH3-64(session
+ *  id, part, step) |, so that a scan of a day is a random order of sessions. */
 #ifndef MTF_TRANSITION_H
 #define MTF_TRANSITION_H
 
@@ -27,6 +33,7 @@ typedef struct mtf_row_shape {
 typedef struct mtf_row_header {
     bool done; /* the session truly ended with this row: no next state, none to bootstrap from */
     bool truncated; /* the next state is unknown (cap, lost input, end of a part): not trained on */
+    bool followed;  /* of stored bytes: the next state is read from the row after it */
     mtf_bucket bucket;
     uint32_t part, step, items;
     uint64_t user; /* XXH3-64 of the user id */
@@ -68,13 +75,22 @@ uint64_t mtf_row_user(mtf_str user_id);
 /** The store key of step `index`. */
 void mtf_row_key(const mtf_session *session, uint32_t index, uint8_t key[MTF_ROW_KEY_BYTES]);
 
-/** Appends the row's bytes. Check out->failed. */
+/** Appends the row's bytes, which decode alone. Check out->failed. */
 void mtf_row_encode(const mtf_row_shape *shape, const mtf_row *row, mtf_buf *out);
 /** Only the header, for filters. MTF_CORRUPT: unknown format or too short. */
 mtf_status mtf_row_peek(mtf_span value, mtf_row_header *header, mtf_err *err) MTF_NODISCARD;
 /** All of it into row, whose block grows as needed. MTF_CORRUPT unless the length is exactly right.
  */
 mtf_status mtf_row_decode(const mtf_row_shape *shape, mtf_span value, mtf_row *row,
+                          mtf_err *err) MTF_NODISCARD;
+
+/** Appends a row (mtf_row_encode) to an entry whose last row begins at *last (unused while it is
+ *  empty), and moves *last on. What the rows before it say of their next state is left out where
+ *  this row says it. Check entry->failed. */
+void mtf_entry_append(const mtf_row_shape *shape, mtf_buf *entry, size_t *last, mtf_span row);
+/** The row at *at, 0 for the first, and moves *at to the one after it. row borrows from entry.
+ *  MTF_CLOSED: there is none. MTF_CORRUPT: cut short, or no row. */
+mtf_status mtf_entry_next(const mtf_row_shape *shape, mtf_span entry, size_t *at, mtf_span *row,
                           mtf_err *err) MTF_NODISCARD;
 
 /** Formula 2 over the row's items. */

@@ -117,7 +117,8 @@ static void write_row(const char *folder)
     const mtf_row_shape shape = {2, 1, 1, 1};
     mtf_reward reward;
     mtf_row row = {0};
-    mtf_buf seed = {0};
+    mtf_buf seed = {0}, entry = {0};
+    size_t last = 0;
     mtf_err err = {0};
     check(mtf_reward_parse(&reward, "valid=1", "", &err), &err);
     mtf_item item = {.item_id = mtf_str_of("item"), .predictions = {zeros, 1}};
@@ -145,7 +146,14 @@ static void write_row(const char *folder)
         check(mtf_row_make(&shape, &reward, 0.15, &session, i, 0, 7, &row, &err), &err);
         mtf_row_encode(&shape, &row, &seed);
         write_seed(folder, names[i], mtf_buf_span(&seed));
+        const mtf_span bytes = {seed.data + 1, seed.size - 1};
+        mtf_entry_append(&shape, &entry, &last, bytes);
     }
+    mtf_buf_clear(&seed);
+    mtf_buf_put_u8(&seed, 1);
+    mtf_buf_put(&seed, entry.data, entry.size);
+    write_seed(folder, "entry", mtf_buf_span(&seed));
+    mtf_buf_fini(&entry);
     mtf_row_fini(&row);
     mtf_buf_fini(&seed);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "learner/store_copy.h"
+#include "learner/store_inside.h"
 #include "learner/store_lock.h"
 #include "learner/verify.h"
 
@@ -188,6 +189,99 @@ static void another_identity_is_refused_by_its_line(void **state)
             MTF_INVALID);
         assert_null(store);
         assert_non_null(strstr(err.msg, cases[i].word));
+        assert_non_null(strstr(err.msg, "store.path"));
+    }
+}
+
+/** Rows of two sessions in turn: each is an entry of its own, as all were in format 2. */
+static int64_t put_in_turn(mtf_store *store, const mtf_settings *settings, uint64_t index)
+{
+    data_session made[2];
+    mtf_session one[2];
+    mtf_err err = {0};
+    mtf_row row = {0};
+    mtf_buf value = {0};
+    int64_t rows = 0;
+    const mtf_row_shape shape = data_shape();
+    const mtf_reward reward = data_reward(settings);
+    for (uint64_t i = 0; i < 2; i++) {
+        data_session_make(&world, index + i, &made[i]);
+        one[i] = made[i].session;
+    }
+    for (uint32_t step = 0; step < DATA_STEPS_MAX; step++) {
+        for (int i = 0; i < 2; i++) {
+            uint8_t key[MTF_ROW_KEY_BYTES];
+            if (step >= one[i].step_count) continue;
+            mtf_assert_ok(mtf_row_make(&shape, &reward, 0.15, &one[i], step, 0, 0, &row, &err),
+                          &err);
+            mtf_buf_clear(&value);
+            mtf_row_encode(&shape, &row, &value);
+            mtf_row_key(&one[i], step, key);
+            mtf_assert_ok(mtf_store_put_row(store, key, &row.h, mtf_buf_span(&value), &err), &err);
+            rows++;
+        }
+    }
+    mtf_assert_ok(mtf_store_commit(store, &err), &err);
+    mtf_buf_fini(&value);
+    mtf_row_fini(&row);
+    return rows;
+}
+
+static void say_format(mtf_store *store, char digit)
+{
+    char *text = NULL;
+    store->identity.data[strlen("format: ")] = (uint8_t)digit;
+    const char *words = mtf_store_identity_text(store);
+    rocksdb_put_cf(store->db, store->synced, mtf_store_meta(store), "shape", 5, words,
+                   strlen(words), &text);
+    assert_null(text);
+    mtf_store_close(store);
+}
+
+static void a_store_of_format_2_is_read_and_goes_on_as_format_3(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    mtf_store *store = data_store(&f->settings);
+    int64_t rows = put_in_turn(store, &f->settings, 0);
+    say_format(store, '2');
+    mtf_verified found;
+    mtf_assert_ok(mtf_store_verify(f->settings.store_path, &found, &err), &err);
+    assert_int_equal(found.rows, rows);
+
+    store = data_store(&f->settings);
+    data_session made;
+    uint8_t key[MTF_ROW_KEY_BYTES];
+    bool has;
+    data_session_make(&world, 1, &made);
+    mtf_row_key(&made.session, 0, key);
+    mtf_assert_ok(mtf_store_has(store, key, &has, &err), &err);
+    assert_true(has);
+    rows += data_fill(store, &f->settings, &world, 100, 20);
+    assert_int_equal(scan(store, 0, UINT32_MAX, 0, 1), rows);
+    mtf_store_close(store);
+
+    mtf_assert_ok(mtf_store_open(f->settings.store_path, NULL, true, &store, &err), &err);
+    size_t size;
+    char *text = NULL;
+    char *stored =
+        rocksdb_get_cf(store->db, store->reads, mtf_store_meta(store), "shape", 5, &size, &text);
+    assert_null(text);
+    assert_memory_equal(stored, "format: 3\n", 10);
+    rocksdb_free(stored);
+    mtf_store_close(store);
+}
+
+static void a_store_of_a_later_format_is_refused(void **state)
+{
+    fixture *f = *state;
+    say_format(data_store(&f->settings), '9');
+    for (int read_only = 0; read_only < 2; read_only++) {
+        mtf_store *store;
+        mtf_err err = {0};
+        assert_int_equal(mtf_store_open(f->settings.store_path, NULL, read_only, &store, &err),
+                         MTF_INVALID);
+        assert_non_null(strstr(err.msg, "is of \"format: 9\""));
         assert_non_null(strstr(err.msg, "store.path"));
     }
 }
@@ -498,6 +592,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_stored_session_is_seen_in_the_batch_and_after, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(another_identity_is_refused_by_its_line, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_store_of_format_2_is_read_and_goes_on_as_format_3, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_store_of_a_later_format_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_writer_and_any_reader, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_missing_store_is_not_made_by_reading, set_up, tear_down),
         cmocka_unit_test_setup_teardown(slices_cut_every_day_into_disjoint_parts, set_up,

@@ -150,6 +150,107 @@ static void bytes_come_back_whole_or_not_at_all(void **state)
     }
 }
 
+/** The rows of a session as one entry, their spans alone in `whole`. */
+static void make_entry(const mtf_session *session, mtf_buf *entry, mtf_buf whole[])
+{
+    const mtf_row_shape shape = data_shape();
+    mtf_row row = {0};
+    size_t last = 0;
+    for (uint32_t i = 0; i < session->step_count; i++) {
+        make_row(session, i, &row);
+        mtf_buf_clear(&whole[i]);
+        mtf_row_encode(&shape, &row, &whole[i]);
+        mtf_entry_append(&shape, entry, &last, mtf_buf_span(&whole[i]));
+        assert_false(entry->failed);
+    }
+    mtf_row_fini(&row);
+}
+
+static void rows_of_an_entry_share_states_and_come_back_alone(void **state)
+{
+    (void)state;
+    const mtf_row_shape shape = data_shape();
+    const size_t next = (DATA_S + 3 * DATA_A) * sizeof(float);
+    data_session made;
+    mtf_buf entry = {0}, whole[DATA_STEPS_MAX] = {0};
+    make_long(&made);
+    make_entry(&made.session, &entry, whole);
+    size_t bytes = 0, at = 0;
+    for (uint32_t i = 0; i < made.session.step_count; i++) bytes += whole[i].size;
+    assert_int_equal(entry.size, bytes - (made.session.step_count - 1) * next);
+    for (uint32_t i = 0; i < made.session.step_count; i++) {
+        mtf_row row = {0};
+        mtf_span span;
+        mtf_buf again = {0};
+        mtf_err err = {0};
+        mtf_assert_ok(mtf_entry_next(&shape, mtf_buf_span(&entry), &at, &span, &err), &err);
+        uint8_t *exact = malloc(span.size); /* so that a sanitizer sees an overrun */
+        assert_non_null(exact);
+        memcpy(exact, span.data, span.size);
+        mtf_assert_ok(mtf_row_decode(&shape, (mtf_span){exact, span.size}, &row, &err), &err);
+        mtf_row_encode(&shape, &row, &again);
+        assert_int_equal(again.size, whole[i].size);
+        assert_memory_equal(again.data, whole[i].data, again.size);
+        free(exact);
+        mtf_row_fini(&row);
+        mtf_buf_fini(&again);
+    }
+    mtf_span none;
+    assert_int_equal(mtf_entry_next(&shape, mtf_buf_span(&entry), &at, &none, NULL), MTF_CLOSED);
+    for (int i = 0; i < DATA_STEPS_MAX; i++) mtf_buf_fini(&whole[i]);
+    mtf_buf_fini(&entry);
+}
+
+static void a_next_state_that_differs_is_kept(void **state)
+{
+    (void)state;
+    const mtf_row_shape shape = data_shape();
+    data_session made;
+    mtf_row row = {0};
+    mtf_buf entry = {0}, first = {0}, second = {0};
+    size_t last = 0;
+    make_long(&made);
+    make_row(&made.session, 0, &row);
+    mtf_row_encode(&shape, &row, &first);
+    make_row(&made.session, 1, &row);
+    row.upper[DATA_A - 1] += 0.5f; /* the last float of what the first row says of it */
+    mtf_row_encode(&shape, &row, &second);
+    mtf_entry_append(&shape, &entry, &last, mtf_buf_span(&first));
+    mtf_entry_append(&shape, &entry, &last, mtf_buf_span(&second));
+    assert_int_equal(entry.size, first.size + second.size);
+    assert_memory_equal(entry.data, first.data, first.size);
+    assert_memory_equal(entry.data + first.size, second.data, second.size);
+    mtf_buf_fini(&entry);
+    mtf_buf_fini(&first);
+    mtf_buf_fini(&second);
+    mtf_row_fini(&row);
+}
+
+static void an_entry_cut_short_is_damage(void **state)
+{
+    (void)state;
+    const mtf_row_shape shape = data_shape();
+    data_session made;
+    mtf_buf entry = {0}, whole[DATA_STEPS_MAX] = {0};
+    make_long(&made);
+    make_entry(&made.session, &entry, whole);
+    for (size_t size = 1; size < entry.size; size++) {
+        uint8_t *exact = malloc(size);
+        assert_non_null(exact);
+        memcpy(exact, entry.data, size);
+        mtf_span row;
+        mtf_err err = {0};
+        size_t at = 0;
+        mtf_status status = MTF_OK;
+        while (status == MTF_OK)
+            status = mtf_entry_next(&shape, (mtf_span){exact, size}, &at, &row, &err);
+        assert_int_equal(status, MTF_CORRUPT);
+        free(exact);
+    }
+    for (int i = 0; i < DATA_STEPS_MAX; i++) mtf_buf_fini(&whole[i]);
+    mtf_buf_fini(&entry);
+}
+
 static void rewards_follow_the_weights_of_the_day(void **state)
 {
     (void)state;
@@ -193,6 +294,9 @@ int main(void)
         cmocka_unit_test(a_missing_box_is_the_configured_one_within_the_range),
         cmocka_unit_test(other_dimensions_are_refused_by_field),
         cmocka_unit_test(bytes_come_back_whole_or_not_at_all),
+        cmocka_unit_test(rows_of_an_entry_share_states_and_come_back_alone),
+        cmocka_unit_test(a_next_state_that_differs_is_kept),
+        cmocka_unit_test(an_entry_cut_short_is_damage),
         cmocka_unit_test(rewards_follow_the_weights_of_the_day),
         cmocka_unit_test(keys_tell_days_steps_and_parts_apart),
     };
