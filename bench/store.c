@@ -3,13 +3,18 @@
  * last one has the reading.
  *
  *    store FOLDER [rows, default 1000000] [users, default 50000]
+ *    store rocksdb FOLDER ROWS    the limits: the same records as they come, undecoded, written by
+ *    store file FOLDER ROWS       RocksDB as it is, or to one file; as often synced
  *
  *  Sessions of 10 requests with 64 features, 10 action dimensions and 4 items, 100,000 a day of
  * data, as encoded records through the learner's own loop with its default settings; FOLDER is a
  * scratch folder. */
+#include <fcntl.h>
+#include <rocksdb/c.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/rng.h"
@@ -248,10 +253,19 @@ static mtf_status read_rows(const mtf_store *store, mtf_err *err)
     return status == MTF_CLOSED ? MTF_OK : status;
 }
 
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
 /** The feed as a round opens it: survey, load of what fits the default memory, then batches. */
 static mtf_status feed_rows(const mtf_store *store, const mtf_settings *settings, mtf_err *err)
 {
     enum { DRAWS = 4000 };
+    const uint64_t steps = (uint64_t)settings->learner_steps;
+    double *ms = malloc(DRAWS * sizeof *ms);
+    if (!ms) return mtf_fail(err, MTF_NOMEM, "bench: out of memory");
     size_t count;
     mtf_reward reward;
     mtf_survey survey;
@@ -262,7 +276,8 @@ static mtf_status feed_rows(const mtf_store *store, const mtf_settings *settings
         mtf_reward_parse(&reward, settings->reward_weights, settings->reward_clip, err);
     selection.cut = mtf_store_positions(store, &count);
     selection.cut_count = count;
-    if (!mtf_selection_days(&selection, store)) return MTF_OK;
+    if (!mtf_selection_days(&selection, store))
+        status = mtf_fail(err, MTF_INVALID, "bench: the store has no rows");
     if (!status) status = mtf_normaliser_init(&normaliser, STATE, err);
     const double began = used_now().wall;
     if (!status) status = mtf_survey_make(store, &selection, &reward, &survey, &normaliser, err);
@@ -274,19 +289,102 @@ static mtf_status feed_rows(const mtf_store *store, const mtf_settings *settings
                                     .bytes_max = (size_t)settings->learner_feed_mb << 20,
                                     .seed = 1,
                                     .round = 1,
-                                    .batch = BATCH};
+                                    .batch = BATCH,
+                                    .steps = steps};
     const mtf_batch *batch;
     if (!status) status = mtf_feed_open(store, &config, &feed, err);
     if (!status) status = mtf_feed_batch(feed, 0, &batch, err);
     const double loaded = used_now().wall;
-    for (uint64_t i = 1; i < DRAWS && !status; i++) status = mtf_feed_batch(feed, i, &batch, err);
-    const double drawn = used_now().wall;
-    if (!status)
-        printf(", \"survey_rows_per_s\": %.0f, \"feed_load_s\": %.2f, \"feed_ms_per_batch\": %.4f",
-               (double)survey.rows / (surveyed - began), loaded - surveyed,
-               1e3 * (drawn - loaded) / (DRAWS - 1));
+    for (uint64_t i = 0; i < DRAWS && !status; i++) {
+        const int64_t from_ns = mtf_clock_mono_ns();
+        status = mtf_feed_batch(feed, i, &batch, err);
+        ms[i] = 1e-6 * (double)(mtf_clock_mono_ns() - from_ns);
+    }
+    if (!status) {
+        qsort(ms, DRAWS, sizeof *ms, ascending);
+        const uint64_t serves = mtf_feed_steps_per_load(feed);
+        printf(", \"survey_rows_per_s\": %.0f, \"feed_load_s\": %.3f, \"feed_ms_per_batch\": %.4f, "
+               "\"steps\": %llu, \"feed_load_ms_per_step\": %.4f",
+               (double)survey.rows / (surveyed - began), loaded - surveyed, ms[DRAWS / 2],
+               (unsigned long long)steps,
+               1e3 * (loaded - surveyed) / (double)(serves < steps ? serves : steps));
+    }
+    free(ms);
     mtf_feed_close(feed);
     mtf_normaliser_fini(&normaliser);
+    return status;
+}
+
+/* -- the limits -------------------------------------------------- */
+
+/** The same records, with as many rows to a synced write: to a database with RocksDB's defaults, or
+ *  (db NULL) to a file. */
+static mtf_status copy_records(supply *s, rocksdb_t *db, int file, uint64_t commit_rows,
+                               mtf_err *err)
+{
+    rocksdb_writeoptions_t *synced = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_set_sync(synced, 1);
+    rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+    mtf_input input = {0};
+    mtf_status status;
+    char *text = NULL;
+    bool written = true;
+    while ((status = poll_supply(s, 0, &input, err)) == MTF_OK && written && !text) {
+        if (input.kind != MTF_INPUT_MESSAGE) continue;
+        const mtf_span value = input.message.value;
+        if (db)
+            rocksdb_writebatch_put(batch, (const char *)value.data + FRAME_BYTES, 16,
+                                   (const char *)value.data, value.size);
+        else
+            written = write(file, value.data, value.size) == (ssize_t)value.size;
+        if (s->given % (commit_rows / STEPS) != 0 && s->given < s->total) continue;
+        if (db) {
+            rocksdb_write(db, synced, batch, &text);
+            rocksdb_writebatch_clear(batch);
+        } else {
+            written = written && fdatasync(file) == 0;
+        }
+    }
+    if (text || !written)
+        status = mtf_fail(err, MTF_IO, "bench: write: %s", text ? text : "no space?");
+    rocksdb_free(text);
+    rocksdb_writebatch_destroy(batch);
+    rocksdb_writeoptions_destroy(synced);
+    return status == MTF_CLOSED ? MTF_OK : status;
+}
+
+static mtf_status run_limit(bool file, const char *folder, int64_t rows, mtf_err *err)
+{
+    supply s = {.total = (uint64_t)rows / STEPS,
+                .users = 50000,
+                .rng = mtf_rng_of(3, 3),
+                .day = -1,
+                .topic = "bench"};
+    mtf_settings settings = {0};
+    mtf_status status = mtf_settings_init(&settings, err);
+    if (status) return status;
+    const uint64_t commit_rows = (uint64_t)settings.store_commit_rows;
+    mtf_settings_fini(&settings);
+    char *text = NULL;
+    rocksdb_t *db = NULL;
+    rocksdb_options_t *options = rocksdb_options_create();
+    rocksdb_options_set_create_if_missing(options, 1);
+    const int fd = file ? open(folder, O_WRONLY | O_CREAT | O_TRUNC, 0644) : -1;
+    if (!file) db = rocksdb_open(options, folder, &text);
+    if (text || (file && fd < 0)) {
+        status = mtf_fail(err, MTF_IO, "bench: open %s: %s", folder, text ? text : "no");
+    } else {
+        const usage from = used_now();
+        status = copy_records(&s, db, fd, commit_rows, err);
+        const usage to = used_now();
+        printf("{\"rows_per_s\": %.0f, \"cpu_s_per_million_rows\": %.2f}\n",
+               (double)rows / (to.wall - from.wall), 1e6 * (to.cpu - from.cpu) / (double)rows);
+    }
+    rocksdb_free(text);
+    if (db) rocksdb_close(db);
+    if (fd >= 0) close(fd);
+    rocksdb_options_destroy(options);
+    for (int i = 0; i < POOL; i++) mtf_buf_fini(&s.records[i]);
     return status;
 }
 
@@ -331,6 +429,12 @@ static mtf_status run(const char *folder, int64_t rows, uint64_t users, mtf_err 
 int main(int argc, char **argv)
 {
     mtf_err err = {0};
+    if (argc == 4 && (!strcmp(argv[1], "rocksdb") || !strcmp(argv[1], "file"))) {
+        const mtf_status status =
+            run_limit(argv[1][0] == 'f', argv[2], strtoll(argv[3], NULL, 10), &err);
+        if (status) fprintf(stderr, "store: %s\n", err.msg);
+        return status ? 1 : 0;
+    }
     const int64_t rows = argc > 2 ? strtoll(argv[2], NULL, 10) : 1000000;
     const int64_t users = argc > 3 ? strtoll(argv[3], NULL, 10) : 50000;
     if (argc < 2 || rows < STEPS || users < 1) {

@@ -8,7 +8,10 @@
 
 #include "core/rng.h"
 
-#define TAIL 3 /* r, done, weight */
+#define TAIL   3 /* r, done, weight */
+#define PASSES 4 /* over a slice at most */
+#define AHEAD  8 /* rows of a batch whose memory is asked for before it is needed */
+#define LINE   64
 
 struct mtf_feed {
     const mtf_store *store;
@@ -21,6 +24,7 @@ struct mtf_feed {
     size_t row_count, row_capacity;
     mtf_batch batch;
     float *batch_block;
+    size_t *drawn; /* (batch,) rows of the batch, in floats */
 };
 
 static mtf_status no_memory(mtf_err *err)
@@ -32,9 +36,10 @@ static mtf_status make_batch(mtf_feed *feed, mtf_err *err)
 {
     const size_t B = feed->config.batch, S = feed->shape.state_dim, A = feed->shape.action_dim;
     float *at = malloc(B * (2 * S + 7 * A + TAIL) * sizeof *at);
-    if (!at) return no_memory(err);
-    mtf_batch *batch = &feed->batch;
     feed->batch_block = at;
+    feed->drawn = malloc(B * sizeof *feed->drawn);
+    if (!at || !feed->drawn) return no_memory(err);
+    mtf_batch *batch = &feed->batch;
     *batch = (mtf_batch){
         .rows = B, .state_dim = feed->shape.state_dim, .action_dim = feed->shape.action_dim};
     batch->s = at, at += B * S;
@@ -46,6 +51,14 @@ static mtf_status make_batch(mtf_feed *feed, mtf_err *err)
     batch->done = at, at += B;
     batch->weight = at;
     return MTF_OK;
+}
+
+/** How often a slice is drawn over before the next one is loaded: so often that the round sees
+ * every slice, so that reading the store costs a round of many steps no more than one of few. */
+static uint64_t passes_of(const mtf_feed_config *config)
+{
+    const uint64_t over = config->steps * config->batch / (uint64_t)config->rows;
+    return over < 1 ? 1 : over > PASSES ? PASSES : over;
 }
 
 mtf_status mtf_feed_open(const mtf_store *store, const mtf_feed_config *config, mtf_feed **out,
@@ -65,7 +78,7 @@ mtf_status mtf_feed_open(const mtf_store *store, const mtf_feed_config *config, 
     feed->slices = slices <= 1 ? 1 : (uint32_t)(slices * 1.05) + 1;
     feed->slice = feed->slices;
     const uint64_t slice_rows = (uint64_t)config->rows / feed->slices + 1;
-    feed->steps_of_slice = (slice_rows + config->batch - 1) / config->batch;
+    feed->steps_of_slice = (passes_of(config) * slice_rows + config->batch - 1) / config->batch;
     const mtf_status status = make_batch(feed, err);
     if (status) {
         mtf_feed_close(feed);
@@ -80,7 +93,13 @@ void mtf_feed_close(mtf_feed *feed)
     if (!feed) return;
     free(feed->rows);
     free(feed->batch_block);
+    free(feed->drawn);
     free(feed);
+}
+
+uint64_t mtf_feed_steps_per_load(const mtf_feed *feed)
+{
+    return feed->slices == 1 ? UINT64_MAX : feed->steps_of_slice;
 }
 
 static float *new_row(mtf_feed *feed)
@@ -143,6 +162,13 @@ static mtf_status load_slice(mtf_feed *feed, uint32_t slice, mtf_err *err)
     return status;
 }
 
+/** Rows drawn at random come from memory: the wait for one is spent on those before it. */
+static void ask_for(const float *row, size_t floats)
+{
+    const char *at = (const char *)row, *end = (const char *)(row + floats);
+    for (; at < end; at += LINE) __builtin_prefetch(at);
+}
+
 static void gather(mtf_batch *batch, size_t b, const float *row)
 {
     const size_t S = batch->state_dim, A = batch->action_dim;
@@ -168,8 +194,11 @@ mtf_status mtf_feed_batch(mtf_feed *feed, uint64_t step, const mtf_batch **batch
     const size_t B = feed->config.batch;
     mtf_rng rng = {feed->config.seed, feed->config.round, step * B};
     for (size_t b = 0; b < B; b++)
-        gather(&feed->batch, b,
-               feed->rows + mtf_rng_below(&rng, feed->row_count) * feed->row_floats);
+        feed->drawn[b] = mtf_rng_below(&rng, feed->row_count) * feed->row_floats;
+    for (size_t b = 0; b < B + AHEAD; b++) {
+        if (b < B) ask_for(feed->rows + feed->drawn[b], feed->row_floats);
+        if (b >= AHEAD) gather(&feed->batch, b - AHEAD, feed->rows + feed->drawn[b - AHEAD]);
+    }
     *batch = &feed->batch;
     return MTF_OK;
 }

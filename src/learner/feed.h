@@ -62,18 +62,22 @@ typedef struct mtf_feed_config {
     size_t bytes_max;
     uint64_t seed, round;
     size_t batch;
+    uint64_t steps; /* gradient steps of the round */
 } mtf_feed_config;
 
 typedef struct mtf_feed mtf_feed;
 
 /** Rows that fit bytes_max are loaded once. Otherwise the key hash is cut into slices that fit,
- * each a random part of every day; a slice serves until it was drawn once over, then the next is
+ * each the sessions of a random part of every day; a slice serves until it was drawn once over, and
+ * up to four times in a round so long that it sees every slice all the same; then the next is
  * loaded. */
 mtf_status mtf_feed_open(const mtf_store *store, const mtf_feed_config *config, mtf_feed **feed,
                          mtf_err *err) MTF_NODISCARD;
 void mtf_feed_close(mtf_feed *feed);
-/** The batch of gradient step `step`: a function of (rows, seed, round, step) alone, so that a
- *  resumed round draws what the killed one would have. Borrowed until the next call. */
+/** How many steps one reading of the store serves; UINT64_MAX: all of the round. */
+uint64_t mtf_feed_steps_per_load(const mtf_feed *feed);
+/** The batch of gradient step `step`: a function of (rows, seed, round, steps, step) alone, so that
+ * a resumed round draws what the killed one would have. Borrowed until the next call. */
 mtf_status mtf_feed_batch(mtf_feed *feed, uint64_t step, const mtf_batch **batch,
                           mtf_err *err) MTF_NODISCARD;
 

@@ -291,6 +291,7 @@ mtf_status mtf_round_train(mtf_rounds *rounds, char alarm[160], mtf_err *err)
         .seed = (uint64_t)settings->learner_seed,
         .round = (uint64_t)rounds->state.round,
         .batch = rounds->algorithm_config.batch,
+        .steps = rounds->checkpoint.steps,
     };
     status = mtf_feed_open(rounds->config.store, &feed_config, &feed, err);
     if (status) goto done;

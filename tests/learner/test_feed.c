@@ -188,8 +188,8 @@ static void a_constant_feature_is_not_blown_up(void **state)
 }
 
 /** A feed over everything, normalised by a fixed normaliser. */
-static mtf_feed *open_feed(fixture *f, const mtf_normaliser *normaliser, size_t bytes_max,
-                           uint64_t round)
+static mtf_feed *open_feed_for(fixture *f, const mtf_normaliser *normaliser, size_t bytes_max,
+                               uint64_t round, uint64_t steps)
 {
     const mtf_feed_config config = {
         .selection = f->selection,
@@ -200,11 +200,18 @@ static mtf_feed *open_feed(fixture *f, const mtf_normaliser *normaliser, size_t 
         .seed = 11,
         .round = round,
         .batch = 16,
+        .steps = steps,
     };
     mtf_feed *feed;
     mtf_err err = {0};
     mtf_assert_ok(mtf_feed_open(f->store, &config, &feed, &err), &err);
     return feed;
+}
+
+static mtf_feed *open_feed(fixture *f, const mtf_normaliser *normaliser, size_t bytes_max,
+                           uint64_t round)
+{
+    return open_feed_for(f, normaliser, bytes_max, round, 0);
 }
 
 static const mtf_batch *batch_at(mtf_feed *feed, uint64_t step)
@@ -294,6 +301,48 @@ static void rows_arrive_whole_and_all_of_them(void **state)
     for (int i = 0; i < SESSIONS; i++)
         for (uint32_t t = 0; t < made[i].session.step_count; t++)
             assert_int_equal(seen[i][t], !is_heldout(&made[i]));
+    mtf_feed_close(feed);
+    mtf_normaliser_fini(&normaliser);
+}
+
+/** How many different rows the steps [0, steps) of a feed draw. */
+static size_t count_different(mtf_feed *feed, uint64_t steps)
+{
+    enum { ROWS = 4096 };
+    static float seen[ROWS][DATA_A];
+    size_t count = 0;
+    for (uint64_t step = 0; step < steps; step++) {
+        const mtf_batch *batch = batch_at(feed, step);
+        for (size_t b = 0; b < batch->rows; b++) {
+            const float *a = batch->a + b * DATA_A;
+            size_t i = 0;
+            while (i < count && memcmp(seen[i], a, sizeof seen[i]) != 0) i++;
+            assert_true(i < ROWS);
+            if (i == count) memcpy(seen[count++], a, sizeof seen[0]);
+        }
+    }
+    return count;
+}
+
+static void a_long_round_draws_a_slice_over_before_it_loads_the_next(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    mtf_normaliser normaliser = {0};
+    mtf_assert_ok(mtf_normaliser_init(&normaliser, DATA_S, &err), &err);
+    data_fill(f->store, &f->settings, &world, 0, 400);
+    const uint64_t rows = (uint64_t)survey(f, NULL).rows, once = rows / 16 + 1;
+    const size_t bytes_max = rows * (2 * DATA_S + 7 * DATA_A + 3) * sizeof(float) / 6; /* slices */
+    mtf_feed *feed = open_feed_for(f, &normaliser, bytes_max, 1, once);
+    const size_t brief = count_different(feed, once / 2);
+    mtf_feed_close(feed);
+    feed = open_feed_for(f, &normaliser, bytes_max, 1, 4 * once);
+    const size_t slow = count_different(feed, once / 2), all = count_different(feed, 4 * once);
+    mtf_feed_close(feed);
+    assert_true(slow < rows / 5 && brief > rows / 4); /* one slice; three of seven and a half */
+    assert_true(all > rows * 9 / 10);
+    feed = open_feed_for(f, &normaliser, bytes_max, 1, 400 * once); /* still no more than four */
+    assert_int_equal(count_different(feed, 4 * once), all);
     mtf_feed_close(feed);
     mtf_normaliser_fini(&normaliser);
 }
@@ -408,6 +457,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_world_without_boxes_does_not_explore, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_constant_feature_is_not_blown_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_batch_depends_on_seed_round_and_step_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_long_round_draws_a_slice_over_before_it_loads_the_next, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(rows_arrive_whole_and_all_of_them, set_up, tear_down),
         cmocka_unit_test_setup_teardown(cohorts_hold_whole_sessions_with_returns_to_go, set_up, tear_down),
         cmocka_unit_test_setup_teardown(parts_of_a_split_session_make_one_return, set_up, tear_down),
