@@ -359,6 +359,8 @@ def bounce(bench: Bench, how):
 
         under_load(pipeline, fault, 20)
         exact_rows(pipeline, "one")
+        left = [why for why in pipeline.exits if "left" in why]
+        check(not left, f"nobody leaves for one broker: {left}")
 
 
 @case

@@ -232,6 +232,17 @@ class Pipeline:
     def log_has(self, name: str, words: str) -> bool:
         return words in (self.folder / f"{name}.log").read_text(errors="replace")
 
+    def order(self, *order: str) -> str:
+        """`mtf policy ORDER...`, as an operator types it: "done", or why not."""
+        command = [self.mtf, "policy", *order, "-c", self.config, "--reason", "a fault"]
+        try:
+            done = subprocess.run([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=20, check=False)
+        except subprocess.TimeoutExpired:
+            return "killed"
+        if done.returncode not in (0, 64, 69, 70):  # done, not possible now, brokers away, another writer
+            self.broken.append(f"policy {order[0]}: code {done.returncode}: {done.stderr[-300:]}")
+        return "done" if done.returncode == 0 else f"left with {done.returncode}"
+
     # --- load and progress
 
     def load(self, seconds: float, seed: int = 1, users: int = 300, *arguments) -> subprocess.Popen:

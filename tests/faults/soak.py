@@ -112,6 +112,19 @@ class Soak:
             self.pipeline.services[name].wanted = True
             self.pipeline.spawn(self.pipeline.services[name])
 
+    def store_lost(self):
+        """The disk of a learner is gone: it reads all sessions again."""
+        name = self.random.choice(LEARNERS)
+        self.pipeline.kill(f"learn-{name}")
+        shutil.rmtree(self.pipeline.folder / f"store-{name}", ignore_errors=True)
+
+    def policy_ordered(self):
+        """An operator takes back what is served, or freezes and thaws it, whatever a round is at."""
+        rollback = [["rollback", "--version", str(self.random.randint(1, 4))]]  # refused if not there, or served
+        for order in self.random.choice((rollback, [["freeze"], ["thaw"]])):
+            done = self.pipeline.order(*order)
+            self.faults[f"policy {order[0]}: {done}"] += 1
+
     def broker_killed(self):
         self.broker_down(self.cluster.kill)
 
@@ -139,6 +152,8 @@ class Soak:
         learner_killed_at_point: 3,
         learner_paused: 1,
         learner_restarted: 1,
+        store_lost: 1,
+        policy_ordered: 2,
         broker_killed: 2,
         broker_stopped: 1,
         broker_paused: 1,
@@ -237,7 +252,7 @@ def judge(course: Soak, pipeline: Pipeline, sent: dict, started: float) -> dict:
     return {
         "events": pipeline.expected.events,
         "sessions": sum(len(several) for several in pipeline.expected.sessions.values()),
-        "faults": sum(n for name, n in course.faults.items() if not name.startswith("at ")),
+        "faults": sum(n for name, n in course.faults.items() if not name.startswith(("at ", "policy "))),
         "lost": result.lost,
         "doubled": result.doubled,
         "different": result.different,
@@ -272,6 +287,7 @@ def main() -> int:
         print(f"soak: {error}", file=sys.stderr)
         summary["error"] = str(error)[:500]
     exact = summary["lost"] == summary["doubled"] == summary["different"] == 0
+    exact = exact and min(summary["events"], summary["sessions"], summary["faults"]) > 0
     if exact and not options.folder:
         shutil.rmtree(folder)
     else:
