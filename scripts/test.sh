@@ -48,6 +48,29 @@ check() { # name command...
     return $code
 }
 
+# Of a ctest log with failures: the end of what each failed test said (five tests at most), then ctest's list.
+show_failures() { # log
+    awk '
+        function show(    i) {
+            if (result != "" && ++shown <= 5) {
+                print result
+                for (i = count > 40 ? count - 40 : 0; i < count; i++) print lines[i]
+            }
+            result = ""
+            count = 0
+        }
+        /^ *[0-9]+\/[0-9]+ Test +#[0-9]+: / {
+            show()
+            if (!/ Passed +[0-9.]+ sec|\*\*\*(Skipped|Not Run)/) result = $0
+            next
+        }
+        /^ +Start +[0-9]+: |^[0-9]+% tests passed, / { show() }
+        /^The following tests FAILED:/ { list = 1 }
+        list
+        result != "" { lines[count++] = $0 }
+    ' "$1"
+}
+
 # Runs ctest on a preset and counts its tests one by one from its "n/m Test #k: name ... Passed".
 run_ctest() { # stage preset ctest-arguments...
     local stage=$1 preset=$2 started=$SECONDS before_passed=$passed before_failed=$failed code=0
@@ -81,7 +104,7 @@ run_ctest() { # stage preset ctest-arguments...
     elif [ $code -ne 0 ] && [ "$failed" -eq "$before_failed" ]; then
         record "$stage: ctest said $code" 1
     fi
-    if [ "$failed" -ne "$before_failed" ]; then tail -n 80 "$log"; fi
+    if [ "$failed" -ne "$before_failed" ]; then show_failures "$log"; fi
     echo "$stage: $((passed - before_passed)) passed, $((failed - before_failed)) failed" \
         "($((SECONDS - started)) s, log: $log)"
 }
