@@ -275,29 +275,6 @@ mtf_status mtf_kafka_client_committed(mtf_kafka_client *client, const char *topi
     return MTF_OK;
 }
 
-mtf_status mtf_kafka_client_lag(mtf_kafka_client *client, const char *topic, int64_t *records,
-                                mtf_err *err)
-{
-    int32_t count = 0;
-    *records = 0;
-    mtf_status status = mtf_kafka_client_partitions(client, topic, &count, err);
-    if (status) return status;
-    int64_t *offsets = calloc((size_t)count, sizeof *offsets);
-    if (!offsets) return mtf_fail(err, MTF_NOMEM, "kafka client: out of memory");
-    status = mtf_kafka_client_committed(client, topic, count, offsets, err);
-    for (int32_t i = 0; i < count && !status; i++) {
-        int64_t first = 0, end = 0;
-        const rd_kafka_resp_err_t code =
-            mtf_kafka_range(&client->handle, topic, i, CALL_MS, &first, &end);
-        if (code)
-            status = mtf_kafka_fail(&client->handle, code, err, "offsets of %s/%d", topic, i);
-        else
-            *records += end - (offsets[i] < first ? first : offsets[i]);
-    }
-    free(offsets);
-    return status;
-}
-
 const char *mtf_kafka_version(void)
 {
     return rd_kafka_version_str();

@@ -1,5 +1,5 @@
 /** A Kafka client that neither reads nor writes records: are the brokers there, are the topics as
- * the stages need them, how far is a group. One thread. */
+ * the stages need them, what do they hold. One thread. */
 #ifndef MTF_INGEST_KAFKA_CLIENT_H
 #define MTF_INGEST_KAFKA_CLIENT_H
 
@@ -47,11 +47,6 @@ mtf_status mtf_kafka_client_ranges(mtf_kafka_client *client, const char *topic, 
  *  MTF_AGAIN: a transaction is pending or the coordinator is away. MTF_INVALID: a permission. */
 mtf_status mtf_kafka_client_committed(mtf_kafka_client *client, const char *topic, int32_t count,
                                       int64_t *offsets, mtf_err *err) MTF_NODISCARD;
-
-/** Records of the topic that the group has not committed: sum of end - committed (or - first, where
- *  nothing is committed). */
-mtf_status mtf_kafka_client_lag(mtf_kafka_client *client, const char *topic, int64_t *records,
-                                mtf_err *err) MTF_NODISCARD;
 
 /** Whether librdkafka takes every kafka.* property, without asking a broker. MTF_INVALID names the
  *  one it refuses. */
