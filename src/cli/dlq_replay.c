@@ -14,6 +14,12 @@
     X(REPLAY, "replayed", "")                                                                      \
     X(BEFORE, "replayed_before", "replayed before")                                                \
     X(CUT, "cut", "too large to be kept whole: only its producer has it")                          \
+    X(TOO_LARGE, "too_large",                                                                      \
+      "of sessions with a step that no record can hold: their requests' bytes are not kept here, " \
+      "only on the topic and at the place that each letter names")                                 \
+    X(OVERSIZE, "oversize",                                                                        \
+      "larger than kafka.producer.message.max.bytes allows now: raise it, and the topic's "        \
+      "max.message.bytes")                                                                         \
     X(STILL_BAD, "still_bad", "would be refused again: mend the schema or the settings first")     \
     X(STILL_FUTURE, "still_future", "still ahead of the clock: replay it when its time has come")  \
     X(LEARNER, "of_sessions",                                                                      \
@@ -77,9 +83,8 @@ static letter_fate try_again(dlq_run *run, const aside_record *record)
             event.event_time_ms > mtf_clock_wall_ms() + s->sessionize_max_future_ms)
             return FATE_STILL_FUTURE;
         if (status == MTF_OK && event.user_id.size > MTF_KEY_BYTES_MAX) return FATE_STILL_BAD;
-        /* It decoded before, too; its time is no clock's, or its request is not to be had. */
-        if (mtf_str_is(origin->stage, "sessionize") &&
-            (mtf_str_is(origin->reason, "invalid") || mtf_str_is(origin->reason, "too_large")))
+        /* It decoded before, too; its time is no clock's. */
+        if (mtf_str_is(origin->stage, "sessionize") && mtf_str_is(origin->reason, "invalid"))
             return FATE_STILL_BAD;
     } else if (mtf_str_is(origin->topic, s->topics_sessions)) {
         mtf_session session;
@@ -96,7 +101,10 @@ static letter_fate fate_of(dlq_run *run, const aside_record *record)
     const mtf_settings *s = &run->cli->settings;
     if (record->replayed) return FATE_BEFORE;
     if (record->foreign) return FATE_FOREIGN;
+    if (mtf_str_is(record->origin.reason, "too_large")) return FATE_TOO_LARGE;
     if (record->origin.original_bytes >= 0) return FATE_CUT;
+    if (run->options->execute && record->message.value.size > run->sink.sink.value_bytes_max)
+        return FATE_OVERSIZE;
     if (!mtf_str_is(record->origin.topic, s->topics_exploration) && !run->options->any_topic)
         return mtf_str_is(record->origin.topic, s->topics_sessions) ? FATE_LEARNER
                                                                     : FATE_OTHER_TOPIC;
@@ -218,7 +226,8 @@ mtf_status dlq_replay(const mtf_cli *cli, const aside_options *o, const aside_fi
     mtf_status status = stage_decoder_open(s, STAGE_TOPIC_EVENTS, &run.decoder, err);
     /* The sink first: it ends what an earlier run left open, which would hide marks from us. */
     if (status == MTF_OK && o->execute)
-        status = replay_sink_open(&run.sink, &context, "mtf-dlq-replay", err);
+        status =
+            replay_sink_open(&run.sink, &context, "mtf-dlq-replay", s->topics_dead_letter, err);
     if (status == MTF_OK)
         status = aside_topic_open(&run.topic, &context, s->topics_dead_letter, filter, err);
     if (status == MTF_OK) status = aside_topic_read_marks(&run.topic, err);

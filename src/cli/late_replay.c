@@ -261,7 +261,7 @@ static mtf_status open_run(late_run *run, const stage_context *context, const as
     if (status != MTF_OK) return status;
     /* The sink first: it ends what an earlier run left open, which would hide marks from us. */
     if (run->options->execute)
-        status = replay_sink_open(&run->sink, context, "mtf-late-replay", err);
+        status = replay_sink_open(&run->sink, context, "mtf-late-replay", s->topics_late, err);
     if (status == MTF_OK)
         status = aside_topic_open(&run->topic, context, s->topics_late, filter, err);
     if (status == MTF_OK) status = aside_topic_read_marks(&run->topic, err);

@@ -3,17 +3,20 @@
 #include "core/fault.h"
 #include "ingest/kafka_sink.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define UNIT_RECORDS 1000
 
-mtf_status replay_sink_open(replay_sink *sink, const stage_context *context,
-                            const char *transactional_id, mtf_err *err)
+mtf_status replay_sink_open(replay_sink *sink, const stage_context *context, const char *command,
+                            const char *topic, mtf_err *err)
 {
     const mtf_settings *s = context->settings;
     const bool exactly_once = strcmp(s->sessionize_delivery, "exactly-once") == 0;
+    char id[300]; /* a topic's name has 249 characters at most */
+    snprintf(id, sizeof id, "%s-%s", command, topic);
     const mtf_kafka_sink_config config = {
-        .transactional_id = exactly_once ? transactional_id : NULL,
+        .transactional_id = exactly_once ? id : NULL,
         .stop = context->stop,
     };
     return mtf_kafka_sink_open(s, context->log, &config, &sink->sink, err);

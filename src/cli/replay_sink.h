@@ -15,10 +15,11 @@ typedef struct replay_sink {
     int64_t committed; /* places marked so far */
 } replay_sink;
 
-/** Under the transactional id, unless `sessionize.delivery` is at-least-once; a run under the same
- *  id that is still going is fenced, and what it left open is aborted. */
-mtf_status replay_sink_open(replay_sink *sink, const stage_context *context,
-                            const char *transactional_id, mtf_err *err) MTF_NODISCARD;
+/** Under the transactional id "<command>-<topic>", unless `sessionize.delivery` is at-least-once; a
+ *  run of the command over the same topic that is still going is fenced, and what it left open is
+ *  aborted. */
+mtf_status replay_sink_open(replay_sink *sink, const stage_context *context, const char *command,
+                            const char *topic, mtf_err *err) MTF_NODISCARD;
 /** Takes a zeroed one. */
 void replay_sink_close(replay_sink *sink);
 /** Opens a unit unless one is open. */

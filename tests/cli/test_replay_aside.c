@@ -89,11 +89,13 @@ static void dead_letters_go_back_once_and_by_any_selection(void **state)
                   "put 1 records back", "1 still ahead of the clock");
     program_check(b.folder, ARGS("dlq", "list", "-c", b.config), 0, "8 records, 1 replayed before",
                   "[replayed] words");
-    program_check(b.folder, ARGS("dlq", "replay", "--execute", "--json", "-c", b.config), 0,
-                  "{\"executed\":true,\"replayed\":2,\"replayed_before\":1,\"cut\":1,\"still_bad\":"
-                  "1,\"still_future\":1,\"of_sessions\":1,\"other_topics\":0,\"foreign\":1,"
-                  "\"reasons\":{\"unknown_schema\":2},\"not_replayed\":[{\"partition\":0,"
-                  "\"offset\":1,\"why\":\"still_bad\"}");
+    program_check(
+        b.folder, ARGS("dlq", "replay", "--execute", "--json", "-c", b.config), 0,
+        "{\"executed\":true,\"replayed\":2,\"replayed_before\":1,\"cut\":1,\"too_large\":0,"
+        "\"oversize\":0,\"still_bad\":1,\"still_future\":1,\"of_sessions\":1,"
+        "\"other_topics\":0,\"foreign\":1,\"reasons\":{\"unknown_schema\":2},"
+        "\"not_replayed\":[{\"partition\":0,"
+        "\"offset\":1,\"why\":\"still_bad\"}");
     program_check(b.folder, ARGS("dlq", "replay", "--execute", "-c", b.config), 0,
                   "put 0 records back", "3 replayed before");
     const char *const places[] = {"0/13", "0/10", "0/16"};
@@ -111,6 +113,67 @@ static void dead_letters_go_back_once_and_by_any_selection(void **state)
     for (int i = 0; i < 3; i++) mtf_buf_fini(&values[i]);
     mtf_buf_fini(&future);
     mtf_buf_fini(&session);
+    brokers_close(&b);
+}
+
+static void feedback(const char *id, const char *request, int64_t request_ms, int64_t time_ms,
+                     mtf_buf *out)
+{
+    mtf_err err = {0};
+    mtf_signal signal = {mtf_str_of("watch"), 7};
+    const mtf_event event = {.event_id = mtf_str_of(id),
+                             .user_id = mtf_str_of("user"),
+                             .event_time_ms = time_ms,
+                             .kind = MTF_EVENT_FEEDBACK,
+                             .body.feedback = {.request_id = mtf_str_of(request),
+                                               .request_time_ms = request_ms,
+                                               .item_id = mtf_str_of("item"),
+                                               .signals = {&signal, 1}}};
+    mtf_assert_ok(mtf_event_encode(&event, out, &err), &err);
+}
+
+/** As the sessionizer puts them: a request without its bytes, feedback with them. Whoever raises
+ * the limits afterwards must not believe that they go back. */
+static void events_of_a_step_too_large_stay_and_it_is_said_where_they_are(void **state)
+{
+    (void)state;
+    brokers b;
+    mtf_buf request = {0}, told = {0};
+    brokers_open(&b, NULL, "");
+    request_event("r", mtf_clock_wall_ms() - 1000, 64, &request);
+    feedback("f", "r", mtf_clock_wall_ms() - 1000, mtf_clock_wall_ms() - 900, &told);
+    put_aside(&b, DLQ, "mtf.exploration", 20, "sessionize", "too_large", mtf_buf_span(&request), 0);
+    put_aside(&b, DLQ, "mtf.exploration", 21, "sessionize", "too_large", mtf_buf_span(&told),
+              SIZE_MAX);
+    program_check(
+        b.folder, ARGS("dlq", "replay", "--execute", "-c", b.config), 0, "put 0 records back",
+        "not replayed: 2 of sessions with a step that no record can hold", DLQ "/0@0", DLQ "/0@1");
+    program_check(b.folder, ARGS("dlq", "replay", "--execute", "--json", "-c", b.config), 0,
+                  "\"replayed\":0,\"replayed_before\":0,\"cut\":0,\"too_large\":2,\"oversize\":0");
+    brokers_count(&b, "mtf.exploration", 0);
+    mtf_buf_fini(&request);
+    mtf_buf_fini(&told);
+    brokers_close(&b);
+}
+
+static void a_letter_larger_than_the_producer_may_send_holds_no_other_up(void **state)
+{
+    (void)state;
+    static uint8_t zeros[60000]; /* not an event, but of a topic that is not ours to judge */
+    brokers b;
+    brokers_open(&b, NULL, "");
+    put_aside(&b, DLQ, "mtf.late", 30, "decode", "decode", (mtf_span){zeros, sizeof zeros},
+              SIZE_MAX);
+    put_aside(&b, DLQ, "mtf.late", 31, "decode", "decode", garbage(), SIZE_MAX);
+    program_check(b.folder,
+                  ARGS("dlq", "replay", "--any-topic", "--execute", "-c", b.config, "--set",
+                       "kafka.producer.message.max.bytes=50000"),
+                  0, "put 1 records back",
+                  "not replayed: 1 larger than kafka.producer.message.max.bytes allows",
+                  DLQ "/0@0");
+    program_check(b.folder, ARGS("dlq", "replay", "--any-topic", "--execute", "-c", b.config), 0,
+                  "put 1 records back", "1 replayed before");
+    brokers_count(&b, "mtf.late", 2);
     brokers_close(&b);
 }
 
@@ -143,22 +206,6 @@ static void many_go_back_in_units(void **state)
     brokers_count(&b, "mtf.exploration", COUNT);
     mtf_buf_fini(&value);
     brokers_close(&b);
-}
-
-static void feedback(const char *id, const char *request, int64_t request_ms, int64_t time_ms,
-                     mtf_buf *out)
-{
-    mtf_err err = {0};
-    mtf_signal signal = {mtf_str_of("watch"), 7};
-    const mtf_event event = {.event_id = mtf_str_of(id),
-                             .user_id = mtf_str_of("user"),
-                             .event_time_ms = time_ms,
-                             .kind = MTF_EVENT_FEEDBACK,
-                             .body.feedback = {.request_id = mtf_str_of(request),
-                                               .request_time_ms = request_ms,
-                                               .item_id = mtf_str_of("item"),
-                                               .signals = {&signal, 1}}};
-    mtf_assert_ok(mtf_event_encode(&event, out, &err), &err);
 }
 
 static void check_session(void *arg, int index, const rd_kafka_message_t *message)
@@ -241,6 +288,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dead_letters_go_back_once_and_by_any_selection),
+        cmocka_unit_test(events_of_a_step_too_large_stay_and_it_is_said_where_they_are),
+        cmocka_unit_test(a_letter_larger_than_the_producer_may_send_holds_no_other_up),
         cmocka_unit_test(many_go_back_in_units),
         cmocka_unit_test(late_events_become_sessions_once),
     };
