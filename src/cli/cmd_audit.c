@@ -8,7 +8,7 @@
 #include "cli/aside_list.h"
 #include "cli/audit_report.h"
 #include "cli/cli.h"
-#include "cli/replay_sink.h"
+#include "cli/replay_run.h"
 #include "cli/times.h"
 #include "ingest/kafka_sink.h"
 

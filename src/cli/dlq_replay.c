@@ -1,13 +1,11 @@
 #include "cli/dlq_replay.h"
 
 #include "cli/json_text.h"
-#include "cli/replay_sink.h"
+#include "cli/replay_run.h"
 #include "core/clock.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-
-#define TRIES 3 /* passes, when the brokers refuse a transaction */
 
 /** What becomes of a dead letter. */
 #define FATE_MAP(X)                                                                                \
@@ -47,38 +45,25 @@ static const char *const fate_words[] = {
 #undef X
 };
 
-/** One that is not replayed, by its place in the dead-letter topic. */
-typedef struct unreplayed {
-    letter_fate fate;
-    int32_t partition;
-    int64_t offset;
-} unreplayed;
-
 typedef struct dlq_run {
-    const mtf_cli *cli;
-    const aside_options *options;
-    aside_topic topic;
-    mtf_decoder *decoder;
+    replay_run run;
     mtf_arena arena;
-    replay_sink sink;
     int64_t counts[FATES]; /* of this pass */
     aside_reasons reasons; /* of what is replayed ... */
     aside_reasons settled; /* ... up to the last commit */
-    unreplayed named[20];
-    size_t named_count;
 } dlq_run;
 
 /** Whether the stage that refused it would take it now. */
-static letter_fate try_again(dlq_run *run, const aside_record *record)
+static letter_fate try_again(dlq_run *dlq, const aside_record *record)
 {
-    const mtf_settings *s = &run->cli->settings;
+    const mtf_settings *s = &dlq->run.cli->settings;
     const mtf_origin *origin = &record->origin;
     mtf_status status;
     mtf_event event = {0};
-    mtf_arena_reset(&run->arena);
+    mtf_arena_reset(&dlq->arena);
     if (mtf_str_is(origin->topic, s->topics_exploration)) {
-        const mtf_event_decoder decoder = mtf_decoder_events(run->decoder);
-        status = decoder.decode(decoder.self, record->message.value, &run->arena, &event, NULL);
+        const mtf_event_decoder decoder = mtf_decoder_events(dlq->run.decoder);
+        status = decoder.decode(decoder.self, record->message.value, &dlq->arena, &event, NULL);
         if (status == MTF_OK &&
             event.event_time_ms > mtf_clock_wall_ms() + s->sessionize_max_future_ms)
             return FATE_STILL_FUTURE;
@@ -88,39 +73,41 @@ static letter_fate try_again(dlq_run *run, const aside_record *record)
             return FATE_STILL_BAD;
     } else if (mtf_str_is(origin->topic, s->topics_sessions)) {
         mtf_session session;
-        const mtf_session_decoder decoder = mtf_decoder_sessions(run->decoder);
-        status = decoder.decode(decoder.self, record->message.value, &run->arena, &session, NULL);
+        const mtf_session_decoder decoder = mtf_decoder_sessions(dlq->run.decoder);
+        status = decoder.decode(decoder.self, record->message.value, &dlq->arena, &session, NULL);
     } else {
         return FATE_REPLAY;
     }
     return status == MTF_OK ? FATE_REPLAY : FATE_STILL_BAD;
 }
 
-static letter_fate fate_of(dlq_run *run, const aside_record *record)
+static letter_fate fate_of(dlq_run *dlq, const aside_record *record)
 {
-    const mtf_settings *s = &run->cli->settings;
+    const mtf_settings *s = &dlq->run.cli->settings;
     if (record->replayed) return FATE_BEFORE;
     if (record->foreign) return FATE_FOREIGN;
     if (mtf_str_is(record->origin.reason, "too_large")) return FATE_TOO_LARGE;
     if (record->origin.original_bytes >= 0) return FATE_CUT;
-    if (run->options->execute && record->message.value.size > run->sink.sink.value_bytes_max)
-        return FATE_OVERSIZE;
-    if (!mtf_str_is(record->origin.topic, s->topics_exploration) && !run->options->any_topic)
+    if (!mtf_str_is(record->origin.topic, s->topics_exploration) && !dlq->run.options->any_topic)
         return mtf_str_is(record->origin.topic, s->topics_sessions) ? FATE_LEARNER
                                                                     : FATE_OTHER_TOPIC;
-    return try_again(run, record);
+    const letter_fate fate = try_again(dlq, record);
+    const bool fits =
+        !dlq->run.options->execute || record->message.value.size <= dlq->run.sink.value_bytes_max;
+    return fate == FATE_REPLAY && !fits ? FATE_OVERSIZE : fate;
 }
 
-static mtf_status commit(dlq_run *run, mtf_err *err)
+static mtf_status commit(dlq_run *dlq, mtf_err *err)
 {
-    const mtf_status status = replay_sink_commit(&run->sink, &run->topic, err);
-    if (status == MTF_OK) run->settled = run->reasons;
+    const mtf_status status = replay_run_commit(&dlq->run, err);
+    if (status == MTF_OK) dlq->settled = dlq->reasons;
     return status;
 }
 
 /** Its headers but ours, and where it was before. */
-static mtf_status put_back(dlq_run *run, const aside_record *record, mtf_err *err)
+static mtf_status put_back(dlq_run *dlq, const aside_record *record, mtf_err *err)
 {
+    replay_run *run = &dlq->run;
     const mtf_origin *origin = &record->origin;
     const mtf_message *message = &record->message;
     const size_t prefix = strlen(MTF_ERRORS_PREFIX);
@@ -138,116 +125,85 @@ static mtf_status put_back(dlq_run *run, const aside_record *record, mtf_err *er
     }
     headers[count++] =
         (mtf_header){mtf_str_of(REPLAYED_HEADER), {(const uint8_t *)place, strlen(place)}};
-    mtf_status status = replay_sink_begin(&run->sink, err);
+    mtf_status status = replay_run_begin(run, err);
     if (status == MTF_OK)
-        status = run->sink.sink.put(run->sink.sink.self, topic, message->key, message->value,
-                                    headers, count, 0, err);
-    if (status == MTF_OK)
-        status = replay_sink_done(&run->sink, message->partition, message->offset, err);
-    return status == MTF_OK && replay_sink_is_full(&run->sink) ? commit(run, err) : status;
+        status = run->sink.put(run->sink.self, topic, message->key, message->value, headers, count,
+                               0, err);
+    if (status == MTF_OK) status = replay_run_done(run, message->partition, message->offset, err);
+    return status == MTF_OK && replay_run_is_full(run) ? commit(dlq, err) : status;
 }
 
 static mtf_status replay_record(void *arg, const aside_record *record, mtf_err *err)
 {
-    dlq_run *run = arg;
-    const letter_fate fate = fate_of(run, record);
-    run->counts[fate]++;
+    dlq_run *dlq = arg;
+    const mtf_message *message = &record->message;
+    const letter_fate fate = fate_of(dlq, record);
+    dlq->counts[fate]++;
     if (fate == FATE_REPLAY) {
-        aside_reasons_add(&run->reasons, record->origin.stage, record->origin.reason);
-        return run->options->execute ? put_back(run, record, err) : MTF_OK;
+        aside_reasons_add(&dlq->reasons, record->origin.stage, record->origin.reason);
+        return dlq->run.options->execute ? put_back(dlq, record, err) : MTF_OK;
     }
-    if (fate != FATE_BEFORE && run->named_count < sizeof run->named / sizeof *run->named)
-        run->named[run->named_count++] =
-            (unreplayed){fate, record->message.partition, record->message.offset};
+    if (fate != FATE_BEFORE)
+        replay_run_name(&dlq->run, message->partition, message->offset, fate_json[fate]);
     return MTF_OK;
 }
 
 /** A pass over the topic, all of it committed. What a pass before this one committed stays out. */
-static mtf_status replay_pass(dlq_run *run, mtf_err *err)
+static mtf_status replay_pass(void *self, mtf_err *err)
 {
-    const int64_t replayed = run->sink.committed;
-    memset(run->counts, 0, sizeof run->counts);
-    run->named_count = 0;
-    run->reasons = run->settled;
-    mtf_status status = aside_topic_each(&run->topic, replay_record, run, err);
-    if (status == MTF_OK) status = commit(run, err);
-    if (status != MTF_OK) replay_sink_abort(&run->sink);
-    run->counts[FATE_BEFORE] -= replayed;
-    run->counts[FATE_REPLAY] =
-        run->options->execute ? run->sink.committed : run->counts[FATE_REPLAY];
+    dlq_run *dlq = self;
+    const int64_t replayed = dlq->run.committed;
+    memset(dlq->counts, 0, sizeof dlq->counts);
+    dlq->reasons = dlq->settled;
+    mtf_status status = aside_topic_each(&dlq->run.topic, replay_record, dlq, err);
+    if (status == MTF_OK) status = commit(dlq, err);
+    dlq->counts[FATE_BEFORE] -= replayed;
+    if (dlq->run.options->execute) dlq->counts[FATE_REPLAY] = dlq->run.committed;
     return status;
 }
 
-static void print_json(const dlq_run *run, mtf_buf *out)
+static void print_json(const dlq_run *dlq, mtf_buf *out)
 {
-    mtf_buf_printf(out, "{\"executed\":%s", run->options->execute ? "true" : "false");
+    const bool executed = dlq->run.options->execute;
+    mtf_buf_printf(out, "{\"executed\":%s", executed ? "true" : "false");
     for (int i = 0; i < FATES; i++) {
-        const char *name =
-            i == FATE_REPLAY && !run->options->execute ? "would_replay" : fate_json[i];
-        mtf_buf_printf(out, ",\"%s\":%" PRId64, name, run->counts[i]);
+        const char *name = i == FATE_REPLAY && !executed ? "would_replay" : fate_json[i];
+        mtf_buf_printf(out, ",\"%s\":%" PRId64, name, dlq->counts[i]);
     }
     mtf_buf_printf(out, ",\"reasons\":");
-    aside_reasons_json(&run->reasons, out);
-    mtf_buf_printf(out, ",\"not_replayed\":[");
-    for (size_t i = 0; i < run->named_count; i++) {
-        const unreplayed *one = &run->named[i];
-        mtf_buf_printf(out, "%s{\"partition\":%" PRId32 ",\"offset\":%" PRId64 ",\"why\":\"%s\"}",
-                       i ? "," : "", one->partition, one->offset, fate_json[one->fate]);
-    }
-    mtf_buf_printf(out, "]}\n");
+    aside_reasons_json(&dlq->reasons, out);
+    mtf_buf_printf(out, ",\"not_replayed\":");
+    replay_run_named_json(&dlq->run, out);
+    mtf_buf_printf(out, "}\n");
 }
 
-static void print_text(const dlq_run *run, mtf_buf *out)
+static void print_text(const dlq_run *dlq, mtf_buf *out)
 {
+    const bool executed = dlq->run.options->execute;
     mtf_buf_printf(out, "dlq replay: %s %" PRId64 " records back%s\n",
-                   run->options->execute ? "put" : "would put", run->counts[FATE_REPLAY],
-                   run->options->execute ? "" : " (a dry run; --execute does it)");
-    for (size_t i = 0; i < run->reasons.count; i++)
-        mtf_buf_printf(out, "%12" PRId64 "  %-10s  %s\n", run->reasons.rows[i].count,
-                       run->reasons.rows[i].stage, run->reasons.rows[i].reason);
-    for (int i = FATE_BEFORE; i < FATES; i++) {
-        if (!run->counts[i]) continue;
-        mtf_buf_printf(out, "not replayed: %" PRId64 " %s\n", run->counts[i], fate_words[i]);
-        for (size_t k = 0; k < run->named_count; k++)
-            if ((int)run->named[k].fate == i)
-                mtf_buf_printf(out, "    %s/%" PRId32 "@%" PRId64 "\n", run->topic.name,
-                               run->named[k].partition, run->named[k].offset);
-    }
+                   executed ? "put" : "would put", dlq->counts[FATE_REPLAY],
+                   executed ? "" : " (a dry run; --execute does it)");
+    for (size_t i = 0; i < dlq->reasons.count; i++)
+        mtf_buf_printf(out, "%12" PRId64 "  %-10s  %s\n", dlq->reasons.rows[i].count,
+                       dlq->reasons.rows[i].stage, dlq->reasons.rows[i].reason);
+    for (int i = FATE_BEFORE; i < FATES; i++)
+        replay_run_named_text(&dlq->run, fate_json[i], dlq->counts[i], fate_words[i], out);
+}
+
+static void print(const void *self, mtf_buf *out)
+{
+    const dlq_run *dlq = self;
+    (dlq->run.cli->json ? print_json : print_text)(dlq, out);
 }
 
 mtf_status dlq_replay(const mtf_cli *cli, const aside_options *o, const aside_filter *filter,
                       mtf_err *err)
 {
-    const mtf_settings *s = &cli->settings;
-    const stage_context context = {s, &cli->log, cli->stop, true};
-    dlq_run run = {.cli = cli, .options = o};
-    mtf_buf out = {0};
-    int tries = 0;
-    mtf_status status = stage_decoder_open(s, STAGE_TOPIC_EVENTS, &run.decoder, err);
-    /* The sink first: it ends what an earlier run left open, which would hide marks from us. */
-    if (status == MTF_OK && o->execute)
-        status =
-            replay_sink_open(&run.sink, &context, "mtf-dlq-replay", s->topics_dead_letter, err);
-    if (status == MTF_OK)
-        status = aside_topic_open(&run.topic, &context, s->topics_dead_letter, filter, err);
-    if (status == MTF_OK) status = aside_topic_read_marks(&run.topic, err);
-    while (status == MTF_OK) {
-        status = replay_pass(&run, err);
-        if (status != MTF_AGAIN || ++tries == TRIES) break;
-        mtf_log_line(&cli->log, MTF_LOG_WARN, "dlq.replay", "retry=true reason=\"%s\"", err->msg);
-        status = MTF_OK;
-    }
-    if (status == MTF_OK) {
-        (cli->json ? print_json : print_text)(&run, &out);
-        fwrite(out.data, 1, out.size, stdout);
-    } else if (o->execute && run.sink.committed) {
-        fprintf(stderr, "mtf: %" PRId64 " records were put back and are marked; run it again\n",
-                run.sink.committed);
-    }
-    mtf_buf_fini(&out);
-    mtf_arena_fini(&run.arena);
-    replay_sink_close(&run.sink);
-    aside_topic_close(&run.topic);
-    mtf_decoder_close(run.decoder);
+    dlq_run dlq = {0};
+    mtf_status status = replay_run_open(&dlq.run, cli, o, filter, "mtf-dlq-replay",
+                                        cli->settings.topics_dead_letter, err);
+    if (status == MTF_OK) status = replay_run_passes(&dlq.run, replay_pass, print, &dlq, err);
+    mtf_arena_fini(&dlq.arena);
+    replay_run_close(&dlq.run);
     return status;
 }
