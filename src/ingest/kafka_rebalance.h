@@ -6,6 +6,8 @@
 #include "ingest/kafka_common.h"
 #include "ingest/kafka_source.h"
 
+enum { MTF_KAFKA_BATCH = 128 };
+
 /** One partition of the topic, at its id in source->parts. */
 typedef struct mtf_kafka_part {
     bool ours;    /* told as ASSIGN, not yet as REVOKE or LOST */
@@ -53,7 +55,12 @@ struct mtf_kafka_source {
     rd_kafka_consumer_group_metadata_t *membership;
     int64_t assigned_ns;      /* when librdkafka was last told an assignment */
     int64_t widened_ns;       /* when the topic was last asked for new partitions */
+    rd_kafka_queue_t *queue;  /* the consumer's */
     rd_kafka_message_t *lent; /* message of the last input, the stage's until the next poll */
+    /** Taken from librdkafka together, of which [handed, taken) are still to come. Of the
+     * assignment as it is: whatever changes that gives them up, and they are read again. */
+    rd_kafka_message_t *batch[MTF_KAFKA_BATCH];
+    size_t handed, taken;
     mtf_kafka_source_counts counts;
 };
 

@@ -125,6 +125,29 @@ static mtf_status widen(mtf_kafka_source *source, mtf_err *err)
     return mtf_kafka_take(source, count, err);
 }
 
+static void drop_batch(mtf_kafka_source *source)
+{
+    while (source->handed < source->taken)
+        rd_kafka_message_destroy(source->batch[source->handed++]);
+}
+
+/** The next of a batch, which costs a lock and looks at the clock once for all of it; a batch waits
+ *  for its last, so what is not there is waited for alone. NULL: nothing came, or a rebalance,
+ * after which what came with it is no longer ours. */
+static rd_kafka_message_t *next_message(mtf_kafka_source *source, int timeout_ms)
+{
+    if (source->handed == source->taken) {
+        const ssize_t count =
+            rd_kafka_consume_batch_queue(source->queue, 0, source->batch, MTF_KAFKA_BATCH);
+        source->handed = 0;
+        source->taken = count > 0 ? (size_t)count : 0;
+        if (source->step != MTF_KAFKA_NONE) drop_batch(source);
+        if (source->step == MTF_KAFKA_NONE && source->taken == 0)
+            return rd_kafka_consumer_poll(source->handle.rk, timeout_ms);
+    }
+    return source->handed < source->taken ? source->batch[source->handed++] : NULL;
+}
+
 static mtf_status poll_source(void *self, int timeout_ms, mtf_input *input, mtf_err *err)
 {
     mtf_kafka_source *source = self;
@@ -132,10 +155,11 @@ static mtf_status poll_source(void *self, int timeout_ms, mtf_input *input, mtf_
     source->lent = NULL;
     mtf_status status = mtf_kafka_rebalance(source, timeout_ms, input, err);
     if (status != MTF_CLOSED) return status;
+    if (source->stale) drop_batch(source);
     status = source->stale && source->held ? mtf_kafka_apply(source, err) : MTF_OK;
     if (status) return status;
 
-    rd_kafka_message_t *message = rd_kafka_consumer_poll(source->handle.rk, timeout_ms);
+    rd_kafka_message_t *message = next_message(source, timeout_ms);
     if (!message) {
         if (rd_kafka_fatal_error(source->handle.rk, NULL, 0)) {
             return mtf_kafka_fail(&source->handle, RD_KAFKA_RESP_ERR__FATAL, err, "read %s",
@@ -198,6 +222,8 @@ static void close_source(void *self)
     mtf_kafka_source *source = self;
     if (!source) return;
     if (source->lent) rd_kafka_message_destroy(source->lent);
+    drop_batch(source);
+    if (source->queue) rd_kafka_queue_destroy(source->queue);
     if (source->handle.rk) {
         /* A rebalance that was told is answered now, or close would wait for it for ever. One that
          * was not told yet is not: close tells it when nobody takes a second answer any more, and
@@ -287,6 +313,7 @@ static mtf_status enter(mtf_kafka_source *source, mtf_err *err)
         mtf_kafka_partition_count(&source->handle, source->topic, CALL_MS, &count, err);
     if (status) return status;
     rd_kafka_poll_set_consumer(source->handle.rk);
+    source->queue = rd_kafka_queue_get_consumer(source->handle.rk);
     if (!source->grouped) return mtf_kafka_take(source, count, err);
     return mtf_kafka_subscribe(&source->handle, source->topic, err);
 }
