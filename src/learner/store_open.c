@@ -13,6 +13,7 @@
 #define CACHE_BYTES   ((size_t)64 << 20)
 #define BUFFER_BYTES  ((size_t)64 << 20)
 #define BUFFERS_BYTES ((size_t)192 << 20) /* of all column families together */
+#define MEMORY_FILTER 0.001 /* of BUFFER_BYTES: a session that is new is looked for in vain */
 #define WAL_BYTES     ((uint64_t)256 << 20)
 #define LOG_FILES     2
 /* Above every level: RocksDB 7.8's own log aborts the process on a full disk (an assertion, on in
@@ -68,6 +69,8 @@ static rocksdb_options_t *make_options(bool create, bool read_only)
     rocksdb_options_set_paranoid_checks(options, 1);
     rocksdb_options_set_wal_recovery_mode(options, WAL_RECOVERY);
     rocksdb_options_set_write_buffer_size(options, BUFFER_BYTES);
+    rocksdb_options_set_memtable_prefix_bloom_size_ratio(options, MEMORY_FILTER);
+    rocksdb_options_set_memtable_whole_key_filtering(options, 1);
     rocksdb_options_set_db_write_buffer_size(options, BUFFERS_BYTES);
     rocksdb_options_set_max_total_wal_size(options, WAL_BYTES);
     rocksdb_options_set_max_background_jobs(options, 2);
