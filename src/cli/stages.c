@@ -3,8 +3,6 @@
 
 #include "learner/reward.h"
 
-#include <time.h>
-
 mtf_status stage_decoder_open(const mtf_settings *settings, stage_records records,
                               mtf_decoder **decoder, mtf_err *err)
 {
@@ -41,29 +39,14 @@ mtf_status stage_keys_check(const mtf_settings *settings, bool writes, mtf_err *
     return status;
 }
 
-/** A broker whose list of topics is a little behind, as just after its start or the topic's, misses
- *  one that is there: only what is said for some seconds is believed. */
-static mtf_status find_topic(const stage_context *context, mtf_kafka_client *client,
-                             const char *topic, mtf_err *err)
-{
-    enum { TRIES = 12, EACH_MS = 250 };
-    int32_t partitions;
-    mtf_status status = mtf_kafka_client_partitions(client, topic, &partitions, err);
-    for (int i = 1; i < TRIES && status == MTF_INVALID; i++) {
-        if (context->stop && atomic_load(context->stop)) break;
-        nanosleep(&(struct timespec){.tv_nsec = EACH_MS * 1000000}, NULL);
-        status = mtf_kafka_client_partitions(client, topic, &partitions, err);
-    }
-    return status;
-}
-
 mtf_status stage_client_open(const stage_context *context, const char *const *topics, size_t count,
                              mtf_kafka_client **client, mtf_err *err)
 {
     mtf_status status = mtf_kafka_client_open(context->settings, context->log, NULL,
                                               context->fail_fast, context->stop, client, err);
     for (size_t i = 0; status == MTF_OK && i < count; i++) {
-        status = find_topic(context, *client, topics[i], err);
+        int32_t partitions;
+        status = mtf_kafka_client_partitions(*client, topics[i], &partitions, err);
     }
     return status;
 }

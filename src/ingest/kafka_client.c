@@ -15,6 +15,7 @@ enum {
 
 struct mtf_kafka_client {
     mtf_kafka_handle handle;
+    const atomic_bool *stop; /* may be NULL */
     char cluster[64];
 };
 
@@ -52,7 +53,7 @@ static mtf_status no_broker(const mtf_settings *settings, const mtf_kafka_client
 
 /** Asks for metadata until a broker answers. */
 static mtf_status wait_for_broker(mtf_kafka_client *client, const mtf_settings *settings,
-                                  bool fail_fast, const atomic_bool *stop, mtf_err *err)
+                                  bool fail_fast, mtf_err *err)
 {
     const int64_t started_ns = mtf_clock_mono_ns();
     int64_t logged_ms = 0;
@@ -66,7 +67,7 @@ static mtf_status wait_for_broker(mtf_kafka_client *client, const mtf_settings *
             return MTF_OK;
         }
         const int64_t waited_ms = (mtf_clock_mono_ns() - started_ns) / 1000000;
-        if (stop && atomic_load(stop))
+        if (client->stop && atomic_load(client->stop))
             return mtf_fail(err, MTF_CLOSED, "stopped while waiting for a broker");
         if (fail_fast && (client->handle.all_down || waited_ms >= START_MS_MAX)) {
             return no_broker(settings, client, err);
@@ -92,10 +93,11 @@ mtf_status mtf_kafka_client_open(const mtf_settings *settings, const mtf_log *lo
     made->handle.log = log;
     made->handle.role = "client";
     made->handle.group = group;
+    made->stop = stop;
     mtf_status status = mtf_kafka_conf(settings, MTF_KAFKA_CONSUMER, &made->handle, &conf, err);
     if (!status && group) status = mtf_kafka_conf_set(conf, "group.id", group, err);
     if (!status) status = mtf_kafka_handle_open(&made->handle, RD_KAFKA_CONSUMER, &conf, err);
-    if (!status) status = wait_for_broker(made, settings, fail_fast, stop, err);
+    if (!status) status = wait_for_broker(made, settings, fail_fast, err);
     if (status) {
         if (conf) rd_kafka_conf_destroy(conf);
         mtf_kafka_client_close(made);
@@ -125,19 +127,20 @@ const char *mtf_kafka_client_cluster(const mtf_kafka_client *client)
 mtf_status mtf_kafka_client_partitions(mtf_kafka_client *client, const char *topic, int32_t *count,
                                        mtf_err *err)
 {
-    return mtf_kafka_partition_count(&client->handle, topic, CALL_MS, count, err);
+    return mtf_kafka_find_topic(&client->handle, topic, CALL_MS, client->stop, count, err);
 }
 
-/** message.timestamp.type out of a DescribeConfigs answer, "" when it is not there. */
-static void stamp_type(rd_kafka_event_t *event, char *text, size_t size)
+/** message.timestamp.type out of a DescribeConfigs answer. */
+static rd_kafka_resp_err_t stamp_type(rd_kafka_event_t *event, char *text, size_t size)
 {
     size_t resource_count = 0, entry_count = 0;
-    text[0] = '\0';
     const rd_kafka_DescribeConfigs_result_t *result = rd_kafka_event_DescribeConfigs_result(event);
-    if (!result) return;
+    if (!result || rd_kafka_event_error(event)) return rd_kafka_event_error(event);
     const rd_kafka_ConfigResource_t **resources =
         rd_kafka_DescribeConfigs_result_resources(result, &resource_count);
-    if (resource_count != 1 || rd_kafka_ConfigResource_error(resources[0])) return;
+    if (resource_count != 1) return RD_KAFKA_RESP_ERR__FAIL;
+    if (rd_kafka_ConfigResource_error(resources[0]))
+        return rd_kafka_ConfigResource_error(resources[0]);
     const rd_kafka_ConfigEntry_t **entries =
         rd_kafka_ConfigResource_configs(resources[0], &entry_count);
     for (size_t i = 0; i < entry_count; i++) {
@@ -145,12 +148,15 @@ static void stamp_type(rd_kafka_event_t *event, char *text, size_t size)
         const char *value = rd_kafka_ConfigEntry_value(entries[i]);
         snprintf(text, size, "%s", value ? value : "");
     }
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 /** Asks the brokers; text stays "" when they do not tell. */
-static void ask_stamp_type(mtf_kafka_client *client, const char *topic, char *text, size_t size)
+static rd_kafka_resp_err_t ask_stamp_type(mtf_kafka_client *client, const char *topic, char *text,
+                                          size_t size)
 {
     char words[128];
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
     text[0] = '\0';
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client->handle.rk);
     rd_kafka_ConfigResource_t *resource =
@@ -162,20 +168,28 @@ static void ask_stamp_type(mtf_kafka_client *client, const char *topic, char *te
         rd_kafka_DescribeConfigs(client->handle.rk, &resource, 1, options, queue);
         rd_kafka_event_t *event = rd_kafka_queue_poll(queue, CALL_MS + 1000);
         if (event) {
-            stamp_type(event, text, size);
+            code = stamp_type(event, text, size);
             rd_kafka_event_destroy(event);
         }
     }
     if (options) rd_kafka_AdminOptions_destroy(options);
     if (resource) rd_kafka_ConfigResource_destroy(resource);
     if (queue) rd_kafka_queue_destroy(queue);
+    return code;
 }
 
 mtf_status mtf_kafka_client_check_stamps(mtf_kafka_client *client, const char *topic,
                                          bool allow_create_time, mtf_err *err)
 {
     char type[32] = "";
-    if (!allow_create_time) ask_stamp_type(client, topic, type, sizeof type);
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!allow_create_time) code = ask_stamp_type(client, topic, type, sizeof type);
+    for (int i = 1;
+         code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && mtf_kafka_ask_again(i, client->stop);
+         i++)
+        code = ask_stamp_type(client, topic, type, sizeof type);
+    if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+        return mtf_kafka_fail(&client->handle, code, err, "settings of topic %s", topic);
     if (strcmp(type, "LogAppendTime") == 0) return MTF_OK;
     if (type[0]) {
         return mtf_fail(err, MTF_INVALID,

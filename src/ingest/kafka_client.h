@@ -12,7 +12,7 @@ typedef struct mtf_kafka_client mtf_kafka_client;
 
 /** Connects, and waits for a broker to answer: with fail_fast 10 s at most (less when every broker
  *  refuses), else until one does, with a log line every 5 s. group: whose offsets to ask for later,
- *  or NULL; borrowed until close. stop (may be NULL) ends the wait.
+ *  or NULL. stop (may be NULL) ends this wait and later ones. Both are borrowed until close.
  *  MTF_BROKER: none answered; MTF_CLOSED: stopped; MTF_INVALID: a kafka setting is refused. */
 mtf_status mtf_kafka_client_open(const mtf_settings *settings, const mtf_log *log,
                                  const char *group, bool fail_fast, const atomic_bool *stop,
@@ -22,13 +22,14 @@ void mtf_kafka_client_close(mtf_kafka_client *client);
 /** The cluster's id, "" when the brokers do not tell; valid until close. */
 const char *mtf_kafka_client_cluster(const mtf_kafka_client *client);
 
-/** Partition count, > 0. MTF_INVALID: no such topic, with the command that makes it. */
+/** Partition count, > 0. MTF_INVALID: no such topic, as the brokers said for some seconds, with the
+ *  command that makes it. */
 mtf_status mtf_kafka_client_partitions(mtf_kafka_client *client, const char *topic, int32_t *count,
                                        mtf_err *err) MTF_NODISCARD;
 
-/** Checks message.timestamp.type=LogAppendTime. MTF_INVALID: it is not, with the remedy. Brokers
- * that do not tell (no admin API, no permission) pass with a warning, and so does any topic with
- *  allow_create_time. */
+/** Checks message.timestamp.type=LogAppendTime. MTF_INVALID: it is not, with the remedy, or the
+ *  brokers said for some seconds that there is no such topic. Brokers that do not tell (no admin
+ *  API, no permission) pass with a warning, and so does any topic with allow_create_time. */
 mtf_status mtf_kafka_client_check_stamps(mtf_kafka_client *client, const char *topic,
                                          bool allow_create_time, mtf_err *err) MTF_NODISCARD;
 

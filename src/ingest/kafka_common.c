@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 mtf_status mtf_kafka_status(rd_kafka_resp_err_t code)
 {
@@ -171,4 +172,21 @@ mtf_status mtf_kafka_partition_count(mtf_kafka_handle *handle, const char *topic
         "topic %s does not exist, or this user has no ACL to describe it; create it: "
         "kafka-topics.sh --bootstrap-server HOST:PORT --create --topic %s --partitions N",
         topic, topic);
+}
+
+bool mtf_kafka_ask_again(int attempt, const atomic_bool *stop)
+{
+    enum { EACH_MS = 250 };
+    if (attempt > MTF_KAFKA_BEHIND_MS / EACH_MS || (stop && atomic_load(stop))) return false;
+    nanosleep(&(struct timespec){.tv_nsec = EACH_MS * 1000000}, NULL);
+    return true;
+}
+
+mtf_status mtf_kafka_find_topic(mtf_kafka_handle *handle, const char *topic, int timeout_ms,
+                                const atomic_bool *stop, int32_t *count, mtf_err *err)
+{
+    mtf_status status = mtf_kafka_partition_count(handle, topic, timeout_ms, count, err);
+    for (int i = 1; status == MTF_INVALID && mtf_kafka_ask_again(i, stop); i++)
+        status = mtf_kafka_partition_count(handle, topic, timeout_ms, count, err);
+    return status;
 }

@@ -5,6 +5,7 @@
 #define MTF_INGEST_KAFKA_COMMON_H
 
 #include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
 
 #include "core/log.h"
 #include "core/settings.h"
@@ -60,5 +61,16 @@ mtf_status mtf_kafka_subscribe(mtf_kafka_handle *handle, const char *topic,
  *  MTF_AGAIN: the brokers did not say within timeout_ms. */
 mtf_status mtf_kafka_partition_count(mtf_kafka_handle *handle, const char *topic, int timeout_ms,
                                      int32_t *count, mtf_err *err) MTF_NODISCARD;
+
+/** A broker that is a little behind, as just after its start or a topic's, does not know a topic
+ *  that is there: "unknown" is believed when it was said for MTF_KAFKA_BEHIND_MS. Waits for the
+ * next question, the attempt-th (from 1); false when it is to be believed, or *stop (may be NULL).
+ */
+#define MTF_KAFKA_BEHIND_MS 3000
+bool mtf_kafka_ask_again(int attempt, const atomic_bool *stop);
+/** mtf_kafka_partition_count, asked again so. */
+mtf_status mtf_kafka_find_topic(mtf_kafka_handle *handle, const char *topic, int timeout_ms,
+                                const atomic_bool *stop, int32_t *count,
+                                mtf_err *err) MTF_NODISCARD;
 
 #endif

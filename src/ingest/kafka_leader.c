@@ -178,7 +178,7 @@ static mtf_status check_topic(mtf_kafka_leader *leader, mtf_err *err)
 {
     int32_t count = 0;
     const mtf_status status =
-        mtf_kafka_partition_count(&leader->handle, leader->topic, CALL_MS, &count, err);
+        mtf_kafka_find_topic(&leader->handle, leader->topic, CALL_MS, NULL, &count, err);
     if (status || count == 1) return status;
     return mtf_fail(err, MTF_INVALID,
                     "topic %s has %" PRId32

@@ -310,7 +310,7 @@ static mtf_status enter(mtf_kafka_source *source, mtf_err *err)
 {
     int32_t count = 0;
     mtf_status status =
-        mtf_kafka_partition_count(&source->handle, source->topic, CALL_MS, &count, err);
+        mtf_kafka_find_topic(&source->handle, source->topic, CALL_MS, NULL, &count, err);
     if (status) return status;
     rd_kafka_poll_set_consumer(source->handle.rk);
     source->queue = rd_kafka_queue_get_consumer(source->handle.rk);

@@ -248,6 +248,43 @@ static void a_member_without_a_partition_is_a_member(void **state)
     fixture_close(&fixture);
 }
 
+#define KNOWN   RD_KAFKA_RESP_ERR_NO_ERROR
+#define UNKNOWN RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+
+static void *make_known_soon(void *arg)
+{
+    const kafka_fixture *fixture = arg;
+    nanosleep(&(struct timespec){.tv_nsec = 700000000}, NULL);
+    rd_kafka_mock_topic_set_error(mtf_kafka_mock_cluster(fixture->mock), TOPIC, KNOWN);
+    return NULL;
+}
+
+/** Brokers that are behind do not know a topic that is there. */
+static void a_topic_is_missing_only_if_it_stays_so(void **state)
+{
+    (void)state;
+    kafka_fixture fixture;
+    mtf_kafka_source *handle;
+    mtf_sink sink;
+    mtf_input input;
+    mtf_err err;
+    pthread_t thread;
+    fixture_open(&fixture, TOPIC, 1);
+    rd_kafka_mock_cluster_t *cluster = mtf_kafka_mock_cluster(fixture.mock);
+    mtf_assert_ok(mtf_kafka_sink_open(&fixture.settings, NULL, NULL, &sink, &err), &err);
+    put_numbers(&sink, TOPIC, 0, 1);
+    rd_kafka_mock_topic_set_error(cluster, TOPIC, UNKNOWN);
+    assert_int_equal(pthread_create(&thread, NULL, make_known_soon, &fixture), 0);
+    const mtf_source source = fixture_source(&fixture.settings, TOPIC, "one", true, &handle);
+    pthread_join(thread, NULL);
+    start_all(&source, 1);
+    next_event(&source, &input);
+    assert_int_equal(number_of(&input.message), 0);
+    source.close(source.self);
+    sink.close(sink.self);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +294,7 @@ int main(void)
         cmocka_unit_test(brokers_that_are_gone_hold_a_member_up_for_seconds_only),
         cmocka_unit_test(a_member_given_up_while_it_waits_for_positions_comes_back),
         cmocka_unit_test(a_member_without_a_partition_is_a_member),
+        cmocka_unit_test(a_topic_is_missing_only_if_it_stays_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,6 +49,9 @@ static void stamps_are_checked(void **state)
     assert_non_null(strstr(err.msg, "message.timestamp.type is CreateTime"));
     assert_non_null(strstr(err.msg, "sessionize.allow_create_time"));
     mtf_assert_ok(mtf_kafka_client_check_stamps(client, producer_time, true, &err), &err);
+    /* A broker that does not know the topic (yet) does not let it pass. */
+    assert_int_equal(mtf_kafka_client_check_stamps(client, "no-such-topic", false, &err),
+                     MTF_INVALID);
     mtf_kafka_client_close(client);
 }
 
