@@ -1,6 +1,7 @@
 /** How RocksDB is set up, made and opened, and its failures in our words. */
 #include "learner/store_inside.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -99,6 +100,22 @@ static rocksdb_options_t *make_options(bool create, bool read_only)
     return options;
 }
 
+/** Away with what each open to write leaves: the options' file is written beside its place, refused
+ *  by RocksDB itself because it has no name for INFO_LOG_NONE, and kept. Nobody reads it. */
+static void remove_options(const char *folder)
+{
+    static const char begin[] = "OPTIONS-", end[] = ".dbtmp";
+    DIR *files = opendir(folder);
+    const struct dirent *entry;
+    while (files && (entry = readdir(files))) {
+        const size_t size = strlen(entry->d_name);
+        if (strncmp(entry->d_name, begin, sizeof begin - 1) == 0 && size >= sizeof end &&
+            strcmp(entry->d_name + size - (sizeof end - 1), end) == 0)
+            unlinkat(dirfd(files), entry->d_name, 0); /* if not now, then at the next open */
+    }
+    if (files) closedir(files);
+}
+
 static mtf_status open_folder(mtf_store *store, const char *folder, bool create, bool read_only,
                               mtf_err *err)
 {
@@ -112,6 +129,7 @@ static mtf_status open_folder(mtf_store *store, const char *folder, bool create,
                                                          names, options, store->families, 0, &text)
             : rocksdb_open_column_families(store->options, folder, STORE_FAMILIES, names, options,
                                            store->families, &text);
+    if (!text && !read_only) remove_options(folder);
     if (!text) return MTF_OK;
     store->db = NULL;
     rocksdb_options_destroy(store->options);

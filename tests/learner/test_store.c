@@ -143,6 +143,21 @@ static void committed_rows_positions_and_counts_survive(void **state)
     mtf_store_close(store);
 }
 
+static void opening_leaves_no_files_behind(void **state)
+{
+    fixture *f = *state;
+    char path[MTF_TEST_PATH + 20];
+    int count = 0;
+    const struct dirent *entry;
+    for (int i = 0; i < 3; i++) mtf_store_close(data_store(&f->settings));
+    snprintf(path, sizeof path, "%s/db", f->settings.store_path);
+    DIR *files = opendir(path);
+    assert_non_null(files);
+    while ((entry = readdir(files))) count += strstr(entry->d_name, ".dbtmp") != NULL;
+    closedir(files);
+    assert_int_equal(count, 0);
+}
+
 static void a_stored_session_is_seen_in_the_batch_and_after(void **state)
 {
     fixture *f = *state;
@@ -591,6 +606,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_stored_session_is_seen_in_the_batch_and_after, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(opening_leaves_no_files_behind, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_identity_is_refused_by_its_line, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_store_of_format_2_is_read_and_goes_on_as_format_3, set_up,
                                         tear_down),
