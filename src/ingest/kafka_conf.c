@@ -27,7 +27,6 @@ static const pair consumer_defaults[] = {
     {"check.crcs", "true"},
 };
 static const pair producer_defaults[] = {
-    {"partitioner", "murmur2_random"}, /* as Java's: a key lands in one partition whoever writes */
     {"linger.ms", "50"},
     {"batch.size", "1000000"},
     {"compression.type", "lz4"},
@@ -45,14 +44,15 @@ static const pair transaction_defaults[] = {
 };
 
 /** Ours alone: positions are committed with the output they belong to, what was aborted is never
- *  read, a lost position is never jumped over silently, and 2.0.2's cooperative assignors lose
- *  assignments. */
+ *  read, a lost position is never jumped over silently, a user's records meet in one partition,
+ *  and 2.0.2's cooperative assignors lose assignments. */
 static const pair consumer_owned[] = {
     {"isolation.level", "read_committed"}, {"enable.auto.commit", "false"},
     {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "error"},
     {"enable.partition.eof", "true"},      {"partition.assignment.strategy", "range"},
 };
 static const pair producer_owned[] = {
+    {"partitioner", "murmur2_random"}, /* as Java's: a key lands in one partition whoever writes */
     {"acks", "all"},
     {"enable.idempotence", "true"},
     {"delivery.report.only.error", "false"}, /* what is under way is counted by the reports */

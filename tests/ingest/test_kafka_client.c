@@ -92,6 +92,7 @@ static void a_refused_property_is_named_with_librdkafkas_words(void **state)
          "kafka.consumer.isolation.level: mtf needs it at read_committed"},
         {"kafka.delivery.report.only.error", "true",
          "kafka.delivery.report.only.error: mtf needs it at false"},
+        {"kafka.partitioner", "random", "kafka.partitioner: mtf needs it at murmur2_random"},
         {"kafka.consumer.group.id", "x", "kafka.consumer.group.id: set sessionize.group instead"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
