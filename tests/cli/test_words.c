@@ -224,6 +224,7 @@ static void help_names_every_option(void **state)
         program_free(&p);
         program_check(folder, ARGS("--help"), 0, all[i].command);
     }
+    program_check(folder, ARGS("--help"), 0, "stats | rows | verify | backup | restore | forget");
 }
 
 static void version_tells_what_it_runs_with(void **state)
