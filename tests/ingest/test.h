@@ -2,20 +2,11 @@
 #ifndef MTF_TESTS_INGEST_TEST_H
 #define MTF_TESTS_INGEST_TEST_H
 
-// clang-format off
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-// clang-format on
-
 #include "core/avro.h"
 #include "core/file.h"
 #include "core/rng.h"
+#include "support/mtf_test.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 /** A file of golden/; the caller's. */

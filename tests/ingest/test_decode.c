@@ -250,7 +250,8 @@ typedef enum change {
     SHORT_BOX,
     INFINITE_LOWER,
     INSIDE_OUT,
-    OUTSIDE_BOX,
+    ABOVE_BOX,
+    BELOW_BOX,
     NO_WEIGHT,
     INFINITE_WEIGHT,
     NO_ITEM_ID,
@@ -286,7 +287,8 @@ static mtf_event broken(change how, float floats[4], mtf_item item[1], mtf_signa
     case SHORT_BOX: request->lower.count = request->upper.count = 1; break;
     case INFINITE_LOWER: floats[0] = -INFINITY; request->lower = (mtf_floats){floats, 2}; break;
     case INSIDE_OUT: floats[0] = 0.5f; request->lower = (mtf_floats){floats, 2}; break;
-    case OUTSIDE_BOX: request->bucket = MTF_BUCKET_EXPLORE; floats[0] = 0.21f; floats[1] = -0.9f; request->action = (mtf_floats){floats, 2}; break;
+    case ABOVE_BOX: request->bucket = MTF_BUCKET_EXPLORE; floats[0] = 0.21f; floats[1] = -0.9f; request->action = (mtf_floats){floats, 2}; break;
+    case BELOW_BOX: request->bucket = MTF_BUCKET_EXPLORE; floats[0] = -0.11f; floats[1] = -0.9f; request->action = (mtf_floats){floats, 2}; break;
     case NO_WEIGHT: request->sample_weight = 0; break;
     case INFINITE_WEIGHT: request->sample_weight = INFINITY; break;
     case NO_ITEM_ID: item[0].item_id.size = 0; break;

@@ -13,6 +13,7 @@
 #include "core/hash.h"
 #include "learner/checkpoint.h"
 #include "learner/round_state.h"
+#include "learner/store_inside.h"
 #include "learner/verify.h"
 
 enum { TRIALS = 200, COMMITS_MAX = 16, FILES_MAX = 64 };
@@ -257,6 +258,47 @@ static void a_missing_file_is_found(void **state)
     }
 }
 
+/** Takes the first entry of the rows away, or changes its last byte, by RocksDB's own means: no
+ *  checksum of its is wrong. */
+static void tamper(const fixture *f, bool change)
+{
+    mtf_store *store = NULL;
+    mtf_err err = {0};
+    mtf_assert_ok(mtf_store_open(f->copy, NULL, false, &store, &err), &err);
+    char *failure = NULL, value[4096];
+    size_t key_size, size;
+    rocksdb_iterator_t *at =
+        rocksdb_create_iterator_cf(store->db, store->reads, mtf_store_rows(store));
+    rocksdb_iter_seek_to_first(at);
+    assert_true(rocksdb_iter_valid(at));
+    const char *key = rocksdb_iter_key(at, &key_size), *found = rocksdb_iter_value(at, &size);
+    assert_in_range(size, 1, sizeof value);
+    memcpy(value, found, size);
+    value[size - 1] ^= 1;
+    if (change)
+        rocksdb_put_cf(store->db, store->synced, mtf_store_rows(store), key, key_size, value, size,
+                       &failure);
+    else
+        rocksdb_delete_cf(store->db, store->synced, mtf_store_rows(store), key, key_size, &failure);
+    assert_null(failure);
+    rocksdb_iter_destroy(at);
+    mtf_store_close(store);
+}
+
+static void a_row_that_vanished_or_changed_is_found(void **state)
+{
+    fixture *f = *state;
+    for (int change = 0; change < 2; change++) {
+        mtf_verified found;
+        mtf_err err = {0};
+        const char *what = change ? "a changed row" : "a row that vanished";
+        make_copy(f);
+        tamper(f, change);
+        assert_int_equal(read_copy(f, true, what), 0);
+        assert_true(is_damage(mtf_store_verify(f->copy, &found, &err), &err, what));
+    }
+}
+
 /** What kill -9 leaves: the log's end cut anywhere. */
 static void a_log_cut_short_is_an_earlier_commit(void **state)
 {
@@ -287,6 +329,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_flipped_bit_is_found_or_changes_nothing, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_missing_file_is_found, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_row_that_vanished_or_changed_is_found, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_log_cut_short_is_an_earlier_commit, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

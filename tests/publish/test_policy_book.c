@@ -6,6 +6,7 @@
 #include "client/key_files.h"
 #include "client/sample_policy.h"
 #include "publish/policy_book.h"
+#include "publish/policy_ledger.h"
 
 static void make_record(const char *name, const char *stage, const char *verdict, int64_t version,
                         mtf_buf *record)
@@ -155,6 +156,13 @@ static void random_topics_give_the_heads_a_plain_array_gives(void **state)
     }
 }
 
+/** The history's reader, too. */
+static mtf_status tell(mtf_policy_ledger *ledger, const mtf_buf *record, mtf_err *err)
+{
+    const mtf_span key = {(const uint8_t *)ledger->name, strlen(ledger->name)};
+    return mtf_policy_ledger_add(ledger, key, mtf_buf_span(record), err);
+}
+
 /** A topic of good records, an unsigned one, an altered one, and a signed one under another key. */
 static void with_a_public_key_only_its_records_count(void **state)
 {
@@ -169,18 +177,21 @@ static void with_a_public_key_only_its_records_count(void **state)
     snprintf(path[1], sizeof path[1], "%s/k.pub", folder);
     mtf_assert_ok(mtf_policy_keys_open(path[0], path[1], true, &keys, &err), &err);
     mtf_policy_book book = {.keys = keys};
+    mtf_policy_ledger ledger = {.name = "sample", .keys = keys};
     for (int64_t version = 1; version <= 2; version++) {
         mtf_policy *policy = sample_policy((uint64_t)version, 3, 4);
         policy->info.version = version;
         mtf_buf_clear(&record);
         mtf_assert_ok(mtf_policy_encode_signed(policy, keys, &record, &err), &err);
         mtf_assert_ok(add(&book, "sample", mtf_buf_span(&record), &err), &err);
+        mtf_assert_ok(tell(&ledger, &record, &err), &err);
         mtf_policy_free(policy);
     }
     record.data[11 + strlen("sample")] += 2; /* version 3, its signature left */
     assert_int_equal(add(&book, "sample", mtf_buf_span(&record), &err), MTF_SKIP);
     assert_non_null(strstr(err.msg, "bad_signature"));
     assert_int_equal(book.unverified, 1);
+    assert_int_equal(tell(&ledger, &record, &err), MTF_SKIP);
     record.data[11 + strlen("sample")] -= 2;
     assert_int_equal(add(&book, "other", mtf_buf_span(&record), &err), MTF_SKIP);
     assert_int_equal(book.unverified, 1); /* it verifies, and is refused for its key */
@@ -188,6 +199,9 @@ static void with_a_public_key_only_its_records_count(void **state)
     assert_int_equal(add(&book, "sample", mtf_buf_span(&record), &err), MTF_SKIP);
     assert_non_null(strstr(err.msg, "unsigned"));
     assert_int_equal(book.unverified, 2);
+    assert_int_equal(tell(&ledger, &record, &err), MTF_SKIP);
+    assert_int_equal(ledger.count, 2);
+    mtf_policy_ledger_fini(&ledger);
     assert_int_equal(book.refused, 3);
     assert_int_equal(head(&book, "sample"), 2);
     mtf_policy_book_fini(&book);

@@ -1,5 +1,6 @@
 /** What every test includes: cmocka and its headers, floats compared by tolerance, a seed that the
- *  environment can replace, and a folder of its own. */
+ *  environment can replace, and a folder of its own. MTF_TEST_ONLY=NAME runs that function alone.
+ */
 #ifndef MTF_TEST_H
 #define MTF_TEST_H
 
@@ -15,6 +16,12 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+
+/** The environment's wish, heard before main. */
+__attribute__((constructor)) static void mtf_test_only(void)
+{
+    cmocka_set_test_filter(getenv("MTF_TEST_ONLY"));
+}
 
 /** Fails unless |actual - expected| <= atol + rtol * |expected|; never passes for NaN. */
 #define mtf_assert_close(actual, expected, rtol, atol)                                             \
