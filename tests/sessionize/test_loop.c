@@ -892,6 +892,25 @@ static void retention_faster_than_the_question_is_seen_at_the_first_record(void 
     fini(&b);
 }
 
+static void a_rebuild_that_falls_short_is_counted_and_goes_on_from_the_commit(void **state)
+{
+    (void)state;
+    struct bench b;
+    init(&b);
+    request(&b, "u", "r0", 2000);
+    request(&b, "v", "r1", 1999);
+    assign(&b, 0);
+    settle_and_commit(&b);
+    memory_trim(&b.memory, 0, 1); /* what had moved the watermark */
+    crash(&b);
+    request(&b, "w", "r2", 1000); /* late by the committed watermark, and by no other */
+    assign(&b, 0);
+    settle_and_commit(&b);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_MISMATCHES), 1);
+    assert_int_equal(count(&b, MTF_SESSIONIZE_LATE), 1);
+    fini(&b);
+}
+
 static void a_source_without_an_answer_is_asked_again(void **state)
 {
     (void)state;
@@ -1682,6 +1701,7 @@ int main(void)
         cmocka_unit_test(a_safe_offset_gone_by_retention_starts_at_the_logs_start),
         cmocka_unit_test(a_commit_gone_by_retention_counts_what_was_never_read),
         cmocka_unit_test(retention_faster_than_the_question_is_seen_at_the_first_record),
+        cmocka_unit_test(a_rebuild_that_falls_short_is_counted_and_goes_on_from_the_commit),
         cmocka_unit_test(a_source_without_an_answer_is_asked_again),
         cmocka_unit_test(a_crash_between_put_and_commit_doubles_nothing),
         cmocka_unit_test(a_commit_that_fails_for_now_is_given_up_and_read_again),
