@@ -41,8 +41,9 @@ static mtf_status hook_head(void *arg, mtf_policy **champion, int64_t *newest_ve
     if (!standing.head && stage->writer.live.refused > 0) {
         return mtf_fail(err, MTF_CORRUPT,
                         "topic %s: every record of policy %s was refused (see policy.refused), so "
-                        "its last version is unknown and no first one is published; put a good "
-                        "record back (mtf policy rollback), or give the policy another name",
+                        "its last version is unknown and no first one is published; where all are "
+                        "unsigned, have one signed (docs/security.md), else put a good one back "
+                        "(mtf policy rollback), or give the policy another name",
                         stage->context->settings->topics_policy, stage->writer.live.name);
     }
     *newest_version = mtf_policy_standing_newest(&standing);

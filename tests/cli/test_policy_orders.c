@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 
+#include "client/key_files.h"
 #include "client/sample_policy.h"
 
 /** Version `version` of the policy "sample", its network by the number. */
@@ -140,6 +141,28 @@ static void a_held_candidate_and_a_canary_can_be_promoted(void **state)
     brokers_close(&b);
 }
 
+static void a_policy_of_unsigned_records_is_signed_by_an_order(void **state)
+{
+    (void)state;
+    brokers b;
+    char key[2 * MTF_TEST_PATH + 40], pub[2 * MTF_TEST_PATH + 40];
+    open_four(&b);
+    key_files_make(b.folder, "k", 1);
+    snprintf(key, sizeof key, "policy.signing_key_file=%s/k.key", b.folder);
+    snprintf(pub, sizeof pub, "policy.public_key_file=%s/k.pub", b.folder);
+    program_check(
+        b.folder,
+        ARGS("policy", "rollback", "-c", b.config, "--version", "1", "--set", key, "--set", pub),
+        64, "policy.refused");
+    program_check(b.folder,
+                  ARGS("policy", "rollback", "-c", b.config, "--version", "1", "--set", key,
+                       "--set", "policy.public_key_file="),
+                  0, "version 5 is served now");
+    program_check(b.folder, ARGS("policy", "list", "-c", b.config, "--set", pub), 0,
+                  "rollback to version 1");
+    brokers_close(&b);
+}
+
 static void what_makes_no_sense_is_refused_before_any_broker_is_asked(void **state)
 {
     (void)state;
@@ -192,6 +215,7 @@ int main(void)
         cmocka_unit_test(a_rollback_is_served_under_a_new_version_and_says_what_follows),
         cmocka_unit_test(freeze_stops_exploration_until_thaw),
         cmocka_unit_test(a_held_candidate_and_a_canary_can_be_promoted),
+        cmocka_unit_test(a_policy_of_unsigned_records_is_signed_by_an_order),
         cmocka_unit_test(what_makes_no_sense_is_refused_before_any_broker_is_asked),
         cmocka_unit_test(a_record_in_a_file_is_verified),
     };
