@@ -1,5 +1,5 @@
 /** The exploration event (schemas/exploration-event.avsc) as the stages see it, decoded. All text
- *  and arrays are borrowed from the arena it was decoded into, or from its own block (clone). */
+ *  and arrays are borrowed from whoever made it: the arena it was decoded into, mostly. */
 #ifndef MTF_EVENT_H
 #define MTF_EVENT_H
 
@@ -65,10 +65,5 @@ typedef struct mtf_event {
         mtf_str end_reason;
     } body;
 } mtf_event;
-
-/** A deep copy in one heap block (pointers into itself); free() it. NULL when out of memory. */
-mtf_event *mtf_event_clone(const mtf_event *event);
-/** Bytes that clone takes, its own struct included. */
-size_t mtf_event_bytes(const mtf_event *event);
 
 #endif

@@ -9,26 +9,20 @@
 #ifndef MTF_SESSIONIZE_ACTIVITY_H
 #define MTF_SESSIONIZE_ACTIVITY_H
 
-#include "core/event.h"
-#include "core/pipe.h"
+#include "sessionize/record.h"
 
-/** A kept record. */
-typedef struct mtf_record {
-    mtf_event *event; /* owned clone */
-    uint64_t id_hash; /* XXH3-64 of the event id */
-    int64_t place_ms; /* event time; a feedback's request time */
-    int64_t offset, append_ms;
-    uint8_t *raw; /* key bytes then value bytes as they came; NULL for a request, whose bytes are
-                     needed no more */
-    uint32_t key_size, value_size; /* as they came, also where they are not kept */
-} mtf_record;
+/** What activities and their records are kept in. Zeroed memory is a valid empty one. */
+typedef struct mtf_keeper {
+    mtf_slabs slabs;
+    mtf_buf scratch; /* a record being packed */
+} mtf_keeper;
 
 /** Records in offset order with a lookup by event id. Zeroed memory is a valid empty one. */
 typedef struct mtf_records {
-    mtf_record *data;
-    uint32_t count, capacity;
-    uint32_t *slots; /* index + 1 by id hash; NULL while count is small enough to scan */
-    uint32_t slot_count;
+    uint8_t **pieces; /* packed records */
+    uint32_t *tags;   /* of their event ids; in the memory of pieces */
+    uint32_t *slots;  /* index + 1 by tag; NULL while count is small enough to scan */
+    uint32_t count, capacity, slot_count;
 } mtf_records;
 
 /** No record was dropped for max_events. */
@@ -65,26 +59,24 @@ static inline mtf_str mtf_activity_user(const mtf_activity *activity)
     return (mtf_str){activity->user, activity->user_size};
 }
 
-/** Makes a record of a message: clones the event, keeps key and value where they may be needed.
- *  MTF_NOMEM. */
-mtf_status mtf_record_init(mtf_record *record, const mtf_message *message, const mtf_event *event,
-                           int64_t place_ms, mtf_err *err) MTF_NODISCARD;
-void mtf_record_fini(mtf_record *record);
+void mtf_keeper_fini(mtf_keeper *keeper);
 
-/** An activity of one place, without records yet; NULL when out of memory. */
-mtf_activity *mtf_activity_new(mtf_str user, uint64_t hash, int64_t bucket, int64_t place_ms,
-                               int64_t offset, int64_t w_before_ms);
-void mtf_activity_free(mtf_activity *activity);
+/** An activity of one place, without records yet; NULL when out of memory. It and all it holds are
+ *  the keeper's, that of every call with it. */
+mtf_activity *mtf_activity_new(mtf_keeper *keeper, mtf_str user, uint64_t hash, int64_t bucket,
+                               int64_t place_ms, int64_t offset, int64_t w_before_ms);
+void mtf_activity_free(mtf_activity *activity, mtf_keeper *keeper);
 
 bool mtf_activity_has(const mtf_activity *activity, mtf_str event_id);
-/** Appends a record whose id is not there yet; it is the activity's on MTF_OK. MTF_NOMEM. */
-mtf_status mtf_activity_append(mtf_activity *activity, const mtf_record *record,
+/** Packs and appends a record whose id is not there yet. MTF_NOMEM. */
+mtf_status mtf_activity_append(mtf_activity *activity, mtf_keeper *keeper,
+                               const mtf_message *message, const mtf_event *event,
                                mtf_err *err) MTF_NODISCARD;
 /** Notes that a record at place_ms joined but is over the cap. */
 void mtf_activity_drop_over_cap(mtf_activity *activity, int64_t place_ms);
 /** Merges `other` in: its interval, and its records by offset. Frees `other` in every case.
  *  MTF_NOMEM leaves the activity as it was. */
-mtf_status mtf_activity_absorb(mtf_activity *activity, mtf_activity *other, uint32_t max_events,
-                               mtf_drops *drops, mtf_err *err) MTF_NODISCARD;
+mtf_status mtf_activity_absorb(mtf_activity *activity, mtf_activity *other, mtf_keeper *keeper,
+                               uint32_t max_events, mtf_drops *drops, mtf_err *err) MTF_NODISCARD;
 
 #endif

@@ -40,12 +40,16 @@ _Static_assert(offsetof(mtf_item, item_id) == 0 && offsetof(mtf_signal, name) ==
                    offsetof(open_id, id) == 0,
                "what an mtf_index is of begins with its name");
 
+/** Records fetched before they are unpacked: they lie where memory was free when they came. */
+#define AHEAD 4u
+
 enum { IN_SESSION = 0 }; /* else 1 + mtf_aside_reason */
 
 typedef struct plan {
     const mtf_emit_config *config;
     const mtf_activity *activity;
     mtf_arena *arena;
+    mtf_record *records;         /* the activity's, unpacked */
     const mtf_record **order;    /* requests and ends by (event time, event id) */
     const mtf_record **feedback; /* the same of feedback */
     uint32_t order_count, feedback_count, draft_count, target_count;
@@ -60,8 +64,8 @@ typedef struct plan {
 
 static int by_time_and_id(const void *a, const void *b)
 {
-    const mtf_event *x = (*(const mtf_record *const *)a)->event;
-    const mtf_event *y = (*(const mtf_record *const *)b)->event;
+    const mtf_event *x = &(*(const mtf_record *const *)a)->event;
+    const mtf_event *y = &(*(const mtf_record *const *)b)->event;
     if (x->event_time_ms != y->event_time_ms) return x->event_time_ms < y->event_time_ms ? -1 : 1;
     return mtf_str_compare(x->event_id, y->event_id);
 }
@@ -80,6 +84,7 @@ static bool plan_init(plan *p, const mtf_emit_config *config, const mtf_activity
         .config = config,
         .activity = activity,
         .arena = arena,
+        .records = mtf_arena_take(arena, sizeof *p->records * count),
         .order = mtf_arena_take(arena, sizeof *p->order * count),
         .feedback = mtf_arena_take(arena, sizeof *p->feedback * count),
         .draft_of = mtf_arena_take(arena, sizeof *p->draft_of * count),
@@ -88,14 +93,18 @@ static bool plan_init(plan *p, const mtf_emit_config *config, const mtf_activity
         .outcome = mtf_arena_take(arena, count),
         .owner = mtf_arena_take(arena, sizeof(draft *) * count),
     };
-    if (!p->order || !p->feedback || !p->draft_of || !p->drafts || !p->targets || !p->outcome ||
-        !p->owner)
+    if (!p->records || !p->order || !p->feedback || !p->draft_of || !p->drafts || !p->targets ||
+        !p->outcome || !p->owner)
         return false;
     memset(p->outcome, IN_SESSION, count);
     for (uint32_t i = 0; i < count; i++) p->owner[i] = NULL;
     for (uint32_t i = 0; i < count; i++) {
-        const mtf_record *record = &activity->records.data[i];
-        if (record->event->kind == MTF_EVENT_FEEDBACK)
+        mtf_record *record = &p->records[i];
+        if (i + AHEAD < count) mtf_record_prefetch(activity->records.pieces[i + AHEAD]);
+        if (!mtf_record_unpack(record, activity->records.pieces[i], mtf_activity_user(activity),
+                               arena))
+            return false;
+        if (record->event.kind == MTF_EVENT_FEEDBACK)
             p->feedback[p->feedback_count++] = record;
         else
             p->order[p->order_count++] = record;
@@ -107,7 +116,7 @@ static bool plan_init(plan *p, const mtf_emit_config *config, const mtf_activity
 
 static void set_aside(plan *p, const mtf_record *record, mtf_aside_reason reason)
 {
-    p->outcome[record - p->activity->records.data] = (uint8_t)(1 + reason);
+    p->outcome[record - p->records] = (uint8_t)(1 + reason);
 }
 
 /** Which id's drafts a record belongs to: its own, or the nearest earlier one's; NULL when out of
@@ -127,11 +136,11 @@ static bool make_drafts(plan *p)
     open_id *ids = mtf_arena_take(p->arena, sizeof *ids * (p->order_count + 1)), *current = NULL;
     uint32_t id_count = 0, lead = 0;
     if (!ids) return false;
-    while (lead < p->order_count && !p->order[lead]->event->session_id.data) lead++;
+    while (lead < p->order_count && !p->order[lead]->event.session_id.data) lead++;
     const mtf_str leading_id =
-        lead < p->order_count ? p->order[lead]->event->session_id : (mtf_str){0};
+        lead < p->order_count ? p->order[lead]->event.session_id : (mtf_str){0};
     for (uint32_t i = 0; i < p->order_count; i++) {
-        const mtf_event *event = p->order[i]->event;
+        const mtf_event *event = &p->order[i]->event;
         current = resolve_id(p, ids, &id_count, current, i < lead ? leading_id : event->session_id);
         if (!current) return false;
         if (current->draft == 0) {
@@ -217,9 +226,9 @@ static bool make_steps(plan *p)
         d->requests = 0; /* counted again as they are placed */
     }
     for (uint32_t i = 0; i < p->order_count; i++) {
-        const mtf_event *event = p->order[i]->event;
+        const mtf_event *event = &p->order[i]->event;
         draft *d = &p->drafts[p->draft_of[i]];
-        p->owner[p->order[i] - p->activity->records.data] = d;
+        p->owner[p->order[i] - p->records] = d;
         if (event->kind != MTF_EVENT_REQUEST) {
             if (d->requests == 0) set_aside(p, p->order[i], MTF_ASIDE_NO_REQUEST);
             continue;
@@ -234,7 +243,7 @@ static bool make_steps(plan *p)
 /** Rules 3 and 4 of emit.h for one feedback; false when out of memory. */
 static bool join_feedback(plan *p, const mtf_record *record)
 {
-    const mtf_feedback *feedback = &record->event->body.feedback;
+    const mtf_feedback *feedback = &record->event.body.feedback;
     const mtf_event wanted = {.event_id = feedback->request_id};
     const target key = {.event = &wanted};
     target *found = bsearch(&key, p->targets, p->target_count, sizeof *p->targets, by_event_id);
@@ -261,7 +270,7 @@ static bool join_feedback(plan *p, const mtf_record *record)
         return true;
     }
     found->owner->events++;
-    p->owner[record - p->activity->records.data] = found->owner;
+    p->owner[record - p->records] = found->owner;
     return fold(p, signals, names, &feedback->signals);
 }
 
@@ -288,7 +297,7 @@ static bool head_missing(const plan *p, int64_t headless_ms)
 
 static mtf_session make_session(const plan *p, const draft *d, int64_t headless_ms)
 {
-    const mtf_event *first = p->order[d->first]->event, *last = p->order[d->last]->event;
+    const mtf_event *first = &p->order[d->first]->event, *last = &p->order[d->last]->event;
     const int64_t over_cap_from_ms = p->activity->over_cap_from_ms;
     mtf_session session = {
         .user_id = first->user_id,
@@ -326,6 +335,7 @@ mtf_status mtf_emit(const mtf_emit_config *config, const mtf_activity *activity,
         return mtf_fail(err, MTF_NOMEM, "no memory to emit an activity of %u records",
                         activity->records.count);
 
+    emission->records = p.records;
     for (uint32_t i = 0; i < p.draft_count; i++) {
         draft *d = &p.drafts[i];
         if (d->requests == 0) continue;
@@ -338,7 +348,7 @@ mtf_status mtf_emit(const mtf_emit_config *config, const mtf_activity *activity,
         emission->session_of[i] = aside ? MTF_NO_SESSION : p.owner[i]->session;
         if (aside)
             emission->asides[emission->aside_count++] =
-                (mtf_aside){&activity->records.data[i], (mtf_aside_reason)(p.outcome[i] - 1)};
+                (mtf_aside){&p.records[i], (mtf_aside_reason)(p.outcome[i] - 1)};
     }
     return MTF_OK;
 }

@@ -27,15 +27,16 @@ typedef enum mtf_aside_reason {
 
 /** A record that is in no session: for the late topic. */
 typedef struct mtf_aside {
-    const mtf_record *record; /* of the activity; never a request */
+    const mtf_record *record; /* never a request */
     mtf_aside_reason reason;
 } mtf_aside;
 
 #define MTF_NO_SESSION UINT32_MAX
 
 typedef struct mtf_emission {
-    mtf_session *sessions;  /* by their first request's (time, id) */
-    uint32_t *event_counts; /* of each session: its requests, its end, the feedback it took */
+    const mtf_record *records; /* the activity's, unpacked */
+    mtf_session *sessions;     /* by their first request's (time, id) */
+    uint32_t *event_counts;    /* of each session: its requests, its end, the feedback it took */
     uint32_t session_count;
     uint32_t *session_of; /* of each record of the activity; MTF_NO_SESSION: set aside */
     mtf_aside *asides;    /* in the activity's record order */

@@ -81,6 +81,7 @@ void mtf_sessionize_close(mtf_sessionize *stage)
     free(stage->partitions);
     free(stage->positions);
     mtf_aggregators_fini(&stage->aggregators);
+    mtf_keeper_fini(&stage->keeper);
     mtf_arena_fini(&stage->decoded);
     mtf_arena_fini(&stage->emitted);
     mtf_buf_fini(&stage->scratch);

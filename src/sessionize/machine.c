@@ -20,7 +20,7 @@ static mtf_status close_due(mtf_machine *machine, mtf_err *err)
         if (!machine->replaying)
             status =
                 machine->output.closed(machine->output.self, activity, machine->headless_ms, err);
-        mtf_activity_free(activity);
+        mtf_activity_free(activity, machine->keeper);
         if (status != MTF_OK) return status;
     }
     return MTF_OK;
@@ -53,13 +53,14 @@ static void replay_jumps(mtf_machine *machine, int64_t offset)
 }
 
 mtf_machine *mtf_machine_new(const mtf_machine_config *config, const mtf_machine_output *output,
-                             const mtf_place *place, int64_t first_offset)
+                             mtf_keeper *keeper, const mtf_place *place, int64_t first_offset)
 {
     mtf_machine *machine = malloc(sizeof *machine);
     if (!machine) return NULL;
     *machine = (mtf_machine){
         .config = *config,
         .output = *output,
+        .keeper = keeper,
         .next_offset = first_offset,
         .headless_ms = first_offset > place->safe_offset ? MTF_HEADLESS_OPEN : place->headless_ms,
         .replaying = first_offset < place->next_offset,
@@ -84,7 +85,7 @@ mtf_machine *mtf_machine_new(const mtf_machine_config *config, const mtf_machine
 void mtf_machine_free(mtf_machine *machine)
 {
     if (!machine) return;
-    mtf_open_set_fini(&machine->open);
+    mtf_open_set_fini(&machine->open, machine->keeper);
     free(machine);
 }
 
@@ -155,8 +156,8 @@ static mtf_status find_touching(mtf_machine *machine, uint64_t hash, int64_t buc
         }
         const mtf_drops before = machine->drops;
         mtf_open_set_remove(&machine->open, other);
-        const mtf_status status =
-            mtf_activity_absorb(*found, other, machine->config.max_events, &machine->drops, err);
+        const mtf_status status = mtf_activity_absorb(
+            *found, other, machine->keeper, machine->config.max_events, &machine->drops, err);
         if (status != MTF_OK) return status;
         machine->kept -= machine->drops.duplicates - before.duplicates;
         machine->kept -= machine->drops.over_cap - before.over_cap;
@@ -164,20 +165,12 @@ static mtf_status find_touching(mtf_machine *machine, uint64_t hash, int64_t buc
     return MTF_OK;
 }
 
-/** Clones the event and appends it. */
 static mtf_status keep(mtf_machine *machine, mtf_activity *activity, const mtf_message *message,
-                       const mtf_event *event, int64_t place_ms, mtf_err *err)
+                       const mtf_event *event, mtf_err *err)
 {
-    mtf_record record;
-    mtf_status status = mtf_record_init(&record, message, event, place_ms, err);
-    if (status != MTF_OK) return status;
-    status = mtf_activity_append(activity, &record, err);
-    if (status != MTF_OK) {
-        mtf_record_fini(&record);
-        return status;
-    }
-    machine->kept++;
-    return MTF_OK;
+    const mtf_status status = mtf_activity_append(activity, machine->keeper, message, event, err);
+    if (status == MTF_OK) machine->kept++;
+    return status;
 }
 
 /** The record joins: it extends the interval, also when its content is then dropped. */
@@ -198,33 +191,27 @@ static mtf_status join(mtf_machine *machine, mtf_activity *activity, const mtf_m
         return MTF_OK;
     }
     *fate = MTF_FATE_KEPT;
-    return keep(machine, activity, message, event, place_ms, err);
+    return keep(machine, activity, message, event, err);
 }
 
 static mtf_status open_activity(mtf_machine *machine, uint64_t hash, int64_t bucket,
                                 const mtf_message *message, const mtf_event *event,
                                 int64_t place_ms, int64_t w_before_ms, mtf_err *err)
 {
-    mtf_activity *activity =
-        mtf_activity_new(event->user_id, hash, bucket, place_ms, message->offset, w_before_ms);
+    mtf_activity *activity = mtf_activity_new(machine->keeper, event->user_id, hash, bucket,
+                                              place_ms, message->offset, w_before_ms);
     if (!activity) return mtf_fail(err, MTF_NOMEM, "no memory for a new session");
-    mtf_status status = keep(machine, activity, message, event, place_ms, err);
+    mtf_status status = keep(machine, activity, message, event, err);
     if (status == MTF_OK) status = mtf_open_set_add(&machine->open, activity, err);
-    if (status != MTF_OK) mtf_activity_free(activity);
+    if (status != MTF_OK) mtf_activity_free(activity, machine->keeper);
     return status;
-}
-
-static int64_t place_of(const mtf_event *event)
-{
-    return event->kind == MTF_EVENT_FEEDBACK ? event->body.feedback.request_time_ms
-                                             : event->event_time_ms;
 }
 
 mtf_fate mtf_machine_vet(const mtf_machine *machine, const mtf_message *message,
                          const mtf_event *event)
 {
     const int64_t append_ms = message->timestamp_ms, time_ms = event->event_time_ms;
-    if (!in_range(time_ms) || !in_range(append_ms) || !in_range(place_of(event)))
+    if (!in_range(time_ms) || !in_range(append_ms) || !in_range(mtf_event_place_ms(event)))
         return MTF_FATE_TIME_RANGE;
     return time_ms > append_ms + machine->config.max_future_ms ? MTF_FATE_FUTURE : MTF_FATE_KEPT;
 }
@@ -234,7 +221,7 @@ mtf_status mtf_machine_record(mtf_machine *machine, const mtf_message *message,
 {
     const mtf_machine_config *config = &machine->config;
     const int64_t append_ms = message->timestamp_ms, time_ms = event->event_time_ms;
-    const int64_t place_ms = place_of(event);
+    const int64_t place_ms = mtf_event_place_ms(event);
     if (machine->replaying) replay_jumps(machine, message->offset);
     *fate = mtf_machine_vet(machine, message, event);
     if (*fate != MTF_FATE_KEPT) {
@@ -243,6 +230,11 @@ mtf_status mtf_machine_record(mtf_machine *machine, const mtf_message *message,
     }
     advance(machine, message->offset);
     machine->bad_in_a_row = 0;
+    const mtf_str user = event->user_id;
+    const int64_t bucket = mtf_session_bucket(user, place_ms, config->max_duration_ms);
+    const uint64_t hash =
+        mtf_hash64(user.data, user.size) ^ (uint64_t)bucket * UINT64_C(0x9e3779b97f4a7c15);
+    mtf_open_set_prefetch(&machine->open, hash);
 
     const int64_t newest_ms = time_ms < append_ms ? time_ms : append_ms;
     forget_overtaken_jump(machine, newest_ms - config->out_of_orderness_ms);
@@ -252,10 +244,6 @@ mtf_status mtf_machine_record(mtf_machine *machine, const mtf_message *message,
     mtf_status status = close_due(machine, err);
     if (status != MTF_OK) return status;
 
-    const mtf_str user = event->user_id;
-    const int64_t bucket = mtf_session_bucket(user, place_ms, config->max_duration_ms);
-    const uint64_t hash =
-        mtf_hash64(user.data, user.size) ^ (uint64_t)bucket * UINT64_C(0x9e3779b97f4a7c15);
     mtf_activity *activity;
     status = find_touching(machine, hash, bucket, user, place_ms, &activity, err);
     if (status != MTF_OK) return status;

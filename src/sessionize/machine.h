@@ -50,6 +50,7 @@ typedef struct mtf_machine_output {
 typedef struct mtf_machine {
     mtf_machine_config config;
     mtf_machine_output output;
+    mtf_keeper *keeper; /* of all activities */
     mtf_open_set open;
     int64_t watermark_ms; /* W */
     int64_t next_offset;  /* L */
@@ -76,13 +77,13 @@ typedef struct mtf_machine {
 } mtf_machine;
 
 /** A machine at a place, to be fed from first_offset on: place->safe_offset, or later when the log
- *  no longer goes back so far. Replays unless that is place->next_offset or later. NULL when out of
- *  memory. */
+ *  no longer goes back so far. Replays unless that is place->next_offset or later. What is open is
+ *  kept in `keeper`, which is borrowed and may be other machines' too. NULL when out of memory. */
 mtf_machine *mtf_machine_new(const mtf_machine_config *config, const mtf_machine_output *output,
-                             const mtf_place *place, int64_t first_offset);
+                             mtf_keeper *keeper, const mtf_place *place, int64_t first_offset);
 void mtf_machine_free(mtf_machine *machine);
 
-/** One record, in offset order. The event is cloned, key and value copied where needed.
+/** One record, in offset order. Event, key and value are copied where needed.
  *  MTF_NOMEM, or what output->closed returned. */
 mtf_status mtf_machine_record(mtf_machine *machine, const mtf_message *message,
                               const mtf_event *event, mtf_fate *fate, mtf_err *err) MTF_NODISCARD;

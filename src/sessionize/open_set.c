@@ -4,10 +4,11 @@
 
 #define CHAINS_MIN 64u
 #define HEAP_MIN   64u
+#define CHILDREN   4u /* of a place in the heap: they stand within two cache lines */
 
-void mtf_open_set_fini(mtf_open_set *set)
+void mtf_open_set_fini(mtf_open_set *set, mtf_keeper *keeper)
 {
-    for (size_t i = 0; i < set->count; i++) mtf_activity_free(set->heap[i].activity);
+    for (size_t i = 0; i < set->count; i++) mtf_activity_free(set->heap[i].activity, keeper);
     free(set->chains);
     free(set->heap);
     *set = (mtf_open_set){0};
@@ -15,7 +16,8 @@ void mtf_open_set_fini(mtf_open_set *set)
 
 static bool sooner(const mtf_open_end *a, const mtf_open_end *b)
 {
-    return a->end_ms < b->end_ms || (a->end_ms == b->end_ms && a->first_offset < b->first_offset);
+    if (a->end_ms != b->end_ms) return a->end_ms < b->end_ms;
+    return a->activity->first_offset < b->activity->first_offset;
 }
 
 static void heap_put(mtf_open_set *set, size_t at, mtf_open_end end)
@@ -26,17 +28,19 @@ static void heap_put(mtf_open_set *set, size_t at, mtf_open_end end)
 
 static void heap_up(mtf_open_set *set, size_t at, mtf_open_end end)
 {
-    while (at > 0 && sooner(&end, &set->heap[(at - 1) / 2])) {
-        heap_put(set, at, set->heap[(at - 1) / 2]);
-        at = (at - 1) / 2;
+    while (at > 0 && sooner(&end, &set->heap[(at - 1) / CHILDREN])) {
+        heap_put(set, at, set->heap[(at - 1) / CHILDREN]);
+        at = (at - 1) / CHILDREN;
     }
     heap_put(set, at, end);
 }
 
 static void heap_down(mtf_open_set *set, size_t at, mtf_open_end end)
 {
-    for (size_t child = 2 * at + 1; child < set->count; child = 2 * at + 1) {
-        if (child + 1 < set->count && sooner(&set->heap[child + 1], &set->heap[child])) child++;
+    for (size_t child = CHILDREN * at + 1; child < set->count; child = CHILDREN * at + 1) {
+        const size_t last = child + CHILDREN < set->count ? child + CHILDREN : set->count;
+        for (size_t other = child + 1; other < last; other++)
+            if (sooner(&set->heap[other], &set->heap[child])) child = other;
         if (!sooner(&set->heap[child], &end)) break;
         heap_put(set, at, set->heap[child]);
         at = child;
@@ -93,8 +97,7 @@ mtf_status mtf_open_set_add(mtf_open_set *set, mtf_activity *activity, mtf_err *
     set->newest = activity;
 
     set->count++;
-    heap_up(set, set->count - 1,
-            (mtf_open_end){activity->end_ms, activity->first_offset, activity});
+    heap_up(set, set->count - 1, (mtf_open_end){activity->end_ms, activity});
     return MTF_OK;
 }
 
@@ -110,10 +113,15 @@ void mtf_open_set_remove(mtf_open_set *set, mtf_activity *activity)
     const size_t at = activity->heap_index;
     const mtf_open_end last = set->heap[--set->count];
     if (last.activity == activity) return;
-    if (at > 0 && sooner(&last, &set->heap[(at - 1) / 2]))
+    if (at > 0 && sooner(&last, &set->heap[(at - 1) / CHILDREN]))
         heap_up(set, at, last);
     else
         heap_down(set, at, last);
+}
+
+void mtf_open_set_prefetch(const mtf_open_set *set, uint64_t hash)
+{
+    if (set->chain_count) __builtin_prefetch(chain_of(set, hash));
 }
 
 mtf_activity *mtf_open_set_chain(const mtf_open_set *set, uint64_t hash)

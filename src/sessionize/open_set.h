@@ -1,10 +1,11 @@
 /** The open activities of one partition, three ways at once:
  *    - by (user, bucket): a hash table, its chains running through the activities;
- *    - by end: a binary heap whose keys may be too early, never too late. An activity that grows is
- *      not moved; its key is corrected when it comes to the top. So an event that extends costs no
- *      heap work, and the top still closes in (end, first offset) order, which no history changes;
+ *    - by end: a heap of four children whose keys may be too early, never too late. An activity
+ * that grows is not moved; its key is corrected when it comes to the top. So an event that extends
+ * costs no heap work, and the top still closes in (end, first offset) order, which no history
+ * changes;
  *    - by first offset: a list, oldest first, whose head is the safe offset of recovery.
- *  The set borrows nothing and frees nothing but itself. */
+ *  The set frees nothing but itself. */
 #ifndef MTF_SESSIONIZE_OPEN_SET_H
 #define MTF_SESSIONIZE_OPEN_SET_H
 
@@ -12,7 +13,6 @@
 
 typedef struct mtf_open_end {
     int64_t end_ms; /* <= activity->end_ms */
-    int64_t first_offset;
     mtf_activity *activity;
 } mtf_open_end;
 
@@ -26,10 +26,12 @@ typedef struct mtf_open_set {
 } mtf_open_set;
 
 /** Frees the set and every activity in it. */
-void mtf_open_set_fini(mtf_open_set *set);
+void mtf_open_set_fini(mtf_open_set *set, mtf_keeper *keeper);
 /** activity->first_offset must be past those of all in the set. MTF_NOMEM. */
 mtf_status mtf_open_set_add(mtf_open_set *set, mtf_activity *activity, mtf_err *err) MTF_NODISCARD;
 void mtf_open_set_remove(mtf_open_set *set, mtf_activity *activity);
+/** Begins to fetch what mtf_open_set_chain will read. */
+void mtf_open_set_prefetch(const mtf_open_set *set, uint64_t hash);
 /** The first activity whose chain holds `hash`; follow ->chain, others may stand in between. */
 mtf_activity *mtf_open_set_chain(const mtf_open_set *set, uint64_t hash);
 /** Of those that end before limit_ms the first to end, the first opened on a tie; NULL for none. */

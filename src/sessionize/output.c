@@ -84,19 +84,15 @@ static mtf_status put_part(void *self, const mtf_session *part, mtf_span record,
 }
 
 /** A kept record as the message it came in; of a request, the bytes are gone. */
-static mtf_message message_of(const mtf_partition *partition, const mtf_record *record,
-                              mtf_str user)
+static mtf_message message_of(const mtf_partition *partition, const mtf_record *record)
 {
-    const uint8_t *raw = record->raw;
-    const bool keyed = raw && record->key_size > 0;
     return (mtf_message){
         .topic = mtf_str_of(partition->stage->topic),
         .partition = partition->id,
         .offset = record->offset,
         .timestamp_ms = record->append_ms,
-        .key = keyed ? (mtf_span){raw, record->key_size}
-                     : (mtf_span){(const uint8_t *)user.data, user.size},
-        .value = {raw ? raw + record->key_size : NULL, record->value_size},
+        .key = record->key,
+        .value = record->value,
     };
 }
 
@@ -112,8 +108,7 @@ static mtf_status bury_session(mtf_partition *partition, const mtf_activity *act
                  emission->event_counts[session], words);
     for (uint32_t i = 0; i < activity->records.count && status == MTF_OK; i++) {
         if (emission->session_of[i] != session) continue;
-        const mtf_message message =
-            message_of(partition, &activity->records.data[i], mtf_activity_user(activity));
+        const mtf_message message = message_of(partition, &emission->records[i]);
         status =
             mtf_stage_dead(stage, MTF_SESSIONIZE_TOO_LARGE, &message, "sessionize", words, err);
     }
@@ -160,8 +155,7 @@ mtf_status mtf_partition_closed(void *self, const mtf_activity *activity, int64_
         status = put_session(partition, activity, &emission, i, err);
     for (uint32_t i = 0; status == MTF_OK && i < emission.aside_count; i++) {
         const mtf_aside *aside = &emission.asides[i];
-        const mtf_message message =
-            message_of(partition, aside->record, mtf_activity_user(activity));
+        const mtf_message message = message_of(partition, aside->record);
         status = mtf_stage_late(stage,
                                 aside->reason == MTF_ASIDE_NO_REQUEST
                                     ? MTF_SESSIONIZE_LATE_NO_REQUEST

@@ -151,7 +151,8 @@ static mtf_status rebuild(mtf_partition *partition, int64_t first, int64_t end, 
                         partition->id, place.next_offset, end);
     warn_if_new(partition);
     const int64_t offset = first > place.safe_offset ? first : place.safe_offset;
-    partition->machine = mtf_machine_new(&stage->config.machine, &output, &place, offset);
+    partition->machine =
+        mtf_machine_new(&stage->config.machine, &output, &stage->keeper, &place, offset);
     if (!partition->machine) return mtf_fail(err, MTF_NOMEM, "no memory for a partition's state");
     note_losses(partition, &place, first);
     partition->fed = false;

@@ -54,6 +54,7 @@ struct mtf_sessionize {
     int64_t tally[MTF_SESSIONIZE_COUNTERS]; /* of the open unit; folded into counters by commit */
     mtf_sessionize_counters counters;
 
+    mtf_keeper keeper; /* what is open, of all partitions */
     mtf_arena decoded; /* the event at hand */
     mtf_arena emitted; /* the sessions at hand */
     mtf_buf scratch;   /* an encoded session */

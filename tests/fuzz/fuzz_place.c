@@ -23,8 +23,9 @@ static void start(const mtf_place *place, bool replay)
                                        .max_duration_ms = 21600000,
                                        .max_events = 2000};
     const mtf_machine_output output = {.closed = drop};
-    mtf_machine *machine =
-        mtf_machine_new(&config, &output, place, replay ? place->safe_offset : place->next_offset);
+    mtf_keeper keeper = {0};
+    mtf_machine *machine = mtf_machine_new(&config, &output, &keeper, place,
+                                           replay ? place->safe_offset : place->next_offset);
     MTF_ASSERT(machine);
     if (machine->replaying) mtf_machine_go_live(machine);
     mtf_place next;
@@ -33,6 +34,7 @@ static void start(const mtf_place *place, bool replay)
     MTF_ASSERT(next.next_offset >= place->safe_offset);
     mtf_place_print(&next, 1, text);
     mtf_machine_free(machine);
+    mtf_keeper_fini(&keeper);
 }
 
 static void parse(const char *text)

@@ -31,6 +31,7 @@ static mtf_str numbered(mtf_arena *arena, const char *what, uint32_t i)
 
 struct pile {
     mtf_arena texts, emitted;
+    mtf_keeper keeper;
     mtf_activity *activity;
     mtf_aggregators aggregators;
     mtf_emission emission;
@@ -40,17 +41,15 @@ static void pile_init(struct pile *p)
 {
     mtf_err err;
     *p = (struct pile){0};
-    p->activity = mtf_activity_new(mtf_str_of("u"), 1, 0, 1, 0, 0);
+    p->activity = mtf_activity_new(&p->keeper, mtf_str_of("u"), 1, 0, 1, 0, 0);
     assert_int_equal(mtf_aggregators_init(&p->aggregators, "s=sum", &err), MTF_OK);
 }
 
 static void pile_add(struct pile *p, const mtf_event *event)
 {
-    mtf_record record;
     mtf_err err;
     const mtf_message message = {.offset = p->activity->records.count, .timestamp_ms = 1};
-    assert_int_equal(mtf_record_init(&record, &message, event, 1, &err), MTF_OK);
-    assert_int_equal(mtf_activity_append(p->activity, &record, &err), MTF_OK);
+    assert_int_equal(mtf_activity_append(p->activity, &p->keeper, &message, event, &err), MTF_OK);
 }
 
 /** Emits within the bound, then frees. */
@@ -70,7 +69,8 @@ static void pile_emit(struct pile *p, uint32_t sessions, uint32_t asides)
 
 static void pile_fini(struct pile *p)
 {
-    mtf_activity_free(p->activity);
+    mtf_activity_free(p->activity, &p->keeper);
+    mtf_keeper_fini(&p->keeper);
     mtf_aggregators_fini(&p->aggregators);
     mtf_arena_fini(&p->texts);
     mtf_arena_fini(&p->emitted);
@@ -168,6 +168,7 @@ static void names_without_end_for_one_items_signals(void **state)
 
 struct closed {
     uint32_t count, records;
+    mtf_keeper keeper;
 };
 
 static mtf_status take_closed(void *self, const mtf_activity *activity, int64_t headless_ms,
@@ -190,7 +191,7 @@ static mtf_machine *machine_of(struct closed *closed, uint32_t max_events)
                                        .max_events = max_events};
     const mtf_machine_output output = {closed, take_closed};
     const mtf_place place = mtf_place_clean(0);
-    mtf_machine *machine = mtf_machine_new(&config, &output, &place, 0);
+    mtf_machine *machine = mtf_machine_new(&config, &output, &closed->keeper, &place, 0);
     assert_non_null(machine);
     return machine;
 }
@@ -235,6 +236,7 @@ static void a_user_with_a_million_events(void **state)
     assert_int_equal(machine->open.count, 1);
     assert_int_equal(machine->drops.over_cap, 998000);
     mtf_machine_free(machine);
+    mtf_keeper_fini(&closed.keeper);
 }
 
 static void a_record_costs_the_same_however_many_its_session_holds(void **state)
@@ -249,6 +251,7 @@ static void a_record_costs_the_same_however_many_its_session_holds(void **state)
     assert_true(cpu_seconds() - started < CPU_SECONDS);
     assert_int_equal(machine->kept, 2 * MANY);
     mtf_machine_free(machine);
+    mtf_keeper_fini(&closed.keeper);
 }
 
 static void a_session_without_end_is_cut_and_pins_recovery_for_a_cap_at_most(void **state)
@@ -269,6 +272,7 @@ static void a_session_without_end_is_cut_and_pins_recovery_for_a_cap_at_most(voi
     assert_in_range(closed.count, DAYS * 4 - 1, DAYS * 4 + 1); /* four caps of six hours a day */
     assert_int_equal(closed.records + machine->kept, DAYS * 24 * 60);
     mtf_machine_free(machine);
+    mtf_keeper_fini(&closed.keeper);
 }
 
 int main(void)

@@ -23,6 +23,7 @@ struct run {
     mtf_machine_config config;
     mtf_aggregators aggregators;
     mtf_machine *machine;
+    mtf_keeper *keeper; /* of all runs */
     mtf_arena arena;
     mtf_buf out;
     int64_t dropped;
@@ -44,10 +45,11 @@ static mtf_status print_closed(void *self, const mtf_activity *activity, int64_t
         stream_print_session(&emission.sessions[i], emission.event_counts[i], &run->out);
     for (uint32_t i = 0; i < emission.aside_count; i++) {
         const mtf_record *record = emission.asides[i].record;
-        mtf_buf_printf(
-            &run->out, "aside %.*s %.*s %s\n", (int)record->key_size, (const char *)record->raw,
-            (int)record->value_size, (const char *)record->raw + record->key_size,
-            emission.asides[i].reason == MTF_ASIDE_NO_REQUEST ? "no_request" : "double_signal");
+        mtf_buf_printf(&run->out, "aside %.*s %.*s %s\n", (int)record->key.size,
+                       (const char *)record->key.data, (int)record->value.size,
+                       (const char *)record->value.data,
+                       emission.asides[i].reason == MTF_ASIDE_NO_REQUEST ? "no_request"
+                                                                         : "double_signal");
     }
     return MTF_OK;
 }
@@ -55,7 +57,8 @@ static mtf_status print_closed(void *self, const mtf_activity *activity, int64_t
 static void run_init(struct run *run, const struct stream *stream, const mtf_machine_config *config)
 {
     mtf_err err;
-    *run = (struct run){.stream = stream, .config = *config};
+    static mtf_keeper keeper;
+    *run = (struct run){.stream = stream, .config = *config, .keeper = &keeper};
     assert_int_equal(mtf_aggregators_init(&run->aggregators, STREAM_AGGREGATORS, &err), MTF_OK);
 }
 
@@ -63,7 +66,7 @@ static void run_at(struct run *run, const mtf_place *place, int64_t first_offset
 {
     const mtf_machine_output output = {run, print_closed};
     mtf_machine_free(run->machine);
-    run->machine = mtf_machine_new(&run->config, &output, place, first_offset);
+    run->machine = mtf_machine_new(&run->config, &output, run->keeper, place, first_offset);
     assert_non_null(run->machine);
 }
 
@@ -137,6 +140,7 @@ static void print_state(struct run *run, mtf_buf *out)
     char text[MTF_METADATA_BYTES_MAX + 1];
     metadata(run, text);
     mtf_buf_printf(out, "%s kept %lld\n", text, (long long)run->machine->kept);
+    mtf_arena_reset(&run->arena);
     for (const mtf_activity *a = run->machine->open.oldest; a; a = a->newer) {
         mtf_buf_printf(out, "%.*s bucket %lld %lld-%lld first %lld before %lld over %lld:",
                        (int)mtf_activity_user(a).size, mtf_activity_user(a).data,
@@ -144,10 +148,12 @@ static void print_state(struct run *run, mtf_buf *out)
                        (long long)a->first_offset, (long long)a->w_before_ms,
                        (long long)a->over_cap_from_ms);
         for (uint32_t i = 0; i < a->records.count; i++) {
-            const mtf_record *record = &a->records.data[i];
-            mtf_buf_printf(out, " %.*s@%lld#%lld+%u", (int)record->event->event_id.size,
-                           record->event->event_id.data, (long long)record->place_ms,
-                           (long long)record->offset, record->value_size);
+            mtf_record record;
+            assert_true(mtf_record_unpack(&record, a->records.pieces[i], mtf_activity_user(a),
+                                          &run->arena));
+            mtf_buf_printf(out, " %.*s@%lld#%lld+%zu", (int)record.event.event_id.size,
+                           record.event.event_id.data, (long long)record.place_ms,
+                           (long long)record.offset, record.value.size);
         }
         mtf_buf_printf(out, "\n");
         assert_true(a->end_ms + run->config.gap_ms + run->config.grace_ms >=
@@ -508,7 +514,8 @@ static void a_merge_keeps_the_first_by_offset(void **state)
     assert_int_equal(run.machine->open.count, 1);
     const mtf_activity *merged = run.machine->open.oldest;
     assert_int_equal(merged->records.count, 3);
-    for (int i = 0; i < 3; i++) assert_int_equal(merged->records.data[i].offset, i);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(mtf_record_peek(merged->records.pieces[i]).offset, i);
     assert_int_equal(run.machine->drops.duplicates, 1); /* the later r2 */
     assert_int_equal(run.machine->drops.over_cap, 2);   /* r4, kept until then, and r5 */
     assert_int_equal(run.machine->kept, 3);
