@@ -17,7 +17,6 @@ import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 import org.apache.kafka.streams.kstream.Consumed;
-import org.apache.kafka.streams.kstream.EmitStrategy;
 import org.apache.kafka.streams.kstream.Grouped;
 import org.apache.kafka.streams.kstream.KStream;
 import org.apache.kafka.streams.kstream.Materialized;
@@ -42,8 +41,7 @@ import org.apache.kafka.streams.state.Stores;
  *   Sessions BOOTSTRAP IN OUT GUARANTEE VARIANT EVENTS SESSIONS STATE_FOLDER
  *
  * GUARANTEE: exactly_once_v2 or at_least_once. VARIANT: "default": the DSL's session windows with every setting as it comes;
- * "tuned": the same with a cache of 64 MB, a commit a second and large batches; "suppress": tuned, by suppress() in the place of
- * the emit strategy; "append": tuned, the Processor API with a store that an event is written to once, in RocksDB; "memory": the
+ * "tuned": the same with a cache of 64 MB, a commit a second and large batches; "append": tuned, the Processor API with a store that an event is written to once, in RocksDB; "memory": the
  * same in memory. The last two need events in order of time and merge no sessions, which is less than the DSL and mtf do.
  *
  * Prints events/s and CPU seconds of the second half of EVENTS, when the JIT has done its work, and how many sessions came out.
@@ -83,16 +81,15 @@ public final class Sessions {
     return ByteBuffer.allocate(a.length + b.length).put(a).put(b).array();
   }
 
-  static KStream<byte[], byte[]> windows(KStream<byte[], byte[]> events, boolean suppress) {
+  static KStream<byte[], byte[]> windows(KStream<byte[], byte[]> events) {
     SessionWindows windows = SessionWindows.ofInactivityGapAndGrace(Duration.ofMillis(GAP_MS), Duration.ofMillis(GRACE_MS));
     SessionWindowedKStream<byte[], byte[]> windowed =
         events.groupByKey(Grouped.with(Serdes.ByteArray(), Serdes.ByteArray())).windowedBy(windows);
-    if (!suppress) windowed = windowed.emitStrategy(EmitStrategy.onWindowClose());
     Materialized<byte[], byte[], SessionStore<Bytes, byte[]>> store =
         Materialized.<byte[], byte[], SessionStore<Bytes, byte[]>>as("sessions")
             .withKeySerde(Serdes.ByteArray()).withValueSerde(Serdes.ByteArray());
     var table = windowed.aggregate(() -> new byte[0], (k, v, sum) -> join(sum, v), (k, a, b) -> merge(a, b), store);
-    if (suppress) table = table.suppress(Suppressed.untilWindowCloses(Suppressed.BufferConfig.unbounded()));
+    table = table.suppress(Suppressed.untilWindowCloses(Suppressed.BufferConfig.unbounded()));
     return table.toStream((k, v) -> k.key()).filter((k, v) -> v != null);
   }
 
@@ -216,7 +213,7 @@ public final class Sessions {
     read = read.peek((k, v) -> in.incrementAndGet());
     boolean own = a[4].equals("append") || a[4].equals("memory");
     KStream<byte[], byte[]> joined =
-        own ? append(builder, read, a[4].equals("memory")) : windows(read, a[4].equals("suppress"));
+        own ? append(builder, read, a[4].equals("memory")) : windows(read);
     joined.peek((k, v) -> out.incrementAndGet()).to(a[2], Produced.with(Serdes.ByteArray(), Serdes.ByteArray()));
 
     OperatingSystemMXBean os = (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
