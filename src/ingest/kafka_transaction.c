@@ -23,9 +23,8 @@ static bool is_stopped(const mtf_kafka_transaction *t)
     return t->stop && atomic_load(t->stop);
 }
 
-/** Fills err; see the header for the kinds. Destroys the error. */
-static mtf_status settle(const mtf_kafka_transaction *t, rd_kafka_error_t *error, const char *what,
-                         mtf_err *err)
+mtf_status mtf_kafka_transaction_settle(const mtf_kafka_transaction *t, rd_kafka_error_t *error,
+                                        const char *what, mtf_err *err)
 {
     if (!error) return MTF_OK;
     const rd_kafka_resp_err_t code = rd_kafka_error_code(error);
@@ -79,8 +78,8 @@ mtf_status mtf_kafka_transaction_init(mtf_kafka_transaction *t, mtf_err *err)
     if (!rd_kafka_metadata(t->handle->rk, 1, NULL, &metadata, METADATA_MS))
         rd_kafka_metadata_destroy(metadata);
     const int64_t deadline_ns = now_ns() + 2 * t->timeout_ms * 1000000;
-    return settle(t, insist(t, rd_kafka_init_transactions, "init", deadline_ns), "transactions",
-                  err);
+    return mtf_kafka_transaction_settle(
+        t, insist(t, rd_kafka_init_transactions, "init", deadline_ns), "transactions", err);
 }
 
 mtf_status mtf_kafka_transaction_begin(mtf_kafka_transaction *t, mtf_err *err)
@@ -92,8 +91,8 @@ mtf_status mtf_kafka_transaction_begin(mtf_kafka_transaction *t, mtf_err *err)
                         "the next start asks the brokers what came of it",
                         t->handle->transactional_id);
     }
-    const mtf_status status =
-        settle(t, rd_kafka_begin_transaction(t->handle->rk), "begin of a transaction", err);
+    const mtf_status status = mtf_kafka_transaction_settle(
+        t, rd_kafka_begin_transaction(t->handle->rk), "begin of a transaction", err);
     t->open = status == MTF_OK;
     t->deadline_ns = now_ns() + t->timeout_ms * 1000000;
     return status;
@@ -125,7 +124,7 @@ mtf_status mtf_kafka_transaction_offsets(mtf_kafka_transaction *t, mtf_kafka_sou
     MTF_ASSERT(source->membership); /* else it has told of no partition */
     rd_kafka_error_t *error = send_offsets(t, list, source->membership);
     rd_kafka_topic_partition_list_destroy(list);
-    return settle(t, error, "positions in a transaction", err);
+    return mtf_kafka_transaction_settle(t, error, "positions in a transaction", err);
 }
 
 mtf_status mtf_kafka_transaction_commit(mtf_kafka_transaction *t, mtf_err *err)
@@ -134,7 +133,7 @@ mtf_status mtf_kafka_transaction_commit(mtf_kafka_transaction *t, mtf_err *err)
     rd_kafka_error_t *error = insist(t, rd_kafka_commit_transaction, "commit", INT64_MAX);
     t->stuck = error && rd_kafka_error_is_retriable(error);
     if (!error || t->stuck) t->open = false;
-    return settle(t, error, "commit of a transaction", err);
+    return mtf_kafka_transaction_settle(t, error, "commit of a transaction", err);
 }
 
 mtf_status mtf_kafka_transaction_abort(mtf_kafka_transaction *t, int64_t patience_ms, mtf_err *err)
@@ -145,5 +144,5 @@ mtf_status mtf_kafka_transaction_abort(mtf_kafka_transaction *t, int64_t patienc
     rd_kafka_error_t *error = insist(t, rd_kafka_abort_transaction, "abort", deadline_ns);
     t->stuck = error && rd_kafka_error_is_retriable(error);
     t->open = false;
-    return settle(t, error, "abort of a transaction", err);
+    return mtf_kafka_transaction_settle(t, error, "abort of a transaction", err);
 }

@@ -7,10 +7,11 @@
  *                        +--abort--> closed
  *
  *  An error is one of four kinds:
- *    may pass        the same call again, until its deadline; a commit or an abort has none: once
- * it is on its way librdkafka takes no other call, and the brokers' answer decides abort required
- * MTF_AGAIN, unless its code says that it will never pass (as MTF_INVALID does) fatal MTF_FENCED,
- * MTF_INVALID (no permission) or MTF_BROKER any other       as fatal
+ *  - it may pass: the same call again, until its deadline. A commit or an abort has none: once it
+ *    is on its way librdkafka takes no other call, and the brokers' answer decides.
+ *  - abort required: MTF_AGAIN, unless its code says that it will never pass (as MTF_INVALID does).
+ *  - fatal: MTF_FENCED, MTF_INVALID (no permission) or MTF_BROKER.
+ *  - any other: as fatal.
  *
  *  A commit that is refused is not committed. Were it, because an answer was lost on the way, the
  *  abort that follows would be refused with INVALID_TXN_STATE, which is fatal; the next start then
@@ -35,6 +36,9 @@ typedef struct mtf_kafka_transaction {
     bool stuck; /* the last commit or abort was not answered: librdkafka takes no other call */
 } mtf_kafka_transaction;
 
+/** What a call's error means, of the kinds above; MTF_OK for none. Takes the error, fills err. */
+mtf_status mtf_kafka_transaction_settle(const mtf_kafka_transaction *transaction,
+                                        rd_kafka_error_t *error, const char *what, mtf_err *err);
 /** Makes the handle's transactional id ours: fences an older producer, aborts what it left open.
  *  MTF_AGAIN: no answer within twice the timeout, or stopped. */
 mtf_status mtf_kafka_transaction_init(mtf_kafka_transaction *transaction, mtf_err *err);

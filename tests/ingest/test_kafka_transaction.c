@@ -3,6 +3,7 @@
  * committed. Method: mock brokers that are told to refuse single requests (they know no isolation,
  * which is for the tests on a real broker). */
 #include "ingest/kafka_fixture.h"
+#include "ingest/kafka_transaction.h"
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -344,6 +345,23 @@ static void times_that_cannot_work_are_refused(void **state)
     }
 }
 
+static void an_error_of_no_kind_is_taken_for_fatal(void **state)
+{
+    (void)state;
+    char words[64];
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), words, sizeof words);
+    assert_non_null(rk);
+    const mtf_kafka_handle handle = {.rk = rk, .role = "producer", .transactional_id = "test"};
+    const mtf_kafka_transaction transaction = {.handle = &handle};
+    mtf_err err = {0};
+    assert_int_equal(mtf_kafka_transaction_settle(&transaction, NULL, "a call", &err), MTF_OK);
+    /* By its code this would pass; but librdkafka says neither "again" nor "abort". */
+    rd_kafka_error_t *error = rd_kafka_error_new(RD_KAFKA_RESP_ERR__TIMED_OUT, "%s", "no answer");
+    assert_int_equal(mtf_kafka_transaction_settle(&transaction, error, "a call", &err), MTF_BROKER);
+    assert_non_null(strstr(err.msg, "a call of test: no answer"));
+    rd_kafka_destroy(rk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +369,7 @@ int main(void)
         cmocka_unit_test(what_needs_an_abort_is_given_up_and_the_next_unit_is_committed),
         cmocka_unit_test(what_will_never_pass_is_told_as_such),
         cmocka_unit_test(what_is_fatal_stops_the_sink_for_good),
+        cmocka_unit_test(an_error_of_no_kind_is_taken_for_fatal),
         cmocka_unit_test(an_id_that_is_refused_fails_the_open),
         cmocka_unit_test(a_unit_may_be_empty_or_aborted_at_any_point),
         cmocka_unit_test(a_failed_transaction_takes_no_more_records),
