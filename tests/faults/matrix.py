@@ -666,7 +666,7 @@ def idle_partition(bench: Bench):
 @case
 def idle_jump_after_kill(bench: Bench):
     """What came behind an idle partition's jump is late, also for who reads it again after a kill."""
-    rules = oracle.Rules(max_future_ms=20000)
+    rules = oracle.Rules(max_future_ms=20000, max_duration_ms=86400000)  # no cap falls into it
     with bench.pipeline(partitions=1, rules=rules, idle_ms=1000) as pipeline:
         records = bench.records(pipeline)
         pipeline.start_sessionizer("one")
