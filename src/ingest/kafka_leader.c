@@ -32,6 +32,7 @@ struct mtf_kafka_leader {
     pthread_t thread;
     bool started;
     atomic_bool closing;
+    bool leaving; /* on the thread: in close */
     _Atomic int place;
     _Atomic int64_t generation; /* counts changes of place */
     pthread_mutex_t lock;       /* handle.rk is not replaced while confirm uses it */
@@ -60,6 +61,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
 {
     mtf_kafka_leader *leader = ((mtf_kafka_handle *)opaque)->owner;
     if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        if (leader->leaving) return; /* close takes it back; an answer may hang: #4884 */
         for (int i = 0; i < list->cnt; i++) list->elems[i].offset = RD_KAFKA_OFFSET_END;
         rd_kafka_assign(rk, list);
         if (list->cnt > 0) rd_kafka_pause_partitions(rk, list);
@@ -122,9 +124,11 @@ static void leave(mtf_kafka_leader *leader)
 {
     pthread_mutex_lock(&leader->lock);
     if (leader->handle.rk) {
+        leader->leaving = true;
         rd_kafka_consumer_close(leader->handle.rk);
         rd_kafka_destroy(leader->handle.rk);
         leader->handle.rk = NULL;
+        leader->leaving = false;
     }
     pthread_mutex_unlock(&leader->lock);
     move_to(leader, STANDBY);

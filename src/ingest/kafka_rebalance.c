@@ -65,7 +65,9 @@ void mtf_kafka_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
                         : "revoke",
                  list->cnt);
     if (source->closing) {
-        mtf_kafka_assign(source, NULL);
+        /* Close takes back by itself what was assigned and not answered; an answer to that may
+         * never return (librdkafka #4884). */
+        if (!assign) mtf_kafka_assign(source, NULL);
         return;
     }
     if (assign) {

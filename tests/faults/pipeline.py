@@ -179,8 +179,11 @@ class Pipeline:
         self.services[name].process.send_signal(signal.SIGSTOP)
 
     def resume(self, name: str):
-        self.services[name].paused = False
-        self.services[name].process.send_signal(signal.SIGCONT)
+        """Does nothing when the paused process was killed meanwhile; another may have its name."""
+        service = self.services[name]
+        if service.paused:
+            service.paused = False
+            service.process.send_signal(signal.SIGCONT)
 
     def stop(self, name: str, limit_s: float = 40):
         """SIGTERM, upon which it must leave with 0 in time."""
@@ -289,12 +292,20 @@ class Pipeline:
 
     def committed(self) -> list:
         """The sessionizers' next offset of every partition, -1001 for none."""
+        return [place.offset for place in self.places()]
+
+    def watermarks(self) -> list:
+        """The watermark of every partition, as src/sessionize/metadata.h writes it."""
+        return [int(place.metadata.split()[3]) for place in self.places()]
+
+    def places(self) -> list:
+        """What the sessionizers committed of every partition; empty when nobody answers."""
         consumer = confluent_kafka.Consumer(
             {"bootstrap.servers": self.cluster.bootstrap, "group.id": f"{self.prefix}-sessionize", "log_level": 0}
         )
         try:
             places = [confluent_kafka.TopicPartition(self.topic("exploration"), p) for p in range(self.partitions)]
-            return [place.offset for place in consumer.committed(places, timeout=30)]
+            return consumer.committed(places, timeout=30)
         except confluent_kafka.KafkaException:
             return []
         finally:

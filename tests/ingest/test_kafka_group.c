@@ -219,6 +219,30 @@ static void a_member_given_up_while_it_waits_for_positions_comes_back(void **sta
     fixture_close(&fixture);
 }
 
+/** librdkafka's assign() never returns from the callback of an assignment in close: #4884. */
+static void a_member_closed_before_it_was_told_of_a_rebalance_ends(void **state)
+{
+    (void)state;
+    kafka_fixture fixture;
+    static int seen[40];
+    member first, second;
+    fixture_open(&fixture, TOPIC, 2);
+    member_open(&first, &fixture.settings, TOPIC, "first");
+    sleep(4);
+    const int64_t started_ns = mtf_clock_mono_ns();
+    member_close(&first); /* an assignment waits for its poll */
+
+    member_open(&first, &fixture.settings, TOPIC, "first");
+    while (first.owned < 2) member_step(&first, seen);
+    for (int i = 0; i < 10; i++) member_step(&first, seen);
+    member_open(&second, &fixture.settings, TOPIC, "second");
+    sleep(2);
+    member_close(&first); /* a revocation does */
+    member_close(&second);
+    assert_in_range(ms_since(started_ns), 0, 20000);
+    fixture_close(&fixture);
+}
+
 static void a_member_without_a_partition_is_a_member(void **state)
 {
     enum { RECORDS = 20 };
@@ -293,6 +317,7 @@ int main(void)
         cmocka_unit_test(a_second_member_takes_half_and_nothing_is_lost),
         cmocka_unit_test(brokers_that_are_gone_hold_a_member_up_for_seconds_only),
         cmocka_unit_test(a_member_given_up_while_it_waits_for_positions_comes_back),
+        cmocka_unit_test(a_member_closed_before_it_was_told_of_a_rebalance_ends),
         cmocka_unit_test(a_member_without_a_partition_is_a_member),
         cmocka_unit_test(a_topic_is_missing_only_if_it_stays_so),
     };
