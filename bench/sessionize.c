@@ -2,13 +2,14 @@
  * open: decoding, the state machine, emission and encoding, from records in memory to records that
  * are dropped.
  *
- *    sessionize OPEN [events a session, default 20] [events, default 3000000]
+ *    sessionize OPEN [events a session, default 20] [events, default 3000000] [partitions, default
+ * 1]
  *
- *  One partition. OPEN users take turns, in an order that has nothing to do with memory; after its
+ *  OPEN users take turns, in an order that has nothing to do with memory; after its
  * last event a user makes place for a new one, and the session closes a gap later. Events are
  * requests of about 480 bytes with 64 features. Making an event is timed beforehand and not
  * counted. Then the stage is made anew, as after a crash: recovery_cpu_s is what rebuilding its
- * state takes, from the records since the safe offset. One JSON object. */
+ * state takes, from the records since the safe offset (of one partition only). One JSON object. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -20,12 +21,13 @@
 #include "ingest/encode.h"
 #include "sessionize/loop.h"
 
-enum { STATE = 64, ACTION = 10, ITEMS = 1, PREDICTIONS = 5 };
+enum { STATE = 64, ACTION = 10, ITEMS = 1, PREDICTIONS = 5, PARTITIONS_MAX = 1024 };
 #define START_MS INT64_C(1767225600000) /* 2026-01-01 */
 
 typedef struct supply {
-    uint64_t open, a_session, total, given;
-    bool told;
+    uint64_t open, a_session, partitions, total, given;
+    uint64_t told; /* partitions assigned so far */
+    int64_t next[PARTITIONS_MAX];
     mtf_event event;
     mtf_item items[ITEMS];
     float floats[STATE + 4 * ACTION + ITEMS * PREDICTIONS];
@@ -62,9 +64,10 @@ static mtf_status poll_supply(void *self, int timeout_ms, mtf_input *input, mtf_
 {
     supply *s = self;
     (void)timeout_ms;
-    if (!s->told) {
-        s->told = true;
-        *input = (mtf_input){.kind = MTF_INPUT_ASSIGN, .committed_offset = s->committed};
+    if (s->told < s->partitions) {
+        *input = (mtf_input){.kind = MTF_INPUT_ASSIGN,
+                             .partition = (int32_t)s->told++,
+                             .committed_offset = s->committed};
         memcpy(input->metadata, s->metadata, sizeof s->metadata);
         return MTF_OK;
     }
@@ -72,9 +75,10 @@ static mtf_status poll_supply(void *self, int timeout_ms, mtf_input *input, mtf_
     const mtf_status status = make(s, s->given, err);
     if (status) return status;
     input->kind = MTF_INPUT_MESSAGE;
-    input->partition = 0;
+    input->partition = (int32_t)(seat_of(s, s->given) % s->partitions);
     input->message = (mtf_message){.topic = {"bench", 5},
-                                   .offset = (int64_t)s->given,
+                                   .partition = input->partition,
+                                   .offset = s->next[input->partition]++,
                                    .timestamp_ms = s->event.event_time_ms,
                                    .key = {(const uint8_t *)s->user, strlen(s->user)},
                                    .value = mtf_buf_span(&s->record)};
@@ -86,8 +90,9 @@ static mtf_status poll_supply(void *self, int timeout_ms, mtf_input *input, mtf_
 static mtf_status start_supply(void *self, int32_t partition, int64_t offset, mtf_err *err)
 {
     supply *s = self;
-    (void)partition, (void)err;
-    s->given = (uint64_t)offset;
+    (void)err;
+    s->next[partition] = offset;
+    if (s->partitions == 1) s->given = (uint64_t)offset;
     return MTF_OK;
 }
 
@@ -178,7 +183,7 @@ static mtf_status recover(supply *s, mtf_sessionize *stage, double making_s, dou
                           int64_t *replayed, mtf_err *err)
 {
     const double began = cpu_seconds();
-    s->told = false;
+    s->told = 0;
     s->given = 0;
     const mtf_status status = take(stage, s, s->total, err);
     *replayed = mtf_sessionize_get(mtf_sessionize_count(stage), MTF_SESSIONIZE_REPLAYED);
@@ -237,14 +242,17 @@ static mtf_status run(supply *s, uint64_t warm, mtf_err *err)
                "\"making_ns\": %.0f, \"wall_s\": %.2f",
                open, events_held, 1e9 * (cpu - making) / count, count / (cpu - making), bytes,
                (double)held / open, bytes * events_held / open, 1e9 * making / count, wall);
-        double recovery_s = 0;
-        int64_t replayed = 0;
-        mtf_sessionize_close(stage);
-        status =
-            mtf_sessionize_open(&config, &source, &sink, &events, mtf_session_encode, &stage, err);
-        if (!status) status = recover(s, stage, making / count, &recovery_s, &replayed, err);
-        printf(", \"replayed_events\": %lld, \"recovery_cpu_s\": %.2f}\n", (long long)replayed,
-               recovery_s);
+        if (s->partitions == 1) {
+            double recovery_s = 0;
+            int64_t replayed = 0;
+            mtf_sessionize_close(stage);
+            status = mtf_sessionize_open(&config, &source, &sink, &events, mtf_session_encode,
+                                         &stage, err);
+            if (!status) status = recover(s, stage, making / count, &recovery_s, &replayed, err);
+            printf(", \"replayed_events\": %lld, \"recovery_cpu_s\": %.2f", (long long)replayed,
+                   recovery_s);
+        }
+        printf("}\n");
     }
     if (stage) mtf_sessionize_close(stage);
     mtf_decoder_close(decoder);
@@ -257,10 +265,12 @@ int main(int argc, char **argv)
     mtf_err err = {0};
     supply s = {.open = argc > 1 ? strtoull(argv[1], NULL, 10) : 0,
                 .a_session = argc > 2 ? strtoull(argv[2], NULL, 10) : 20,
+                .partitions = argc > 4 ? strtoull(argv[4], NULL, 10) : 1,
                 .committed = -1};
     const uint64_t events = argc > 3 ? strtoull(argv[3], NULL, 10) : 3000000;
-    if (s.open < 1 || s.a_session < 1 || events < 1) {
-        fprintf(stderr, "usage: sessionize OPEN [events a session] [events]\n");
+    if (s.open < 1 || s.a_session < 1 || events < 1 || s.partitions < 1 ||
+        s.partitions > PARTITIONS_MAX) {
+        fprintf(stderr, "usage: sessionize OPEN [events a session] [events] [partitions]\n");
         return 64;
     }
     /* Until as many sessions close as open: twice a session's length, at least one. */
