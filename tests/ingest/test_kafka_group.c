@@ -8,6 +8,7 @@
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
+#include <unistd.h>
 
 #define TOPIC "numbers"
 
