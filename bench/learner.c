@@ -1,10 +1,12 @@
-/** One gradient step of the default learner: by itself, with its data fed from RocksDB, and the
- * time that its floating-point operations would take at the speed of a large sgemm, all in one run.
+/** One gradient step of the default learner: by itself, with its data fed from RocksDB, in bfloat16
+ * where the CPU has it, and the time that its floating-point operations would take at the speed of
+ * a large sgemm, all in one run.
  *
  *    learner HIDDEN THREADS FOLDER [steps, default 300] [rows, default 100000]
  *
  *  24 critics, batch 256, state 64, action 10; the median of the steps, a tenth of them before
- * unmeasured. FOLDER is a scratch folder for the store. One JSON object. */
+ * unmeasured. FOLDER is a scratch folder for the store. One JSON object; bf16_step_ms is 0 where
+ * the CPU has no bfloat16. */
 #include <cblas.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -17,7 +19,7 @@
 #include "learner/train.h"
 #include "rows.h"
 
-enum { CRITICS = 24, BATCH = 256, CUBE = 1024, CUBE_TIMES = 12, THREADS_MAX = 16 };
+enum { CRITICS = 24, BATCH = 256, CUBE = 1024, CUBE_TIMES = 12, THREADS_MAX = 16, TURN = 10 };
 
 /* -- the limit --------------------------------------------------- */
 
@@ -79,8 +81,8 @@ typedef struct bench {
     mtf_normaliser normaliser;
     mtf_feed *feed;
     const mtf_algorithm_ops *ops;
-    mtf_algorithm *algorithm;
-    double *ms; /* of the steps at hand */
+    mtf_algorithm *algorithms[2]; /* in float32; in bf16, NULL where the CPU cannot */
+    double *ms;                   /* of the steps at hand */
 } bench;
 
 static mtf_status fill_store(bench *b, const char *folder, int64_t rows, mtf_err *err)
@@ -132,8 +134,12 @@ static mtf_status set_up(bench *b, uint32_t hidden, uint32_t threads, const char
     if (!status) status = open_feed(b, err);
     if (!status) status = mtf_train_algorithm_config(&b->settings, BENCH_ACTION, &config, err);
     b->ops = mtf_algorithm_find("integrated");
-    if (!status) status = b->ops->open(&config, &b->algorithm, err);
-    return status ? status : b->ops->begin_round(b->algorithm, 1, true, err);
+    if (!status) status = b->ops->open(&config, &b->algorithms[0], err);
+    if (!status) status = b->ops->begin_round(b->algorithms[0], 1, true, err);
+    config.gemm = mtf_gemm_bf16();
+    if (status || !config.gemm) return status;
+    status = b->ops->open(&config, &b->algorithms[1], err);
+    return status ? status : b->ops->begin_round(b->algorithms[1], 1, true, err);
 }
 
 static int ascending(const void *a, const void *b)
@@ -142,24 +148,30 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/** Median ms of a step, its batch from the feed within the time or made before it. */
-static mtf_status steps(bench *b, uint64_t count, bool with_feed, double *median, mtf_err *err)
+/** Median ms of a step of each of `turns` algorithms, which take turns of ten steps so that the
+ *  machine's noise meets all; the batch from the feed within the time or made before it. */
+static mtf_status steps(bench *b, mtf_algorithm *const *algorithms, uint64_t turns, uint64_t count,
+                        bool with_feed, double *medians, mtf_err *err)
 {
     mtf_step_metrics metrics;
     const mtf_batch *batch = NULL;
     mtf_status status = MTF_OK;
-    const uint64_t warm = count / 10;
-    for (uint64_t i = 0; i < warm + count && !status; i++) {
+    const uint64_t warm = (count / 100 + 1) * TURN, rounds = (warm + count + TURN - 1) / TURN;
+    for (uint64_t i = 0; i < rounds * turns * TURN && !status; i++) {
+        const uint64_t turn = i / TURN % turns, nth = i / TURN / turns * TURN + i % TURN;
         if (!with_feed) status = mtf_feed_batch(b->feed, i, &batch, err);
         const int64_t began_ns = mtf_clock_mono_ns();
         if (!status && with_feed) status = mtf_feed_batch(b->feed, i, &batch, err);
-        if (!status) status = b->ops->step(b->algorithm, batch, &metrics, err);
-        if (i >= warm) b->ms[i - warm] = 1e-6 * (double)(mtf_clock_mono_ns() - began_ns);
+        if (!status) status = b->ops->step(algorithms[turn], batch, &metrics, err);
+        const double ms = 1e-6 * (double)(mtf_clock_mono_ns() - began_ns);
+        if (nth >= warm && nth < warm + count) b->ms[turn * count + nth - warm] = ms;
         if (!status && !metrics.finite)
             status = mtf_fail(err, MTF_CORRUPT, "bench: the learner diverged");
     }
-    qsort(b->ms, count, sizeof *b->ms, ascending);
-    *median = b->ms[count / 2];
+    for (uint64_t turn = 0; turn < turns; turn++) {
+        qsort(b->ms + turn * count, count, sizeof *b->ms, ascending);
+        medians[turn] = b->ms[turn * count + count / 2];
+    }
     return status;
 }
 
@@ -189,24 +201,26 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: learner HIDDEN THREADS FOLDER [steps] [rows]\n");
         return 64;
     }
-    bench b = {.ms = malloc(sizeof(double) * count)};
+    bench b = {.ms = malloc(2 * sizeof(double) * count)};
     mtf_err err = {0};
-    double step = 0, fed = 0, feed = 0;
+    double step[2] = {0}, fed = 0, feed = 0;
     mtf_status status = b.ms ? set_up(&b, hidden, threads, argv[3], rows, &err) : MTF_NOMEM;
     const double before = sgemm_rate(threads);
-    if (!status) status = steps(&b, count, false, &step, &err);
-    if (!status) status = steps(&b, count, true, &fed, &err);
+    const uint64_t turns = b.algorithms[1] ? 2 : 1;
+    if (!status) status = steps(&b, b.algorithms, turns, count, false, step, &err);
+    if (!status) status = steps(&b, b.algorithms, 1, count, true, &fed, &err);
     if (!status) status = feeds(&b, count, &feed, &err);
     const double after = sgemm_rate(threads), rate = before > after ? before : after;
     if (status)
         fprintf(stderr, "learner: %s\n", err.msg);
     else
-        printf(
-            "{\"core\": \"%s\", \"step_ms\": %.4f, \"step_and_feed_ms\": %.4f, \"feed_ms\": %.5f, "
-            "\"sgemm_gflops\": %.1f, \"step_gflop\": %.4f, \"limit_ms\": %.4f}\n",
-            core, step, fed, feed, 1e-9 * rate, 1e-9 * step_flop(hidden),
-            1e3 * step_flop(hidden) / rate);
-    if (b.algorithm) b.ops->close(b.algorithm);
+        printf("{\"core\": \"%s\", \"step_ms\": %.4f, \"bf16_step_ms\": %.4f, "
+               "\"step_and_feed_ms\": %.4f, \"feed_ms\": %.5f, "
+               "\"sgemm_gflops\": %.1f, \"step_gflop\": %.4f, \"limit_ms\": %.4f}\n",
+               core, step[0], step[1], fed, feed, 1e-9 * rate, 1e-9 * step_flop(hidden),
+               1e3 * step_flop(hidden) / rate);
+    for (uint64_t i = 0; i < turns; i++)
+        if (b.algorithms[i]) b.ops->close(b.algorithms[i]);
     mtf_feed_close(b.feed);
     mtf_normaliser_fini(&b.normaliser);
     mtf_store_close(b.store);

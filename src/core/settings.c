@@ -42,6 +42,7 @@ static const struct rule {
     {"reward.clip", true, NULL, false},
     {"policy.actions", true, NULL, false},
     {"learner.algorithm", false, "integrated", false},
+    {"learner.precision", false, "float32 bf16", false},
     {"learner.penalty", false, "expm1 printed none", false},
     {"learner.target", false, "discount literal additive clip", false},
     {"learner.warm_start", false, "all actor none", false},

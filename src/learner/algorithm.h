@@ -5,6 +5,7 @@
 
 #include "core/bytes.h"
 #include "learner/batch.h"
+#include "learner/gemm.h"
 
 /** Hyper-parameters: section `learner` of the settings, plus the dimensions. */
 typedef struct mtf_algorithm_config {
@@ -14,6 +15,7 @@ typedef struct mtf_algorithm_config {
     double actor_lr, critic_lr, lr_final, actor_clip, critic_clip;
     enum { MTF_PENALTY_EXPM1, MTF_PENALTY_PRINTED, MTF_PENALTY_NONE } penalty;
     enum { MTF_TARGET_DISCOUNT, MTF_TARGET_LITERAL, MTF_TARGET_ADDITIVE, MTF_TARGET_CLIP } target;
+    const mtf_gemm *gemm; /* of the critics, nearly all of a step; NULL: float32 */
 } mtf_algorithm_config;
 
 /** Of the last step. Values are in reward units (the reward scale is undone). */

@@ -160,6 +160,7 @@ static mtf_status integrated_open(const mtf_algorithm_config *config, mtf_algori
     const uint32_t input_dim = config->state_dim + config->action_dim;
     mtf_mlp_layout(&algorithm->actor_mlp, config->state_dim, config->hidden, config->action_dim);
     mtf_mlp_layout(&algorithm->critic_mlp, input_dim, config->hidden, 1);
+    if (config->gemm) algorithm->critic_mlp.gemm = config->gemm;
     algorithm->ldx = (input_dim + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
     const size_t even = (config->batch + CHUNKS_MAX - 1) / CHUNKS_MAX;
     algorithm->chunk_rows = even > CHUNK_ROWS_MIN ? even : CHUNK_ROWS_MIN;

@@ -9,7 +9,8 @@
 
 void mtf_mlp_layout(mtf_mlp *mlp, uint32_t inputs, uint32_t hidden, uint32_t outputs)
 {
-    *mlp = (mtf_mlp){.inputs = inputs, .hidden = hidden, .outputs = outputs};
+    *mlp = (mtf_mlp){
+        .inputs = inputs, .hidden = hidden, .outputs = outputs, .gemm = &mtf_gemm_float32};
     size_t at = 0;
 #define X(label, row_count, col_count)                                                             \
     mlp->tensors[MTF_MLP_##label] = (mtf_tensor){#label, row_count, col_count, at};                \
@@ -39,16 +40,16 @@ void mtf_mlp_forward(const mtf_mlp *mlp, const float *block, size_t rows, const 
     const size_t h = mlp->hidden;
     const float *w3 = mtf_mlp_in(mlp, block, MTF_MLP_w3), *b2 = mtf_mlp_in(mlp, block, MTF_MLP_b2);
     const float *b3 = mtf_mlp_in(mlp, block, MTF_MLP_b3);
-    mtf_matmul_nt(space->h1, h, x, ldx, mtf_mlp_in(mlp, block, MTF_MLP_w1), mlp->inputs, rows, h,
+    mlp->gemm->nt(space->h1, h, x, ldx, mtf_mlp_in(mlp, block, MTF_MLP_w1), mlp->inputs, rows, h,
                   mlp->inputs);
     mtf_bias_relu(space->h1, mtf_mlp_in(mlp, block, MTF_MLP_b1), rows, h);
-    mtf_matmul_nt(space->h2, h, space->h1, h, mtf_mlp_in(mlp, block, MTF_MLP_w2), h, rows, h, h);
+    mlp->gemm->nt(space->h2, h, space->h1, h, mtf_mlp_in(mlp, block, MTF_MLP_w2), h, rows, h, h);
     if (mlp->outputs == 1 && ldy == 1) {
         mtf_bias_relu_head(y, space->h2, b2, w3, b3[0], rows, h);
         return;
     }
     mtf_bias_relu(space->h2, b2, rows, h);
-    mtf_matmul_nt(y, ldy, space->h2, h, w3, h, rows, mlp->outputs, h);
+    mlp->gemm->nt(y, ldy, space->h2, h, w3, h, rows, mlp->outputs, h);
     mtf_bias_add(y, ldy, b3, rows, mlp->outputs);
 }
 
@@ -64,14 +65,14 @@ void mtf_mlp_backward(const mtf_mlp *mlp, const float *block, size_t rows, const
         *db3 = mtf_head_backward(space->d2, dw3, db2, dy, space->h2, w3, rows, h);
     } else {
         mtf_column_sums(db3, dy, rows, outputs);
-        mtf_matmul_tn(dw3, h, dy, outputs, space->h2, h, outputs, h, rows);
-        mtf_matmul_nn(space->d2, h, dy, outputs, w3, h, rows, h, outputs);
+        mlp->gemm->tn(dw3, h, dy, outputs, space->h2, h, outputs, h, rows);
+        mlp->gemm->nn(space->d2, h, dy, outputs, w3, h, rows, h, outputs);
         mtf_relu_backward(space->d2, db2, space->h2, rows, h);
     }
-    mtf_matmul_tn(mtf_mlp_at(mlp, gradient, MTF_MLP_w2), h, space->d2, h, space->h1, h, h, h, rows);
-    mtf_matmul_nn(space->d1, h, space->d2, h, mtf_mlp_in(mlp, block, MTF_MLP_w2), h, rows, h, h);
+    mlp->gemm->tn(mtf_mlp_at(mlp, gradient, MTF_MLP_w2), h, space->d2, h, space->h1, h, h, h, rows);
+    mlp->gemm->nn(space->d1, h, space->d2, h, mtf_mlp_in(mlp, block, MTF_MLP_w2), h, rows, h, h);
     mtf_relu_backward(space->d1, mtf_mlp_at(mlp, gradient, MTF_MLP_b1), space->h1, rows, h);
-    mtf_matmul_tn(mtf_mlp_at(mlp, gradient, MTF_MLP_w1), mlp->inputs, space->d1, h, x, ldx, h,
+    mlp->gemm->tn(mtf_mlp_at(mlp, gradient, MTF_MLP_w1), mlp->inputs, space->d1, h, x, ldx, h,
                   mlp->inputs, rows);
 }
 
@@ -81,8 +82,8 @@ void mtf_mlp_slope(const mtf_mlp *mlp, const float *block, size_t rows, const mt
     const size_t h = mlp->hidden;
     MTF_ASSERT(mlp->outputs == 1 && first + count <= mlp->inputs);
     mtf_head_slope(space->d2, space->h2, mtf_mlp_in(mlp, block, MTF_MLP_w3), rows, h);
-    mtf_matmul_nn(space->d1, h, space->d2, h, mtf_mlp_in(mlp, block, MTF_MLP_w2), h, rows, h, h);
+    mlp->gemm->nn(space->d1, h, space->d2, h, mtf_mlp_in(mlp, block, MTF_MLP_w2), h, rows, h, h);
     mtf_relu_mask(space->d1, space->h1, rows, h);
-    mtf_matmul_nn(slope, count, space->d1, h, mtf_mlp_in(mlp, block, MTF_MLP_w1) + first,
+    mlp->gemm->nn(slope, count, space->d1, h, mtf_mlp_in(mlp, block, MTF_MLP_w1) + first,
                   mlp->inputs, rows, count, h);
 }

@@ -6,6 +6,7 @@
 #define MTF_LEARNER_MLP_H
 
 #include "core/rng.h"
+#include "learner/gemm.h"
 
 /** name, rows, columns in terms of inputs, hidden, outputs. Weights are (outputs, inputs). */
 #define MTF_MLP_TENSORS(X)                                                                         \
@@ -31,9 +32,11 @@ typedef struct mtf_tensor {
 typedef struct mtf_mlp {
     uint32_t inputs, hidden, outputs;
     mtf_tensor tensors[MTF_MLP_COUNT];
-    size_t size; /* floats of a block; those between tensors are 0 and stay so */
+    size_t size;          /* floats of a block; those between tensors are 0 and stay so */
+    const mtf_gemm *gemm; /* what forward, backward and slope multiply with */
 } mtf_mlp;
 
+/** In float32; the caller may set another gemm. */
 void mtf_mlp_layout(mtf_mlp *mlp, uint32_t inputs, uint32_t hidden, uint32_t outputs);
 
 static inline float *mtf_mlp_at(const mtf_mlp *mlp, float *block, mtf_mlp_index index)

@@ -59,7 +59,7 @@ mtf_status mtf_train_algorithm_config(const mtf_settings *settings, uint32_t act
         return mtf_fail(err, MTF_INVALID,
                         "learner.target: \"%s\" is not discount, literal, additive or clip",
                         target);
-    return MTF_OK;
+    return mtf_gemm_choose(settings->learner_precision, mtf_gemm_bf16(), &config->gemm, err);
 }
 
 /** Threads change no result, so they are left out; feed_mb decides how rows are sliced. */
@@ -86,6 +86,7 @@ uint64_t mtf_train_settings_hash(const mtf_settings *settings)
         mtf_str_of(s->learner_target),
         mtf_str_of(s->learner_warm_start),
         mtf_str_of(s->learner_train_window),
+        mtf_str_of(s->learner_precision),
     };
     uint8_t hash[16];
     mtf_hash128(hash, parts, sizeof parts / sizeof *parts);

@@ -6,7 +6,8 @@
 #include "learner/algorithm.h"
 #include "learner/checkpoint.h"
 
-/** Of the settings. MTF_INVALID: learner.penalty or learner.target is none of its words. */
+/** Of the settings. MTF_INVALID: learner.penalty, learner.target or learner.precision is none of
+ * its words, or this machine lacks the precision. */
 mtf_status mtf_train_algorithm_config(const mtf_settings *settings, uint32_t action_dim,
                                       mtf_algorithm_config *config, mtf_err *err) MTF_NODISCARD;
 /** Hash of every setting that a round's result depends on. */

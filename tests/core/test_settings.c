@@ -153,6 +153,7 @@ static void enumerated_texts_take_only_their_words(void **state)
         {"schema.framing", "confluent", "single-object confluent raw"},
         {"sessionize.delivery", "at-least-once", "exactly-once at-least-once"},
         {"learner.algorithm", "integrated", "integrated"},
+        {"learner.precision", "bf16", "float32 bf16"},
         {"learner.penalty", "none", "expm1 printed none"},
         {"learner.target", "clip", "discount literal additive clip"},
         {"learner.warm_start", "actor", "all actor none"},

@@ -368,6 +368,50 @@ static void frozen_dimensions_feel_no_penalty(void **state)
     teardown(&f);
 }
 
+/* |a - b| / |b|, Euclidean. */
+static double distance(const float *a, const float *b, size_t count)
+{
+    double miss = 0.0, size = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        miss += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+        size += (double)b[i] * (double)b[i];
+    }
+    return sqrt(miss / size);
+}
+
+/* Rounding moves each product by up to 2^-7 of it and some units across zero; the mean over the
+ * batch cancels more of the gradient than of that. A wrong gradient would be 1 or more apart. */
+static void bf16_gives_nearly_the_gradients_of_float32(void **state)
+{
+    (void)state;
+    mtf_algorithm_config config = fixture_config();
+    config.hidden = 64, config.batch = 256;
+    const uint64_t seed = mtf_test_seed(38);
+    gradient_fixture exact = setup(seed, config);
+    config.gemm = mtf_gemm_bf16();
+    if (config.gemm == NULL) {
+        teardown(&exact);
+        skip();
+    }
+    gradient_fixture rounded = setup(seed, config);
+    const size_t weights = exact.algorithm->critic_mlp.size;
+    for (uint32_t i = 0; i < config.critics; i++) {
+        float *a = critic_gradient(&rounded, i), *b = critic_gradient(&exact, i);
+        const double apart = distance(a, b, weights);
+        assert_true(apart > 1e-4 && apart < 0.2);
+        const double loss = exact.algorithm->results[i].loss;
+        mtf_assert_close(rounded.algorithm->results[i].loss, loss, 0.02, 0);
+        free(a), free(b);
+    }
+    actor_gradient(&exact);
+    actor_gradient(&rounded);
+    const size_t slopes = (size_t)config.critics * config.batch * config.action_dim;
+    const double apart = distance(rounded.algorithm->slope, exact.algorithm->slope, slopes);
+    assert_true(apart > 1e-4 && apart < 0.2);
+    teardown(&exact);
+    teardown(&rounded);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,6 +422,7 @@ int main(void)
         cmocka_unit_test(chunks_of_rows_add_up_to_the_whole_batch),
         cmocka_unit_test(ended_sessions_have_no_next_state),
         cmocka_unit_test(frozen_dimensions_feel_no_penalty),
+        cmocka_unit_test(bf16_gives_nearly_the_gradients_of_float32),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,10 +45,10 @@ static void assert_same_state(const mtf_algorithm *a, const mtf_algorithm *b)
     mtf_buf_fini(&two);
 }
 
-static void results_do_not_depend_on_the_number_of_threads(void **state)
+static void check_threads(const mtf_gemm *gemm)
 {
-    (void)state;
     mtf_algorithm_config config = fixture_config();
+    config.gemm = gemm;
     config.batch = 150; /* three chunks of rows, the last one short */
     config.critics = 7;
     config.target_every = 4;
@@ -68,10 +68,17 @@ static void results_do_not_depend_on_the_number_of_threads(void **state)
     ops->close(one);
 }
 
-static void resumed_run_equals_the_uninterrupted_one(void **state)
+static void results_do_not_depend_on_the_number_of_threads(void **state)
 {
     (void)state;
+    check_threads(NULL);
+    if (mtf_gemm_bf16()) check_threads(mtf_gemm_bf16());
+}
+
+static void check_resume(const mtf_gemm *gemm)
+{
     mtf_algorithm_config config = fixture_config();
+    config.gemm = gemm;
     config.target_every = 5;
     mtf_algorithm *whole = fixture_open(&config);
     mtf_step_metrics metrics;
@@ -89,6 +96,36 @@ static void resumed_run_equals_the_uninterrupted_one(void **state)
     mtf_buf_fini(&bytes);
     ops->close(whole);
     ops->close(resumed);
+}
+
+static void resumed_run_equals_the_uninterrupted_one(void **state)
+{
+    (void)state;
+    check_resume(NULL);
+    if (mtf_gemm_bf16()) check_resume(mtf_gemm_bf16());
+}
+
+static void bf16_changes_neither_the_checkpoint_nor_the_actions(void **state)
+{
+    (void)state;
+    mtf_algorithm_config config = fixture_config();
+    mtf_algorithm *exact = fixture_open(&config);
+    config.gemm = mtf_gemm_bf16();
+    mtf_algorithm *rounded = fixture_open(&config);
+    mtf_step_metrics metrics;
+    mtf_err err = {0};
+    begin(rounded, 0.3);
+    train(rounded, 0, 10, &metrics);
+    mtf_buf bytes = saved(rounded);
+    mtf_assert_ok(ops->load(exact, mtf_buf_span(&bytes), &err), &err);
+    assert_same_state(exact, rounded);
+    float s[5] = {0.3f, -1.0f, 0.7f, 2.0f, -0.1f}, a[3], again[3];
+    ops->act(rounded, 1, s, a);
+    ops->act(exact, 1, s, again);
+    assert_memory_equal(a, again, sizeof a); /* the exported actor's, in float32 */
+    mtf_buf_fini(&bytes);
+    ops->close(exact);
+    ops->close(rounded);
 }
 
 static void damaged_or_foreign_checkpoints_are_refused(void **state)
@@ -411,6 +448,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_do_not_depend_on_the_number_of_threads),
         cmocka_unit_test(resumed_run_equals_the_uninterrupted_one),
+        cmocka_unit_test(bf16_changes_neither_the_checkpoint_nor_the_actions),
         cmocka_unit_test(damaged_or_foreign_checkpoints_are_refused),
         cmocka_unit_test(new_scale_keeps_values_in_reward_units),
         cmocka_unit_test(first_scale_leaves_fresh_critics_as_drawn),

@@ -223,10 +223,10 @@ static void mean_action(mtf_algorithm *algorithm, float *s, float *a, double mea
     }
 }
 
-static void optimum_inside_the_box_is_found(void **state)
+static void check_optimum(const mtf_gemm *gemm)
 {
-    (void)state;
     mtf_algorithm_config config = surface_config();
+    config.gemm = gemm;
     config.steps = 2500;
     mtf_algorithm *algorithm = fixture_open(&config);
     mtf_rng rng = mtf_rng_of(mtf_test_seed(41), 0);
@@ -237,6 +237,13 @@ static void optimum_inside_the_box_is_found(void **state)
     mtf_assert_close(mean[0], 0.08, 0, 0.03);
     mtf_assert_close(mean[1], -0.05, 0, 0.03);
     ops->close(algorithm);
+}
+
+static void optimum_inside_the_box_is_found(void **state)
+{
+    (void)state;
+    check_optimum(NULL);
+    if (mtf_gemm_bf16()) check_optimum(mtf_gemm_bf16());
 }
 
 /* Where the slope g of the (scaled) value meets the penalty's eta/kappa exp(x/kappa). */

@@ -800,8 +800,10 @@ static void other_settings_do_not_resume_a_round(void **state)
 static void bad_settings_are_refused(void **state)
 {
     fixture *f = *state;
-    const char *pairs[][2] = {{"learner.warm_start", "some"}, {"learner.algorithm", "magic"}};
-    for (size_t i = 0; i < 2; i++) {
+    const char *pairs[][2] = {{"learner.warm_start", "some"},
+                              {"learner.algorithm", "magic"},
+                              {"learner.precision", "half"}};
+    for (size_t i = 0; i < 3; i++) {
         mtf_settings settings;
         mtf_rounds *rounds;
         mtf_err err = {0};

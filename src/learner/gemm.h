@@ -1,0 +1,31 @@
+/** Matrix products in one of two precisions, chosen by learner.precision. Operands and results are
+ *  float32 in memory either way, and sums are taken in float32. */
+#ifndef MTF_LEARNER_GEMM_H
+#define MTF_LEARNER_GEMM_H
+
+#include "core/status.h"
+
+/** y out; sizes and order of the sums as in kernels.h. */
+typedef void (*mtf_matmul)(float *y, size_t ldy, const float *x, size_t ldx, const float *w,
+                           size_t ldw, size_t m, size_t n, size_t k);
+
+typedef struct mtf_gemm {
+    mtf_matmul nt; /* y (m,n) = x (m,k) w^T, w (n,k) */
+    mtf_matmul nn; /* y (m,n) = x (m,k) w, w (k,n) */
+    mtf_matmul tn; /* y (m,n) = x^T w, x (k,m), w (k,n) */
+} mtf_gemm;
+
+/** OpenBLAS's: mtf_matmul_nt, nn and tn. */
+extern const mtf_gemm mtf_gemm_float32;
+
+/** Rounds both operands to bfloat16, to the nearest and ties to even; denormals count as zero. A
+ *  product is thus within 2^-7 of sum |x| |w|. NULL where the CPU (avx512_bf16) or this build
+ *  cannot. */
+const mtf_gemm *mtf_gemm_bf16(void);
+
+/** By the setting's word; bf16: what mtf_gemm_bf16 returned. MTF_INVALID: another word, or this
+ *  machine lacks it. */
+mtf_status mtf_gemm_choose(const char *precision, const mtf_gemm *bf16, const mtf_gemm **gemm,
+                           mtf_err *err) MTF_NODISCARD;
+
+#endif
