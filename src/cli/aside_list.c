@@ -287,10 +287,3 @@ mtf_status aside_list(const mtf_cli *cli, const char *name, const aside_options 
     aside_topic_close(&topic);
     return status;
 }
-
-int aside_exit(mtf_status status, const mtf_err *err)
-{
-    if (status != MTF_CLOSED) return mtf_cli_exit(status, err);
-    fprintf(stderr, "mtf: %s\n", err->msg);
-    return MTF_EXIT_FAILED;
-}

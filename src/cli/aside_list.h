@@ -20,9 +20,6 @@ size_t aside_options_table(aside_options *o, bool any_topic, mtf_option table[AS
 mtf_status aside_options_read(const mtf_cli *cli, const char *command, const aside_options *o,
                               aside_filter *filter, bool *replay, mtf_err *err) MTF_NODISCARD;
 
-/** mtf_cli_exit, but a command that was stopped before its end is no success. */
-int aside_exit(mtf_status status, const mtf_err *err);
-
 /** Prints the records as a table or as JSON lines, then the counts by reason. */
 mtf_status aside_list(const mtf_cli *cli, const char *topic, const aside_options *o,
                       const aside_filter *filter, mtf_err *err) MTF_NODISCARD;

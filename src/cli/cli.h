@@ -58,6 +58,8 @@ mtf_status mtf_cli_no_words(const mtf_cli *cli, mtf_err *err) MTF_NODISCARD;
 
 /** The exit code of a status, after the error was printed to stderr (or MTF_EXIT_OK). */
 int mtf_cli_exit(mtf_status status, const mtf_err *err);
+/** The same for a command whose work has an end: MTF_CLOSED, a stop before it, is no success. */
+int mtf_cli_exit_work(mtf_status status, const mtf_err *err);
 
 typedef int mtf_command_fn(mtf_cli *cli, int argc, char **argv);
 mtf_command_fn mtf_command_audit, mtf_command_dlq, mtf_command_late;

@@ -315,5 +315,5 @@ int mtf_command_audit(mtf_cli *cli, int argc, char **argv)
     const bool whole = status == MTF_OK && audit_report_differences(&a.report) == 0;
     mtf_buf_fini(&out);
     release(&a);
-    return status == MTF_OK && !whole ? MTF_EXIT_FAILED : aside_exit(status, &err);
+    return status == MTF_OK && !whole ? MTF_EXIT_FAILED : mtf_cli_exit_work(status, &err);
 }

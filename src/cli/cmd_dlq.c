@@ -17,5 +17,5 @@ int mtf_command_dlq(mtf_cli *cli, int argc, char **argv)
     if (status == MTF_OK)
         status = replay ? dlq_replay(cli, &o, &filter, &err)
                         : aside_list(cli, cli->settings.topics_dead_letter, &o, &filter, &err);
-    return aside_exit(status, &err);
+    return mtf_cli_exit_work(status, &err);
 }

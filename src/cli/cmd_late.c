@@ -17,5 +17,5 @@ int mtf_command_late(mtf_cli *cli, int argc, char **argv)
     if (status == MTF_OK)
         status = replay ? late_replay(cli, &o, &filter, &err)
                         : aside_list(cli, cli->settings.topics_late, &o, &filter, &err);
-    return aside_exit(status, &err);
+    return mtf_cli_exit_work(status, &err);
 }

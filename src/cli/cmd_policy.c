@@ -172,5 +172,5 @@ int mtf_command_policy(mtf_cli *cli, int argc, char **argv)
         if (cli->json && out.data[out.size - 1] != '\n') putchar('\n');
     }
     mtf_buf_fini(&out);
-    return mtf_cli_exit(status, &err);
+    return mtf_cli_exit_work(status, &err);
 }

@@ -206,7 +206,7 @@ int mtf_command_store(mtf_cli *cli, int argc, char **argv)
     const char *what = cli->word_count == 1 ? cli->words[0] : "";
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(words[i].name, what) == 0)
-            return mtf_cli_exit(words[i].run(cli, &o, &err), &err);
+            return mtf_cli_exit_work(words[i].run(cli, &o, &err), &err);
     status =
         mtf_fail(&err, MTF_INVALID, "store: say stats, rows, verify, backup, restore or forget");
     return mtf_cli_exit(status, &err);

@@ -215,3 +215,10 @@ int mtf_cli_exit(mtf_status status, const mtf_err *err)
         return MTF_EXIT_INTERNAL;
     }
 }
+
+int mtf_cli_exit_work(mtf_status status, const mtf_err *err)
+{
+    if (status != MTF_CLOSED) return mtf_cli_exit(status, err);
+    fprintf(stderr, "mtf: %s\n", err && err->msg[0] ? err->msg : "stopped before the end");
+    return MTF_EXIT_FAILED;
+}

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -119,7 +120,7 @@ static mtf_status wait_for_answer(const char *path, const place *wanted, int64_t
 {
     const struct timespec pause = {.tv_nsec = ASK_MS * 1000000L};
     while (is_there(wanted)) {
-        if (stop && atomic_load(stop)) return mtf_fail(err, MTF_AGAIN, "backup: stopped");
+        if (stop && atomic_load(stop)) return mtf_fail(err, MTF_CLOSED, "backup: stopped");
         const pid_t holder = mtf_store_holder(path);
         if (holder == 0) return MTF_OK;
         if (mtf_clock_mono_ns() > until_ns)
@@ -210,6 +211,12 @@ mtf_status mtf_store_finish_restore(const char *path, mtf_err *err)
     return status ? status : mtf_folder_remove(ready.text, err);
 }
 
+static bool is_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 /** With the store locked, from before it looks until the copy is in its place. */
 static mtf_status restore_locked(const char *path, const char *from, bool force, mtf_err *err)
 {
@@ -238,6 +245,8 @@ mtf_status mtf_store_restore(const char *path, const char *from, bool force, mtf
     if (!is_there(&source))
         return mtf_fail(err, MTF_INVALID, "%.200s is no backup of a store: it has no folder db",
                         from);
+    if (is_same(path, from))
+        return mtf_fail(err, MTF_INVALID, "%.200s is the store itself, not a backup of it", from);
     mtf_status status = mtf_folder_make(path, err);
     if (status) return status;
     status = mtf_store_lock(path, &lock, err);

@@ -24,7 +24,7 @@ mtf_status mtf_store_answer(mtf_store *store, mtf_err *err) MTF_NODISCARD;
 
 /** Makes `to`, which must not be there; a failed one leaves nothing of that name. Waits up to
  *  wait_ms for a learner that holds the store (a round's evaluation takes its time); stop may be
- *  NULL. MTF_AGAIN: it did not answer. */
+ *  NULL. MTF_AGAIN: it did not answer; MTF_CLOSED: *stop. */
 mtf_status mtf_store_backup(const char *path, const char *to, int64_t wait_ms,
                             const atomic_bool *stop, mtf_err *err) MTF_NODISCARD;
 /** Copies a backup to `path`, in place of a store that is there if force. A crash leaves the old

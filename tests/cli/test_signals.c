@@ -3,7 +3,11 @@
  *  answered before the other has come. */
 #include "cli/brokers.h"
 
+#include <arpa/inet.h>
 #include <librdkafka/rdkafka_mock.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static const struct {
     const char *command, *running; /* what it logs once it runs */
@@ -96,12 +100,50 @@ static void letters_that_no_broker_takes_do_not_hold_a_learner_up(void **state)
     brokers_close(&b);
 }
 
+/** A broker that takes connections and never answers: its socket, and the pair for --set. */
+static int open_silent(char pair[64])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof address;
+    const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 8), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    snprintf(pair, 64, "kafka.bootstrap_servers=127.0.0.1:%d", ntohs(address.sin_port));
+    return listener;
+}
+
+/** Nothing was listed and nothing ordered: whoever waits for it must know. */
+static void a_command_that_is_stopped_before_its_end_is_no_success(void **state)
+{
+    (void)state;
+    static const char *const commands[][2] = {
+        {"policy", "list"}, {"policy", "freeze"}, {"dlq", "list"}};
+    char folder[MTF_TEST_PATH], pair[64];
+    mtf_test_folder(folder);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        program p;
+        const int listener = open_silent(pair);
+        program_start(&p, folder, commands[i][0], commands[i][1], "--set", pair);
+        const int connection = accept(listener, NULL, NULL); /* it waits for an answer now */
+        assert_int_equal(kill(p.pid, SIGTERM), 0);
+        program_end(&p);
+        program_said(&p, 1, "stopped while waiting for a broker");
+        program_free(&p);
+        close(connection);
+        close(listener);
+    }
+    mtf_test_folder_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_signal_ends_every_role_in_order),
         cmocka_unit_test(a_second_signal_kills_at_once),
         cmocka_unit_test(what_hangs_is_ended_at_the_deadline_with_70),
+        cmocka_unit_test(a_command_that_is_stopped_before_its_end_is_no_success),
         cmocka_unit_test(letters_that_no_broker_takes_do_not_hold_a_learner_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -489,6 +489,9 @@ static void a_backup_is_whole_and_comes_back(void **state)
     snprintf(to, sizeof to, "%s/backup", f->folder);
     mtf_store *store = data_store(&f->settings);
     const int64_t rows = data_fill(store, &f->settings, &world, 0, 50);
+    atomic_bool stop =
+        true; /* while it waits for the holder, who is this process and says nothing */
+    assert_int_equal(mtf_store_backup(path, to, 1000, &stop, &err), MTF_CLOSED);
     mtf_store_close(store);
     /* Left by a backup that was killed: in nobody's way. */
     snprintf(stale, sizeof stale, "%s/snapshot/db", path);
@@ -512,6 +515,8 @@ static void a_backup_is_whole_and_comes_back(void **state)
     assert_non_null(strstr(err.msg, "mtf store restore"));
     assert_int_equal(mtf_store_restore(path, to, false, &err), MTF_INVALID);
     assert_non_null(strstr(err.msg, "--force"));
+    assert_int_equal(mtf_store_restore(path, path, true, &err), MTF_INVALID);
+    assert_non_null(strstr(err.msg, "the store itself"));
     mtf_assert_ok(mtf_store_restore(path, to, true, &err), &err);
     mtf_assert_ok(mtf_store_verify(path, &found, &err), &err);
     assert_int_equal(found.rows, rows);
