@@ -3,6 +3,8 @@
 
 #include "learner/reward.h"
 
+#include <string.h>
+
 mtf_status stage_decoder_open(const mtf_settings *settings, stage_records records,
                               mtf_decoder **decoder, mtf_err *err)
 {
@@ -18,12 +20,37 @@ mtf_status stage_decoder_open(const mtf_settings *settings, stage_records record
     return mtf_decoder_open(&config, decoder, err);
 }
 
+/** No topic has two roles: records of one would be read as another's, dead letters for ever. */
+static mtf_status topics_check(const mtf_settings *s, mtf_err *err)
+{
+    const struct {
+        const char *setting, *topic;
+    } roles[] = {
+        {"exploration", s->topics_exploration},
+        {"sessions", s->topics_sessions},
+        {"late", s->topics_late},
+        {"dead_letter", s->topics_dead_letter},
+        {"policy", s->topics_policy},
+        {"policy_history", s->topics_policy_history},
+        {"leader", s->topics_leader},
+    };
+    for (size_t i = 1; i < sizeof roles / sizeof *roles; i++)
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(roles[i].topic, roles[k].topic) == 0)
+                return mtf_fail(err, MTF_INVALID,
+                                "topics.%s and topics.%s are both \"%s\": give each a topic of its "
+                                "own",
+                                roles[k].setting, roles[i].setting, roles[i].topic);
+    return MTF_OK;
+}
+
 mtf_status stage_settings_check(const mtf_settings *settings, stage_records records, mtf_err *err)
 {
     mtf_reward reward;
     mtf_decoder *decoder = NULL;
-    mtf_status status =
-        mtf_reward_parse(&reward, settings->reward_weights, settings->reward_clip, err);
+    mtf_status status = topics_check(settings, err);
+    if (status == MTF_OK)
+        status = mtf_reward_parse(&reward, settings->reward_weights, settings->reward_clip, err);
     if (status == MTF_OK) status = stage_decoder_open(settings, records, &decoder, err);
     mtf_decoder_close(decoder);
     if (status == MTF_OK) status = mtf_kafka_settings_check(settings, err);

@@ -173,9 +173,10 @@ static void another_topic_under_the_store_stops_the_learner_until_the_loss_is_ac
     one_step_session(20, 64, &session);
     brokers_put(&b, "mtf.late", "user", mtf_buf_span(&session));
     brokers_put(&b, "mtf.late", "user", (mtf_span){(const uint8_t *)"garbage", 7});
-    program_check(b.folder, ARGS("learn", "-c", b.config, "--set", "topics.sessions=mtf.late"), 65,
+    static const char sessions[] = "topics.sessions=mtf.late", late[] = "topics.late=mtf.sessions";
+    program_check(b.folder, ARGS("learn", "-c", b.config, "--set", sessions, "--set", late), 65,
                   "sessions partition 0, store position 6", "it was made anew", "--accept-loss");
-    program_start(&p, b.folder, "run", "-c", b.config, "--set", "topics.sessions=mtf.late",
+    program_start(&p, b.folder, "run", "-c", b.config, "--set", sessions, "--set", late,
                   "--accept-loss");
     brokers_read(&b, "mtf.dead-letter", 2, ignore_record, NULL);
     stop_learner(&p, "learn.end records=2 sessions=1");

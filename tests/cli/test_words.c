@@ -154,6 +154,9 @@ static void settings_only_their_parsers_can_judge_are_judged_before_a_broker_is_
     refused_everywhere("policy.actions=valid.bias=-1..0.5", "valid.bias=-1..0.5");
     refused_everywhere("schema.framing=raw", "schema.pinned");
     refused_everywhere("schema.directory=/no/such/folder", "/no/such/folder");
+    refused_everywhere("topics.dead_letter=mtf.exploration",
+                       "topics.exploration and topics.dead_letter are both \"mtf.exploration\"");
+    refused_everywhere("topics.leader=mtf.policy", "topics.policy and topics.leader are both");
     refused_everywhere("kafka.nonsense=3", "kafka.nonsense");
     refused_everywhere("kafka.consumer.nonsense=3", "kafka.consumer.nonsense");
     refused_everywhere("kafka.producer.linger.ms=soon", "linger.ms");
