@@ -55,11 +55,10 @@ mtf_status mtf_kafka_status(rd_kafka_resp_err_t code)
     case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT: /* above transaction.max.timeout.ms */
     case RD_KAFKA_RESP_ERR_INVALID_CONFIG:
-        return MTF_INVALID;
-    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE: /* told by brokers: puts are checked before */
     case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
     case RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE:
-        return MTF_NOMEM;
+        return MTF_INVALID;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
     case RD_KAFKA_RESP_ERR__BAD_MSG:
@@ -70,11 +69,11 @@ mtf_status mtf_kafka_status(rd_kafka_resp_err_t code)
     }
 }
 
-/** What the person on call can do about it, beyond what librdkafka says. */
-static void put_remedy(char *text, size_t size, const mtf_kafka_handle *handle,
-                       rd_kafka_resp_err_t code)
+void mtf_kafka_remedy(const mtf_kafka_handle *handle, rd_kafka_resp_err_t code, char *text,
+                      size_t size)
 {
     static const char page[] = "docs/security.md, \"Permissions\", has each role's";
+    text[0] = '\0';
     if (code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED)
         snprintf(text, size, "; this user lacks an ACL on the group %.60s: %s",
                  handle->group ? handle->group : "", page);
@@ -84,6 +83,11 @@ static void put_remedy(char *text, size_t size, const mtf_kafka_handle *handle,
     else if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
              code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED)
         snprintf(text, size, "; this user lacks an ACL: %s", page);
+    else if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+             code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE)
+        snprintf(text, size,
+                 "; the topic takes less than kafka.producer.message.max.bytes: raise the topic's "
+                 "max.message.bytes above it, or lower it");
     else if (mtf_kafka_status(code) == MTF_FENCED)
         snprintf(text, size, "; another process runs under the same name%s",
                  handle->transactional_id
@@ -95,7 +99,7 @@ static void put_remedy(char *text, size_t size, const mtf_kafka_handle *handle,
 mtf_status mtf_kafka_fail(const mtf_kafka_handle *handle, rd_kafka_resp_err_t code, mtf_err *err,
                           const char *fmt, ...)
 {
-    char what[160], fatal[160], remedy[200] = "";
+    char what[160], fatal[160], remedy[MTF_KAFKA_REMEDY_CHARS];
     va_list args;
     va_start(args, fmt);
     vsnprintf(what, sizeof what, fmt, args);
@@ -103,7 +107,7 @@ mtf_status mtf_kafka_fail(const mtf_kafka_handle *handle, rd_kafka_resp_err_t co
     const rd_kafka_resp_err_t cause = rd_kafka_fatal_error(handle->rk, fatal, sizeof fatal);
     mtf_status status = mtf_kafka_status(cause ? cause : code);
     if (cause && status == MTF_AGAIN) status = MTF_BROKER; /* a fatal error never passes */
-    put_remedy(remedy, sizeof remedy, handle, cause ? cause : code);
+    mtf_kafka_remedy(handle, cause ? cause : code, remedy, sizeof remedy);
     return mtf_fail(err, status, "%s: %s%s", what, cause ? fatal : rd_kafka_err2str(code), remedy);
 }
 

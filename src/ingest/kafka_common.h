@@ -40,10 +40,15 @@ mtf_status mtf_kafka_handle_open(mtf_kafka_handle *handle, rd_kafka_type_t type,
                                  rd_kafka_conf_t **conf, mtf_err *err) MTF_NODISCARD;
 
 /** What a librdkafka code asks of us: OK; AGAIN (wait, or give the unit up and go on); FENCED;
- * INVALID (authorization, unknown topic, unsupported); NOMEM (too large); CORRUPT (out of range,
- * bad bytes); BROKER for the rest. */
+ * INVALID (authorization, unknown topic, unsupported, larger than brokers take); CORRUPT (out of
+ * range, bad bytes); BROKER for the rest. */
 mtf_status mtf_kafka_status(rd_kafka_resp_err_t code);
-/** Fills err with "<what>: <librdkafka's words>"; a fatal error of the handle goes first. */
+/** What the person on call can do about it, beyond what librdkafka says: "; ...", or nothing. */
+#define MTF_KAFKA_REMEDY_CHARS 200
+void mtf_kafka_remedy(const mtf_kafka_handle *handle, rd_kafka_resp_err_t code, char *text,
+                      size_t size);
+/** Fills err with "<what>: <librdkafka's words>", and the remedy; a fatal error of the handle goes
+ * first. */
 mtf_status mtf_kafka_fail(const mtf_kafka_handle *handle, rd_kafka_resp_err_t code, mtf_err *err,
                           const char *fmt, ...) MTF_PRINTF(4, 5);
 

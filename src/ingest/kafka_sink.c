@@ -296,8 +296,11 @@ mtf_status mtf_kafka_sink_open(const mtf_settings *settings, const mtf_log *log,
     made->stop = config->stop;
     made->board = config->board;
     made->transactional_id = id;
-    made->handle =
-        (mtf_kafka_handle){.log = log, .role = "producer", .owner = made, .transactional_id = id};
+    made->handle = (mtf_kafka_handle){.log = log,
+                                      .role = "producer",
+                                      .owner = made,
+                                      .transactional_id = id,
+                                      .group = config->source ? config->source->group : NULL};
     made->transaction = (mtf_kafka_transaction){
         .handle = &made->handle, .stop = config->stop, .board = config->board};
     const mtf_status status = open_producer(made, settings, err);

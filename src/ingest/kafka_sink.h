@@ -36,7 +36,8 @@ typedef struct mtf_kafka_sink_config {
 /** Before the source's first poll: its positions wait for what an earlier process of our
  *  transactional id left open, which this ends. config NULL: all of it absent. MTF_INVALID: a
  * setting is refused, or no permission. With a transactional id it waits for its coordinator:
- * MTF_AGAIN: none within twice transaction.timeout.ms. Then the functions:
+ * MTF_AGAIN: none within twice transaction.timeout.ms; MTF_CLOSED: *stop before. Then the
+ * functions:
  *  - begin asks no broker.
  *  - put waits while the queue is full, of records or of bytes, until after *stop. MTF_NOMEM: too
  * large for kafka.message.max.bytes. MTF_AGAIN: the transaction failed already, or still full.

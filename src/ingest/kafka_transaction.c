@@ -33,11 +33,14 @@ mtf_status mtf_kafka_transaction_settle(const mtf_kafka_transaction *t, rd_kafka
     const bool passes =
         !fatal && (rd_kafka_error_txn_requires_abort(error) || rd_kafka_error_is_retriable(error));
     const char *id = t->handle->transactional_id;
+    char remedy[MTF_KAFKA_REMEDY_CHARS];
+    mtf_kafka_remedy(t->handle, code, remedy, sizeof remedy);
     mtf_status status = mtf_kafka_fail(t->handle, code, err, "%s of %s", what, id);
     if (passes && status == MTF_BROKER) status = MTF_AGAIN;
     if (!passes && status == MTF_AGAIN) status = MTF_BROKER;
     if (!fatal)
-        status = mtf_fail(err, status, "%s of %s: %s", what, id, rd_kafka_error_string(error));
+        status = mtf_fail(err, status, "%s of %.100s: %.*s%s", what, id, remedy[0] ? 120 : 280,
+                          rd_kafka_error_string(error), remedy);
     rd_kafka_error_destroy(error);
     return status;
 }
@@ -78,8 +81,12 @@ mtf_status mtf_kafka_transaction_init(mtf_kafka_transaction *t, mtf_err *err)
     if (!rd_kafka_metadata(t->handle->rk, 1, NULL, &metadata, METADATA_MS))
         rd_kafka_metadata_destroy(metadata);
     const int64_t deadline_ns = now_ns() + 2 * t->timeout_ms * 1000000;
-    return mtf_kafka_transaction_settle(
-        t, insist(t, rd_kafka_init_transactions, "init", deadline_ns), "transactions", err);
+    rd_kafka_error_t *error = insist(t, rd_kafka_init_transactions, "init", deadline_ns);
+    const bool stopped = error && rd_kafka_error_is_retriable(error) && is_stopped(t);
+    const mtf_status status = mtf_kafka_transaction_settle(t, error, "transactions", err);
+    if (!stopped) return status;
+    return mtf_fail(err, MTF_CLOSED, "transactions of %s: stopped before the brokers answered",
+                    t->handle->transactional_id);
 }
 
 mtf_status mtf_kafka_transaction_begin(mtf_kafka_transaction *t, mtf_err *err)

@@ -155,9 +155,12 @@ static void what_will_never_pass_is_told_as_such(void **state)
         {PRODUCE, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, MTF_INVALID, "write to " TOPIC},
         {ADD_PARTITIONS, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, MTF_INVALID, "authoriz"},
         {ADD_OFFSETS, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, MTF_INVALID, "authoriz"},
-        {OFFSET_COMMIT, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, MTF_INVALID, "authoriz"},
-        {OFFSET_COMMIT, RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE, MTF_NOMEM, "metadata"},
-        {OFFSET_COMMIT, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, MTF_FENCED, "instance"},
+        {OFFSET_COMMIT, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, MTF_INVALID,
+         "lacks an ACL on the group " TOPIC},
+        {PRODUCE, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, MTF_INVALID, "raise the topic's max."},
+        {OFFSET_COMMIT, RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE, MTF_INVALID, "metadata"},
+        {OFFSET_COMMIT, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, MTF_FENCED,
+         "another process runs under the same name"},
     };
     const place *p = *state;
     mtf_sink sink;
@@ -317,6 +320,20 @@ static void without_brokers_a_stopped_sink_ends_within_seconds(void **state)
     set_brokers(p, true);
 }
 
+static void an_open_that_is_stopped_says_so(void **state)
+{
+    const place *p = *state;
+    atomic_bool stop = true;
+    mtf_sink sink = {0};
+    mtf_err err;
+    push(p, INIT_PRODUCER_ID, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, 100000);
+    assert_int_equal(open_sink(p, &stop, &sink, &err), MTF_CLOSED);
+    assert_non_null(strstr(err.msg, "stopped before the brokers answered"));
+    rd_kafka_mock_clear_request_errors(mtf_kafka_mock_cluster(p->fixture.mock), INIT_PRODUCER_ID);
+    mtf_assert_ok(open_sink(p, &stop, &sink, &err), &err); /* they do answer */
+    sink.close(sink.self);
+}
+
 static void times_that_cannot_work_are_refused(void **state)
 {
     static const struct {
@@ -376,6 +393,7 @@ int main(void)
         cmocka_unit_test(a_commit_waits_for_its_answer_until_it_is_stopped),
         cmocka_unit_test(times_that_cannot_work_are_refused),
         cmocka_unit_test(without_brokers_a_stopped_sink_ends_within_seconds),
+        cmocka_unit_test(an_open_that_is_stopped_says_so),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
