@@ -247,8 +247,8 @@ def kill_at_random(bench: Bench):
 def zombie_sessionizer(bench: Bench):
     """Stopped beyond the session timeout, then going on: what it had in hand is not committed."""
     with bench.pipeline() as pipeline:
-        for name in ("one", "two"):
-            pipeline.start_sessionizer(name)
+        for name in ("one", "two"):  # long units: it has something in hand whenever it is stopped
+            pipeline.start_sessionizer(name, "--set", "sessionize.commit_interval_ms=2000")
 
         def fault(_):
             for name in ("sessionize-one", "sessionize-two"):
