@@ -97,44 +97,16 @@ void mtf_buf_printf(mtf_buf *buf, const char *fmt, ...)
     va_end(again);
 }
 
-const uint8_t *mtf_reader_take(mtf_reader *reader, size_t size)
-{
-    if (reader->failed || size > mtf_reader_left(reader)) {
-        reader->failed = true;
-        return NULL;
-    }
-    const uint8_t *at = reader->at;
-    reader->at += size;
-    return at;
-}
-
-uint8_t mtf_reader_u8(mtf_reader *reader)
-{
-    const uint8_t *at = mtf_reader_take(reader, 1);
-    return at ? *at : 0;
-}
-
-uint32_t mtf_reader_u32_le(mtf_reader *reader)
-{
-    const uint8_t *at = mtf_reader_take(reader, 4);
-    return at ? mtf_load_u32_le(at) : 0;
-}
-
-uint64_t mtf_reader_u64_le(mtf_reader *reader)
-{
-    const uint8_t *at = mtf_reader_take(reader, 8);
-    return at ? mtf_load_u64_le(at) : 0;
-}
-
 void mtf_reader_f32_le(mtf_reader *reader, float *values, size_t count)
 {
     const uint8_t *at =
         count <= mtf_reader_left(reader) / 4 ? mtf_reader_take(reader, 4 * count) : NULL;
-    if (!at) reader->failed = true;
-    for (size_t i = 0; i < count; i++) {
-        const uint32_t bits = at ? mtf_load_u32_le(at + 4 * i) : 0;
-        memcpy(&values[i], &bits, 4);
+    if (at) {
+        mtf_load_f32_le(values, at, count);
+        return;
     }
+    reader->failed = true;
+    for (size_t i = 0; i < count; i++) values[i] = 0;
 }
 
 void mtf_hex(char *text, const uint8_t *data, size_t size)

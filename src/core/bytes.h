@@ -71,28 +71,6 @@ static inline mtf_span mtf_buf_span(const mtf_buf *buf)
     return (mtf_span){buf->data, buf->size};
 }
 
-/** A checked reader over borrowed bytes: once anything is missing, `failed` stays set and every
- *  further read gives zeros, so that a decoder checks once, at its end. */
-typedef struct mtf_reader {
-    const uint8_t *at, *end;
-    bool failed;
-} mtf_reader;
-
-static inline mtf_reader mtf_reader_of(mtf_span span)
-{
-    return (mtf_reader){span.data, span.data ? span.data + span.size : NULL, false};
-}
-static inline size_t mtf_reader_left(const mtf_reader *reader)
-{
-    return (size_t)(reader->end - reader->at);
-}
-/** The next `size` bytes, borrowed, or NULL with `failed` set. */
-const uint8_t *mtf_reader_take(mtf_reader *reader, size_t size);
-uint8_t mtf_reader_u8(mtf_reader *reader);
-uint32_t mtf_reader_u32_le(mtf_reader *reader);
-uint64_t mtf_reader_u64_le(mtf_reader *reader);
-void mtf_reader_f32_le(mtf_reader *reader, float *values, size_t count);
-
 static inline void mtf_store_u32_be(uint8_t *p, uint32_t v)
 {
     p[0] = (uint8_t)(v >> 24), p[1] = (uint8_t)(v >> 16), p[2] = (uint8_t)(v >> 8),
@@ -129,6 +107,63 @@ static inline uint64_t mtf_load_u64_le(const uint8_t *p)
 {
     return (uint64_t)mtf_load_u32_le(p + 4) << 32 | mtf_load_u32_le(p);
 }
+
+/** count floats from bytes at any address. */
+static inline void mtf_load_f32_le(float *values, const uint8_t *p, size_t count)
+{
+    _Static_assert(sizeof(float) == 4, "IEEE 754 single precision");
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (count) memcpy(values, p, 4 * count);
+#else
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t bits = mtf_load_u32_le(p + 4 * i);
+        memcpy(&values[i], &bits, 4);
+    }
+#endif
+}
+
+/** A checked reader over borrowed bytes: once anything is missing, `failed` stays set and every
+ *  further read gives zeros, so that a decoder checks once, at its end. */
+typedef struct mtf_reader {
+    const uint8_t *at, *end;
+    bool failed;
+} mtf_reader;
+
+static inline mtf_reader mtf_reader_of(mtf_span span)
+{
+    return (mtf_reader){span.data, span.data ? span.data + span.size : NULL, false};
+}
+static inline size_t mtf_reader_left(const mtf_reader *reader)
+{
+    return (size_t)(reader->end - reader->at);
+}
+/** The next `size` bytes, borrowed, or NULL with `failed` set. */
+static inline const uint8_t *mtf_reader_take(mtf_reader *reader, size_t size)
+{
+    if (reader->failed || size > mtf_reader_left(reader)) {
+        reader->failed = true;
+        return NULL;
+    }
+    const uint8_t *at = reader->at;
+    reader->at += size;
+    return at;
+}
+static inline uint8_t mtf_reader_u8(mtf_reader *reader)
+{
+    const uint8_t *at = mtf_reader_take(reader, 1);
+    return at ? *at : 0;
+}
+static inline uint32_t mtf_reader_u32_le(mtf_reader *reader)
+{
+    const uint8_t *at = mtf_reader_take(reader, 4);
+    return at ? mtf_load_u32_le(at) : 0;
+}
+static inline uint64_t mtf_reader_u64_le(mtf_reader *reader)
+{
+    const uint8_t *at = mtf_reader_take(reader, 8);
+    return at ? mtf_load_u64_le(at) : 0;
+}
+void mtf_reader_f32_le(mtf_reader *reader, float *values, size_t count);
 
 /** Lower-case hex of `size` bytes into text, which holds 2 * size + 1 chars. */
 void mtf_hex(char *text, const uint8_t *data, size_t size);

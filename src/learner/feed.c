@@ -1,44 +1,49 @@
-/** Training batches from memory: see feed.h. A row in memory is the decoded row's block, the states
- *  normalised, then r, done and weight:
- *  | s S | s2 S | a A | bp A | lower A | upper A | bp2 A | lower2 A | upper2 A | r | done | weight
- * | */
+/** Training batches from memory: see feed.h. */
 #include "learner/feed.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "core/rng.h"
+#include "learner/slice.h"
 
-#define TAIL   3 /* r, done, weight */
 #define PASSES 4 /* over a slice at most */
 #define AHEAD  8 /* rows of a batch whose memory is asked for before it is needed */
 #define LINE   64
+
+/** The load of a slice. While it runs, all but `stop` is its thread's. */
+typedef struct slice_load {
+    const mtf_feed_config *config;
+    uint32_t number; /* of the slice */
+    mtf_store_cursor *cursor;
+    mtf_slice slice;
+    mtf_status status;
+    mtf_err err;
+    atomic_bool stop;
+} slice_load;
 
 struct mtf_feed {
     const mtf_store *store;
     mtf_feed_config config;
     mtf_row_shape shape;
-    uint32_t slices, slice;  /* slice: in memory; slices when none is */
+    uint32_t slices, number; /* number: of the slice to draw from; slices when there is none */
     uint64_t steps_of_slice; /* that a slice serves */
-    size_t row_floats;
-    float *rows; /* (row_capacity, row_floats) */
-    size_t row_count, row_capacity;
+    mtf_slice slice;         /* to draw from */
+    slice_load load;         /* of the one after it */
+    pthread_t loader;
+    bool loading; /* the loader runs, or was not joined yet */
     mtf_batch batch;
     float *batch_block;
-    size_t *drawn; /* (batch,) rows of the batch, in floats */
+    const float **drawn; /* (batch,) states of the batch */
 };
-
-static mtf_status no_memory(mtf_err *err)
-{
-    return mtf_fail(err, MTF_NOMEM, "no memory for the training feed: lower learner.feed_mb");
-}
 
 static mtf_status make_batch(mtf_feed *feed, mtf_err *err)
 {
     const size_t B = feed->config.batch, S = feed->shape.state_dim, A = feed->shape.action_dim;
-    float *at = malloc(B * (2 * S + 7 * A + TAIL) * sizeof *at);
+    float *at = malloc(B * (2 * S + 7 * A + 3) * sizeof *at);
     feed->batch_block = at;
     feed->drawn = malloc(B * sizeof *feed->drawn);
-    if (!at || !feed->drawn) return no_memory(err);
+    if (!at || !feed->drawn) return mtf_fail(err, MTF_NOMEM, "no memory for a training batch");
     mtf_batch *batch = &feed->batch;
     *batch = (mtf_batch){
         .rows = B, .state_dim = feed->shape.state_dim, .action_dim = feed->shape.action_dim};
@@ -61,37 +66,58 @@ static uint64_t passes_of(const mtf_feed_config *config)
     return over < 1 ? 1 : over > PASSES ? PASSES : over;
 }
 
+/** One slice, or so many that the one drawn from and the one being loaded fit; a slice's share of
+ *  rows varies by chance: leave a twentieth. */
+static uint32_t slices_of(const mtf_feed_config *config, const mtf_row_shape *shape)
+{
+    const double bytes = mtf_slice_bytes(shape, (double)config->states, (double)config->rows);
+    const double slices = bytes / (double)config->bytes_max;
+    return slices <= 1 ? 1 : (uint32_t)(2 * slices * 1.05) + 1;
+}
+
 mtf_status mtf_feed_open(const mtf_store *store, const mtf_feed_config *config, mtf_feed **out,
                          mtf_err *err)
 {
-    MTF_ASSERT(config->rows > 0);
+    MTF_ASSERT(config->rows > 0 && config->states >= config->rows);
+    *out = NULL;
     mtf_feed *feed = calloc(1, sizeof *feed);
-    if (!feed) return no_memory(err);
+    if (!feed) return mtf_fail(err, MTF_NOMEM, "no memory for the training feed");
     feed->store = store;
     feed->config = *config;
     feed->shape = mtf_store_shape(store);
-    feed->row_floats =
-        2 * (size_t)feed->shape.state_dim + 7 * (size_t)feed->shape.action_dim + TAIL;
-    /* A slice's share of rows varies by chance: leave a twentieth. */
-    const double bytes = (double)config->rows * (double)(feed->row_floats * sizeof(float));
-    const double slices = bytes / (double)config->bytes_max;
-    feed->slices = slices <= 1 ? 1 : (uint32_t)(slices * 1.05) + 1;
-    feed->slice = feed->slices;
-    const uint64_t slice_rows = (uint64_t)config->rows / feed->slices + 1;
-    feed->steps_of_slice = (passes_of(config) * slice_rows + config->batch - 1) / config->batch;
-    const mtf_status status = make_batch(feed, err);
-    if (status) {
+    feed->slices = slices_of(config, &feed->shape);
+    feed->number = feed->slices;
+    feed->load.config = &feed->config;
+    const size_t rows = (size_t)config->rows / feed->slices + 1,
+                 states = (size_t)config->states / feed->slices + 1;
+    feed->steps_of_slice = (passes_of(config) * rows + config->batch - 1) / config->batch;
+    feed->load.number = feed->slices;
+    mtf_status status = make_batch(feed, err);
+    if (status == MTF_OK)
+        status = mtf_slice_init(&feed->load.slice, &feed->shape, states, rows, err);
+    if (status == MTF_OK && feed->slices > 1)
+        status = mtf_slice_init(&feed->slice, &feed->shape, states, rows, err);
+    if (status)
         mtf_feed_close(feed);
-        feed = NULL;
-    }
-    *out = feed;
+    else
+        *out = feed;
     return status;
+}
+
+/** Waits for the loader, if there is one. */
+static void join(mtf_feed *feed)
+{
+    if (feed->loading) pthread_join(feed->loader, NULL);
+    feed->loading = false;
 }
 
 void mtf_feed_close(mtf_feed *feed)
 {
     if (!feed) return;
-    free(feed->rows);
+    atomic_store(&feed->load.stop, true);
+    join(feed);
+    mtf_slice_fini(&feed->slice);
+    mtf_slice_fini(&feed->load.slice);
     free(feed->batch_block);
     free(feed->drawn);
     free(feed);
@@ -102,102 +128,117 @@ uint64_t mtf_feed_steps_per_load(const mtf_feed *feed)
     return feed->slices == 1 ? UINT64_MAX : feed->steps_of_slice;
 }
 
-static float *new_row(mtf_feed *feed)
+static void *run_load(void *arg)
 {
-    if (feed->row_count == feed->row_capacity) {
-        const size_t first = (size_t)feed->config.rows / feed->slices + 1;
-        const size_t capacity =
-            feed->row_capacity ? feed->row_capacity + feed->row_capacity / 8 + 1 : first;
-        float *rows = realloc(feed->rows, capacity * feed->row_floats * sizeof *rows);
-        if (!rows) return NULL;
-        feed->rows = rows;
-        feed->row_capacity = capacity;
-    }
-    return feed->rows + feed->row_count++ * feed->row_floats;
+    slice_load *load = arg;
+    load->status =
+        mtf_slice_load(&load->slice, load->cursor, load->config, &load->stop, &load->err);
+    mtf_store_cursor_close(load->cursor);
+    return NULL;
 }
 
-static mtf_status load_row(mtf_feed *feed, mtf_span value, mtf_row *row, mtf_err *err)
+/** Opens the scan of the load of a slice. */
+static mtf_status begin_load(mtf_feed *feed, uint32_t number, mtf_err *err)
 {
-    mtf_row_header header;
-    mtf_status status = mtf_row_peek(value, &header, err);
-    if (status || !mtf_selection_trains(&feed->config.selection, &header)) return status;
-    status = mtf_row_decode(&feed->shape, value, row, err);
-    if (status) return status;
-    float *at = new_row(feed);
-    if (!at) return no_memory(err);
-    const size_t S = feed->shape.state_dim, blocks = feed->row_floats - TAIL;
-    memcpy(at, row->block, blocks * sizeof *at);
-    mtf_normalise(feed->config.normaliser, at, at);
-    if (!row->h.done) mtf_normalise(feed->config.normaliser, at + S, at + S);
-    at[blocks] = (float)mtf_row_reward(&feed->shape, feed->config.reward, row);
-    at[blocks + 1] = row->h.done ? 1 : 0;
-    at[blocks + 2] = row->h.weight;
+    slice_load *load = &feed->load;
+    const mtf_selection *selection = &feed->config.selection;
+    load->number = feed->slices;
+    load->cursor = mtf_store_scan(feed->store, selection->day_first, selection->day_last, number,
+                                  feed->slices);
+    if (!load->cursor) return mtf_fail(err, MTF_NOMEM, "no memory to read training rows");
+    load->number = number;
+    atomic_store(&load->stop, false);
     return MTF_OK;
 }
 
-static mtf_status load_slice(mtf_feed *feed, uint32_t slice, mtf_err *err)
+/** Makes a slice the one to draw from: the loader's, or one that is loaded here and now. */
+static mtf_status turn_to(mtf_feed *feed, uint32_t number, mtf_err *err)
 {
-    const mtf_selection *selection = &feed->config.selection;
-    mtf_store_cursor *cursor =
-        mtf_store_scan(feed->store, selection->day_first, selection->day_last, slice, feed->slices);
-    if (!cursor) return no_memory(err);
-    mtf_row row = {0};
-    mtf_span value;
-    mtf_status status;
-    feed->row_count = 0;
-    feed->slice = feed->slices; /* until it is whole */
-    while ((status = mtf_store_next(cursor, &value, err)) == MTF_OK) {
-        status = load_row(feed, value, &row, err);
-        if (status) break;
+    slice_load *load = &feed->load;
+    if (load->number != number) { /* the first one, or one out of turn */
+        atomic_store(&load->stop, true);
+        join(feed);
+        const mtf_status status = begin_load(feed, number, err);
+        if (status) return status;
+        run_load(load);
     }
-    if (status == MTF_CLOSED) {
-        status = feed->row_count ? MTF_OK
-                                 : mtf_fail(err, MTF_CORRUPT,
-                                            "store %s: rows of the round are gone (retention?)",
-                                            mtf_store_path(feed->store));
-        feed->slice = slice;
+    join(feed);
+    load->number = feed->slices;
+    if (load->status) {
+        if (err) *err = load->err;
+        return load->status;
     }
-    mtf_row_fini(&row);
-    mtf_store_cursor_close(cursor);
-    return status;
+    if (load->slice.row_count == 0)
+        return mtf_fail(err, MTF_CORRUPT, "store %s: rows of the round are gone (retention?)",
+                        mtf_store_path(feed->store));
+    const mtf_slice drawn = feed->slice;
+    feed->slice = load->slice;
+    load->slice = drawn;
+    feed->number = number;
+    return MTF_OK;
+}
+
+/** Has the slice after this step's loaded, if the round comes to it. Where that cannot begin, the
+ *  step that needs the slice loads it, and says what is wrong. */
+static void load_ahead(mtf_feed *feed, uint64_t step)
+{
+    const uint64_t turn = step / feed->steps_of_slice + 1;
+    if (feed->slices == 1 || turn * feed->steps_of_slice >= feed->config.steps) return;
+    if (begin_load(feed, (uint32_t)(turn % feed->slices), NULL)) return;
+    feed->loading = pthread_create(&feed->loader, NULL, run_load, &feed->load) == 0;
+    if (feed->loading) return;
+    mtf_store_cursor_close(feed->load.cursor);
+    feed->load.number = feed->slices;
 }
 
 /** Rows drawn at random come from memory: the wait for one is spent on those before it. */
-static void ask_for(const float *row, size_t floats)
+static void ask_for(const float *state, size_t floats)
 {
-    const char *at = (const char *)row, *end = (const char *)(row + floats);
-    for (; at < end; at += LINE) __builtin_prefetch(at);
+    const uintptr_t at = (uintptr_t)state;
+    for (size_t i = 0; i < floats * sizeof *state; i += LINE)
+        __builtin_prefetch((const void *)(at + i));
 }
 
-static void gather(mtf_batch *batch, size_t b, const float *row)
+/** state: a row's, its next one behind it unless it is done. */
+static void gather(mtf_batch *batch, size_t b, const float *state, size_t floats)
 {
     const size_t S = batch->state_dim, A = batch->action_dim;
-    const struct {
-        float *to;
-        size_t count;
-    } blocks[] = {{batch->s, S},      {batch->s2, S},    {batch->a, A},    {batch->bp, A},
-                  {batch->lower, A},  {batch->upper, A}, {batch->bp2, A},  {batch->lower2, A},
-                  {batch->upper2, A}, {batch->r, 1},     {batch->done, 1}, {batch->weight, 1}};
-    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
-        memcpy(blocks[i].to + b * blocks[i].count, row, blocks[i].count * sizeof *row);
-        row += blocks[i].count;
+    const float *tail = state + S + 4 * A, *sides = state + S, *next = state + floats;
+    float *const side[] = {batch->a, batch->bp, batch->lower, batch->upper};
+    float *const next_side[] = {batch->bp2, batch->lower2, batch->upper2};
+    const bool done = tail[1] != 0;
+    memcpy(batch->s + b * S, state, S * sizeof *state);
+    for (size_t i = 0; i < 4; i++) memcpy(side[i] + b * A, sides + i * A, A * sizeof *state);
+    batch->r[b] = tail[0];
+    batch->done[b] = tail[1];
+    batch->weight[b] = tail[2];
+    if (done) {
+        memset(batch->s2 + b * S, 0, S * sizeof *state);
+        for (size_t i = 0; i < 3; i++) memset(next_side[i] + b * A, 0, A * sizeof *state);
+        return;
     }
+    memcpy(batch->s2 + b * S, next, S * sizeof *state);
+    for (size_t i = 0; i < 3; i++)
+        memcpy(next_side[i] + b * A, next + S + (i + 1) * A, A * sizeof *state);
 }
 
 mtf_status mtf_feed_batch(mtf_feed *feed, uint64_t step, const mtf_batch **batch, mtf_err *err)
 {
-    const uint32_t slice = (uint32_t)(step / feed->steps_of_slice % feed->slices);
-    if (slice != feed->slice) {
-        const mtf_status status = load_slice(feed, slice, err);
+    const uint32_t number = (uint32_t)(step / feed->steps_of_slice % feed->slices);
+    if (number != feed->number) {
+        const mtf_status status = turn_to(feed, number, err);
         if (status) return status;
+        load_ahead(feed, step);
     }
-    const size_t B = feed->config.batch;
+    const mtf_slice *slice = &feed->slice;
+    const size_t B = feed->config.batch, floats = slice->floats;
     mtf_rng rng = {feed->config.seed, feed->config.round, step * B};
     for (size_t b = 0; b < B; b++)
-        feed->drawn[b] = mtf_rng_below(&rng, feed->row_count) * feed->row_floats;
+        feed->drawn[b] =
+            slice->states + slice->rows[mtf_rng_below(&rng, slice->row_count)] * floats;
     for (size_t b = 0; b < B + AHEAD; b++) {
-        if (b < B) ask_for(feed->rows + feed->drawn[b], feed->row_floats);
-        if (b >= AHEAD) gather(&feed->batch, b - AHEAD, feed->rows + feed->drawn[b - AHEAD]);
+        if (b < B) ask_for(feed->drawn[b], 2 * floats);
+        if (b >= AHEAD) gather(&feed->batch, b - AHEAD, feed->drawn[b - AHEAD], floats);
     }
     *batch = &feed->batch;
     return MTF_OK;

@@ -1,6 +1,6 @@
 /** From stored rows to training batches: which rows a round may use, what they look like on the
- *  whole, and batches drawn from them. Rows are read by hash-ordered scans into memory, never by
- *  random gets. */
+ *  whole, and batches drawn from them. Rows are read by hash-ordered scans into memory
+ *  (learner/slice.h), never by random gets. */
 #ifndef MTF_FEED_H
 #define MTF_FEED_H
 
@@ -40,8 +40,9 @@ void mtf_normalise(const mtf_normaliser *normaliser, const float *state, float *
 
 /** One pass over a round's rows. */
 typedef struct mtf_survey {
-    int64_t rows;                                /* training rows */
-    int64_t older;                               /* of them: logged under an older version */
+    int64_t rows;   /* training rows */
+    int64_t states; /* they and those of their next states that are none of them */
+    int64_t older;  /* of them: logged under an older version */
     int64_t heldout_rows, unexplored, truncated; /* of the champion's: not trained on, and why */
     double reward_mean, reward_deviation; /* of training rows; the deviation is the reward scale */
     uint32_t items_max;                   /* of a row: bounds |r| */
@@ -58,7 +59,7 @@ typedef struct mtf_feed_config {
     mtf_selection selection;          /* its cut is borrowed for the feed's life */
     const mtf_reward *reward;         /* borrowed */
     const mtf_normaliser *normaliser; /* borrowed */
-    int64_t rows;                     /* of the survey */
+    int64_t rows, states;             /* of the survey */
     size_t bytes_max;
     uint64_t seed, round;
     size_t batch;
@@ -67,17 +68,21 @@ typedef struct mtf_feed_config {
 
 typedef struct mtf_feed mtf_feed;
 
-/** Rows that fit bytes_max are loaded once. Otherwise the key hash is cut into slices that fit,
- * each the sessions of a random part of every day; a slice serves until it was drawn once over, and
- * up to four times in a round so long that it sees every slice all the same; then the next is
- * loaded. */
+/** Rows that fit bytes_max are loaded once. Otherwise the key hash is cut into slices of which two
+ *  fit, each the sessions of a random part of every day; a slice serves until it was drawn once
+ *  over, and up to four times in a round so long that it sees every slice all the same; then comes
+ *  the next one. That is loaded meanwhile by a thread of the feed's own, which has nothing but its
+ *  slice and its cursor until it is joined. The store must not change while the feed is open. */
 mtf_status mtf_feed_open(const mtf_store *store, const mtf_feed_config *config, mtf_feed **feed,
                          mtf_err *err) MTF_NODISCARD;
+/** Ends a load under way. NULL is fine. */
 void mtf_feed_close(mtf_feed *feed);
 /** How many steps one reading of the store serves; UINT64_MAX: all of the round. */
 uint64_t mtf_feed_steps_per_load(const mtf_feed *feed);
 /** The batch of gradient step `step`: a function of (rows, seed, round, steps, step) alone, so that
- * a resumed round draws what the killed one would have. Borrowed until the next call. */
+ *  a resumed round draws what the killed one would have. Borrowed until the next call. From one
+ *  thread. An error is that of the load which the step needs, whichever thread did it: MTF_IO,
+ *  MTF_CORRUPT (damaged, or the rows are gone), MTF_NOMEM; the next call tries again. */
 mtf_status mtf_feed_batch(mtf_feed *feed, uint64_t step, const mtf_batch **batch,
                           mtf_err *err) MTF_NODISCARD;
 

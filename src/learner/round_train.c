@@ -287,6 +287,7 @@ mtf_status mtf_round_train(mtf_rounds *rounds, char alarm[160], mtf_err *err)
         .reward = rounds->config.reward,
         .normaliser = &rounds->checkpoint.normaliser,
         .rows = rounds->survey.rows,
+        .states = rounds->survey.states,
         .bytes_max = (size_t)settings->learner_feed_mb << 20,
         .seed = (uint64_t)settings->learner_seed,
         .round = (uint64_t)rounds->state.round,

@@ -2,7 +2,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "learner/feed.h"
+#include "learner/clones.h"
+#include "learner/slice.h"
 
 #define DEVIATION_MIN 1e-4 /* a feature that varies less is a constant: not blown up */
 #define WIDTH_MIN     1e-6f
@@ -62,7 +63,7 @@ void mtf_normaliser_fini(mtf_normaliser *normaliser)
     *normaliser = (mtf_normaliser){0};
 }
 
-void mtf_normalise(const mtf_normaliser *normaliser, const float *state, float *x)
+MTF_CLONES void mtf_normalise(const mtf_normaliser *normaliser, const float *state, float *x)
 {
     for (uint32_t i = 0; i < normaliser->state_dim; i++) {
         const float v = (state[i] - normaliser->mean[i]) / normaliser->deviation[i];
@@ -99,14 +100,18 @@ static bool has_width(const mtf_row *row, uint32_t action_dim)
 }
 
 static mtf_status survey_row(const mtf_row_shape *shape, const mtf_selection *selection,
-                             const mtf_reward *reward, mtf_span value, mtf_row *row,
+                             const mtf_reward *reward, mtf_span value, mtf_row *row, bool *owed,
                              mtf_survey *survey, moments *sums, mtf_err *err)
 {
     mtf_row_header header;
     mtf_status status = mtf_row_peek(value, &header, err);
-    if (status || !mtf_selection_has(selection, &header)) return status;
+    if (status) return status;
+    const bool trains = mtf_selection_trains(selection, &header);
+    survey->states += mtf_slice_apart(*owed, &row->h, trains);
+    *owed = trains && !header.done;
+    if (!mtf_selection_has(selection, &header)) return MTF_OK;
     const bool champions = header.version == selection->version;
-    if (!mtf_selection_trains(selection, &header)) {
+    if (!trains) {
         if (!champions) return MTF_OK;
         if (mtf_held_out(selection, header.user))
             survey->heldout_rows++;
@@ -119,6 +124,7 @@ static mtf_status survey_row(const mtf_row_shape *shape, const mtf_selection *se
     status = mtf_row_decode(shape, value, row, err);
     if (status) return status;
     survey->rows++;
+    survey->states++;
     survey->older += !champions;
     if (row->h.items > survey->items_max) survey->items_max = row->h.items;
     if (champions && !survey->exploring) survey->exploring = has_width(row, shape->action_dim);
@@ -133,6 +139,7 @@ mtf_status mtf_survey_make(const mtf_store *store, const mtf_selection *selectio
     const mtf_row_shape shape = mtf_store_shape(store);
     const uint32_t S = shape.state_dim;
     mtf_row row = {0};
+    bool owed = false; /* the next state of `row` */
     moments sums = {.mean = calloc(2 * ((size_t)S + 1), sizeof *sums.mean)};
     mtf_store_cursor *cursor =
         mtf_store_scan(store, selection->day_first, selection->day_last, 0, 1);
@@ -145,11 +152,12 @@ mtf_status mtf_survey_make(const mtf_store *store, const mtf_selection *selectio
     sums.square = sums.mean + S + 1;
     mtf_span value;
     while ((status = mtf_store_next(cursor, &value, err)) == MTF_OK) {
-        status = survey_row(&shape, selection, reward, value, &row, survey, &sums, err);
+        status = survey_row(&shape, selection, reward, value, &row, &owed, survey, &sums, err);
         if (status) goto done;
     }
     if (status != MTF_CLOSED) goto done;
     status = MTF_OK;
+    survey->states += owed;
     survey->reward_mean = sums.mean[S];
     survey->reward_deviation = moments_deviation(&sums, S);
     for (uint32_t i = 0; normaliser && i < S; i++) {

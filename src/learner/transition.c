@@ -195,27 +195,28 @@ void mtf_row_encode(const mtf_row_shape *shape, const mtf_row *row, mtf_buf *out
 
 static mtf_status read_header(mtf_reader *in, mtf_row_header *h, mtf_err *err)
 {
-    const uint8_t format = mtf_reader_u8(in), flags = mtf_reader_u8(in), bucket = mtf_reader_u8(in);
-    mtf_reader_u8(in);
-    h->done = flags & DONE;
-    h->truncated = flags & TRUNCATED;
-    h->followed = flags & FOLLOWED;
-    h->bucket = (mtf_bucket)bucket;
-    h->part = mtf_reader_u32_le(in);
-    h->step = mtf_reader_u32_le(in);
-    h->items = mtf_reader_u32_le(in);
-    h->user = mtf_reader_u64_le(in);
-    h->version = (int64_t)mtf_reader_u64_le(in);
-    h->time_ms = (int64_t)mtf_reader_u64_le(in);
-    h->offset = (int64_t)mtf_reader_u64_le(in);
-    h->partition = (int32_t)mtf_reader_u32_le(in);
-    mtf_reader_f32_le(in, &h->weight, 1);
-    const uint8_t *session_id = mtf_reader_take(in, 16);
-    if (!session_id || format != FORMAT || bucket > MTF_BUCKET_CONTROL ||
-        h->items > MTF_ROW_ITEMS_MAX || (h->followed && !has_next(h)))
+    const uint8_t *at = mtf_reader_take(in, HEADER_BYTES);
+    if (!at) return mtf_fail(err, MTF_CORRUPT, "a stored transition is shorter than its header");
+    *h = (mtf_row_header){
+        .done = at[FLAGS_AT] & DONE,
+        .truncated = at[FLAGS_AT] & TRUNCATED,
+        .followed = at[FLAGS_AT] & FOLLOWED,
+        .bucket = (mtf_bucket)at[2],
+        .part = mtf_load_u32_le(at + 4),
+        .step = mtf_load_u32_le(at + 8),
+        .items = mtf_load_u32_le(at + 12),
+        .user = mtf_load_u64_le(at + 16),
+        .version = (int64_t)mtf_load_u64_le(at + 24),
+        .time_ms = (int64_t)mtf_load_u64_le(at + 32),
+        .offset = (int64_t)mtf_load_u64_le(at + 40),
+        .partition = (int32_t)mtf_load_u32_le(at + 48),
+    };
+    mtf_load_f32_le(&h->weight, at + 52, 1);
+    memcpy(h->session_id, at + 56, 16);
+    if (at[0] != FORMAT || h->bucket > MTF_BUCKET_CONTROL || h->items > MTF_ROW_ITEMS_MAX ||
+        (h->followed && !has_next(h)))
         return mtf_fail(err, MTF_CORRUPT, "a stored transition has no valid header (format %u)",
-                        format);
-    memcpy(h->session_id, session_id, 16);
+                        at[0]);
     return MTF_OK;
 }
 

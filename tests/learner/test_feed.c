@@ -4,6 +4,8 @@
 
 #include "core/hash.h"
 #include "learner/cohort.h"
+#include "learner/slice.h"
+#include "learner/store_inside.h"
 
 static const data_world world = {
     .seed = 3, .slope = {1, 0}, .noise = 0.2, .half_width = 0.15f, .version = 5};
@@ -188,14 +190,16 @@ static void a_constant_feature_is_not_blown_up(void **state)
 }
 
 /** A feed over everything, normalised by a fixed normaliser. */
-static mtf_feed *open_feed_for(fixture *f, const mtf_normaliser *normaliser, size_t bytes_max,
-                               uint64_t round, uint64_t steps)
+static mtf_feed *open_feed(fixture *f, const mtf_normaliser *normaliser, size_t bytes_max,
+                           uint64_t round, uint64_t steps)
 {
+    const mtf_survey found = survey(f, NULL);
     const mtf_feed_config config = {
         .selection = f->selection,
         .reward = &f->reward,
         .normaliser = normaliser,
-        .rows = survey(f, NULL).rows,
+        .rows = found.rows,
+        .states = found.states,
         .bytes_max = bytes_max,
         .seed = 11,
         .round = round,
@@ -206,12 +210,6 @@ static mtf_feed *open_feed_for(fixture *f, const mtf_normaliser *normaliser, siz
     mtf_err err = {0};
     mtf_assert_ok(mtf_feed_open(f->store, &config, &feed, &err), &err);
     return feed;
-}
-
-static mtf_feed *open_feed(fixture *f, const mtf_normaliser *normaliser, size_t bytes_max,
-                           uint64_t round)
-{
-    return open_feed_for(f, normaliser, bytes_max, round, 0);
 }
 
 static const mtf_batch *batch_at(mtf_feed *feed, uint64_t step)
@@ -238,14 +236,14 @@ static void a_batch_depends_on_seed_round_and_step_alone(void **state)
     for (size_t bytes_max = 1 << 20; bytes_max >= 1 << 13; bytes_max >>= 7) {
         enum { STEPS = 120 };
         uint64_t digests[STEPS];
-        mtf_feed *feed = open_feed(f, &normaliser, bytes_max, 1);
+        mtf_feed *feed = open_feed(f, &normaliser, bytes_max, 1, STEPS);
         for (uint64_t step = 0; step < STEPS; step++) digests[step] = digest(batch_at(feed, step));
         mtf_feed_close(feed);
-        feed = open_feed(f, &normaliser, bytes_max, 1);
-        for (uint64_t step = STEPS; step-- > 0;)
+        feed = open_feed(f, &normaliser, bytes_max, 1, STEPS);
+        for (uint64_t step = STEPS; step-- > 0;) /* out of turn */
             assert_true(digest(batch_at(feed, step)) == digests[step]);
         mtf_feed_close(feed);
-        feed = open_feed(f, &normaliser, bytes_max, 2);
+        feed = open_feed(f, &normaliser, bytes_max, 2, STEPS);
         assert_true(digest(batch_at(feed, 0)) != digests[0]);
         assert_true(digests[0] != digests[1]);
         mtf_feed_close(feed);
@@ -253,55 +251,183 @@ static void a_batch_depends_on_seed_round_and_step_alone(void **state)
     mtf_normaliser_fini(&normaliser);
 }
 
-/** Which sessions' first states come up in `steps` batches; every row is checked against its
- * source. */
+enum { UNEVEN = 60 };
+
+/** Sessions of which some run over midnight, and some have requests that did not explore: rows that
+ *  train stand before rows that do not, and before none of their day. */
+static void fill_uneven(fixture *f, data_session made[UNEVEN])
+{
+    mtf_err err = {0};
+    for (uint64_t i = 0; i < UNEVEN; i++) {
+        data_session_make(&world, i, &made[i]);
+        for (uint32_t t = 0; t < made[i].session.step_count; t++) {
+            mtf_step *step = &made[i].steps[t];
+            if (i % 5 == 0) step->time_ms = (int64_t)101 * MTF_DAY_MS + 1000 * ((int64_t)t - 2);
+            if (i % 2 && (i + t) % 3 == 0) step->request.bucket = MTF_BUCKET_CONTROL;
+        }
+        data_session_store(f->store, &f->settings, &made[i].session, (int64_t)i);
+    }
+    mtf_assert_ok(mtf_store_commit(f->store, &err), &err);
+}
+
+/** A batch's row is what was stored of step t. */
+static void check_row(const mtf_batch *batch, size_t b, const data_session *made, uint32_t t)
+{
+    const mtf_request *request = &made->steps[t].request;
+    const bool last = t + 1 == made->session.step_count;
+    assert_true(batch->done[b] == (last ? 1 : 0));
+    mtf_assert_close((double)batch->r[b], made->signals[t][0][0].value, 1e-6, 1e-6);
+    assert_true(batch->weight[b] == 1);
+    for (size_t k = 0; k < DATA_S; k++) {
+        const double s = ((double)request->state.data[k] - 2) / 4;
+        const double s2 = last ? 0 : ((double)made->steps[t + 1].request.state.data[k] - 2) / 4;
+        mtf_assert_close((double)batch->s[b * DATA_S + k], s, 1e-5, 1e-6);
+        mtf_assert_close((double)batch->s2[b * DATA_S + k], s2, 1e-5, 1e-6);
+    }
+    for (size_t d = 0; d < DATA_A; d++) {
+        const float bp2 = last ? 0 : made->steps[t + 1].request.baseline_action.data[d];
+        assert_true(batch->bp[b * DATA_A + d] == request->baseline_action.data[d]);
+        assert_true(batch->bp2[b * DATA_A + d] == bp2);
+        assert_true(batch->lower[b * DATA_A + d] == -0.15f);
+        assert_true(batch->upper[b * DATA_A + d] == 0.15f);
+        assert_true(batch->lower2[b * DATA_A + d] == (last ? 0 : -0.15f));
+        assert_true(batch->upper2[b * DATA_A + d] == (last ? 0 : 0.15f));
+    }
+}
+
+/** Which rows come up in `STEPS` batches; every one is checked against its source. */
 static void rows_arrive_whole_and_all_of_them(void **state)
 {
     fixture *f = *state;
     mtf_err err = {0};
     mtf_normaliser normaliser = {0};
-    enum { SESSIONS = 60, STEPS = 400 };
-    static data_session made[SESSIONS];
+    enum { STEPS = 400 };
+    static data_session made[UNEVEN];
     mtf_assert_ok(mtf_normaliser_init(&normaliser, DATA_S, &err), &err);
     for (int k = 0; k < DATA_S; k++) normaliser.mean[k] = 2, normaliser.deviation[k] = 4;
-    data_fill(f->store, &f->settings, &world, 0, SESSIONS);
-    for (uint64_t i = 0; i < SESSIONS; i++) data_session_make(&world, i, &made[i]);
-    mtf_feed *feed = open_feed(f, &normaliser, 4096, 1); /* many slices */
-    bool seen[SESSIONS][DATA_STEPS_MAX] = {{0}};
+    fill_uneven(f, made);
+    mtf_feed *feed = open_feed(f, &normaliser, 4096, 1, STEPS); /* many slices */
+    bool seen[UNEVEN][DATA_STEPS_MAX] = {{0}};
     for (uint64_t step = 0; step < STEPS; step++) {
         const mtf_batch *batch = batch_at(feed, step);
         for (size_t b = 0; b < batch->rows; b++) {
             bool found = false;
-            for (int i = 0; i < SESSIONS && !found; i++)
+            for (int i = 0; i < UNEVEN && !found; i++)
                 for (uint32_t t = 0; t < made[i].session.step_count && !found; t++) {
-                    const mtf_request *request = &made[i].steps[t].request;
-                    if (memcmp(batch->a + b * DATA_A, request->action.data, DATA_A * sizeof(float)))
-                        continue;
+                    const float *action = made[i].steps[t].request.action.data;
+                    if (memcmp(batch->a + b * DATA_A, action, DATA_A * sizeof(float))) continue;
                     found = seen[i][t] = true;
-                    assert_false(is_heldout(&made[i]));
-                    const bool last = t + 1 == made[i].session.step_count;
-                    assert_true(batch->done[b] == (last ? 1 : 0));
-                    mtf_assert_close((double)batch->r[b], made[i].signals[t][0][0].value, 1e-6,
-                                     1e-6);
-                    assert_true(batch->weight[b] == 1);
-                    for (int k = 0; k < DATA_S; k++) {
-                        const double s = ((double)request->state.data[k] - 2) / 4;
-                        mtf_assert_close((double)batch->s[b * DATA_S + (size_t)k], s, 1e-5, 1e-6);
-                        const double s2 =
-                            last ? 0 : ((double)made[i].steps[t + 1].request.state.data[k] - 2) / 4;
-                        mtf_assert_close((double)batch->s2[b * DATA_S + (size_t)k], s2, 1e-5, 1e-6);
-                    }
-                    assert_true(batch->upper[b * DATA_A] == 0.15f);
-                    assert_true(batch->upper2[b * DATA_A] == (last ? 0 : 0.15f));
-                    assert_true(batch->lower2[b * DATA_A + 1] == (last ? 0 : -0.15f));
+                    check_row(batch, b, &made[i], t);
                 }
             assert_true(found);
         }
     }
-    for (int i = 0; i < SESSIONS; i++)
+    for (int i = 0; i < UNEVEN; i++)
         for (uint32_t t = 0; t < made[i].session.step_count; t++)
-            assert_int_equal(seen[i][t], !is_heldout(&made[i]));
+            assert_int_equal(seen[i][t], !is_heldout(&made[i]) &&
+                                             made[i].steps[t].request.bucket == MTF_BUCKET_EXPLORE);
     mtf_feed_close(feed);
+    mtf_normaliser_fini(&normaliser);
+}
+
+static void a_slice_holds_each_state_once_as_surveyed(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    mtf_normaliser normaliser = {0};
+    mtf_slice slice;
+    static data_session made[UNEVEN];
+    atomic_bool stop = false;
+    const mtf_row_shape shape = data_shape();
+    mtf_assert_ok(mtf_normaliser_init(&normaliser, DATA_S, &err), &err);
+    fill_uneven(f, made);
+    int64_t trained = 0, apart = 0; /* next states that no trained row of that day brings */
+    for (int i = 0; i < UNEVEN; i++)
+        for (uint32_t t = 0; t < made[i].session.step_count; t++) {
+            const mtf_step *step = &made[i].steps[t], *next = step + 1;
+            if (is_heldout(&made[i]) || step->request.bucket != MTF_BUCKET_EXPLORE) continue;
+            trained++;
+            if (t + 1 == made[i].session.step_count) continue;
+            apart += next->request.bucket != MTF_BUCKET_EXPLORE ||
+                     step->time_ms / MTF_DAY_MS != next->time_ms / MTF_DAY_MS;
+        }
+    assert_true(apart > 5);
+    const mtf_survey found = survey(f, NULL);
+    assert_int_equal(found.rows, trained);
+    assert_int_equal(found.states, trained + apart);
+    const mtf_feed_config config = {
+        .selection = f->selection, .reward = &f->reward, .normaliser = &normaliser};
+    mtf_assert_ok(mtf_slice_init(&slice, &shape, 1, 1, &err), &err); /* it grows */
+    for (int i = 0; i < 3; i++) {
+        mtf_store_cursor *cursor = mtf_store_scan(f->store, 0, UINT32_MAX, 0, 1);
+        assert_non_null(cursor);
+        atomic_store(&stop, i == 1);
+        assert_int_equal(mtf_slice_load(&slice, cursor, &config, &stop, &err),
+                         i == 1 ? MTF_CLOSED : MTF_OK);
+        mtf_store_cursor_close(cursor);
+        assert_int_equal(slice.row_count, i == 1 ? 0 : trained);
+        assert_int_equal(slice.state_count, i == 1 ? 0 : trained + apart);
+    }
+    mtf_slice_fini(&slice);
+    mtf_normaliser_fini(&normaliser);
+}
+
+/** The first entry in the second half of the hashes loses its last byte. */
+static void cut_an_entry(fixture *f)
+{
+    rocksdb_iterator_t *at =
+        rocksdb_create_iterator_cf(f->store->db, f->store->reads, mtf_store_rows(f->store));
+    char *text = NULL;
+    for (rocksdb_iter_seek_to_first(at); rocksdb_iter_valid(at); rocksdb_iter_next(at)) {
+        size_t key_size, size;
+        const char *key = rocksdb_iter_key(at, &key_size), *value = rocksdb_iter_value(at, &size);
+        if ((uint8_t)key[4] < 0x80) continue;
+        rocksdb_put_cf(f->store->db, f->store->synced, mtf_store_rows(f->store), key, key_size,
+                       value, size - 1, &text);
+        assert_null(text);
+        break;
+    }
+    rocksdb_iter_destroy(at);
+}
+
+static void an_error_of_the_load_ahead_comes_with_the_step_that_needs_it(void **state)
+{
+    fixture *f = *state;
+    enum { STEPS = 1000 };
+    const mtf_batch *batch;
+    mtf_err err = {0};
+    mtf_normaliser normaliser = {0};
+    mtf_assert_ok(mtf_normaliser_init(&normaliser, DATA_S, &err), &err);
+    data_fill(f->store, &f->settings, &world, 0, 200);
+    mtf_feed *feed = open_feed(f, &normaliser, 1 << 13, 1, STEPS);
+    cut_an_entry(f);
+    const uint64_t serves = mtf_feed_steps_per_load(feed);
+    uint64_t step = 0;
+    while (step < STEPS && mtf_feed_batch(feed, step, &batch, &err) == MTF_OK) step++;
+    assert_true(step > serves && step < STEPS && step % serves == 0);
+    assert_int_equal(err.status, MTF_CORRUPT);
+    assert_non_null(strstr(err.msg, "`mtf store restore`"));
+    err = (mtf_err){0};
+    assert_int_equal(mtf_feed_batch(feed, step, &batch, &err), MTF_CORRUPT); /* tried again */
+    assert_non_null(strstr(err.msg, "`mtf store restore`"));
+    mtf_assert_ok(mtf_feed_batch(feed, step - 1, &batch, &err), &err); /* the others are whole */
+    mtf_feed_close(feed);
+    mtf_normaliser_fini(&normaliser);
+}
+
+static void a_feed_closes_while_it_loads_ahead(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    mtf_normaliser normaliser = {0};
+    mtf_assert_ok(mtf_normaliser_init(&normaliser, DATA_S, &err), &err);
+    data_fill(f->store, &f->settings, &world, 0, 500);
+    for (uint64_t step = 0; step < 20; step++) {
+        mtf_feed *feed = open_feed(f, &normaliser, 1 << 15, 1, 10000);
+        batch_at(feed, step * mtf_feed_steps_per_load(feed));
+        if (step % 2) batch_at(feed, 0); /* out of turn */
+        mtf_feed_close(feed);
+    }
     mtf_normaliser_fini(&normaliser);
 }
 
@@ -333,15 +459,15 @@ static void a_long_round_draws_a_slice_over_before_it_loads_the_next(void **stat
     data_fill(f->store, &f->settings, &world, 0, 400);
     const uint64_t rows = (uint64_t)survey(f, NULL).rows, once = rows / 16 + 1;
     const size_t bytes_max = rows * (2 * DATA_S + 7 * DATA_A + 3) * sizeof(float) / 6; /* slices */
-    mtf_feed *feed = open_feed_for(f, &normaliser, bytes_max, 1, once);
+    mtf_feed *feed = open_feed(f, &normaliser, bytes_max, 1, once);
     const size_t brief = count_different(feed, once / 2);
     mtf_feed_close(feed);
-    feed = open_feed_for(f, &normaliser, bytes_max, 1, 4 * once);
+    feed = open_feed(f, &normaliser, bytes_max, 1, 4 * once);
     const size_t slow = count_different(feed, once / 2), all = count_different(feed, 4 * once);
     mtf_feed_close(feed);
     assert_true(slow < rows / 5 && brief > rows / 4); /* one slice; three of seven and a half */
     assert_true(all > rows * 9 / 10);
-    feed = open_feed_for(f, &normaliser, bytes_max, 1, 400 * once); /* still no more than four */
+    feed = open_feed(f, &normaliser, bytes_max, 1, 400 * once); /* still no more than four */
     assert_int_equal(count_different(feed, 4 * once), all);
     mtf_feed_close(feed);
     mtf_normaliser_fini(&normaliser);
@@ -460,6 +586,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_long_round_draws_a_slice_over_before_it_loads_the_next, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(rows_arrive_whole_and_all_of_them, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_slice_holds_each_state_once_as_surveyed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_error_of_the_load_ahead_comes_with_the_step_that_needs_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_feed_closes_while_it_loads_ahead, set_up, tear_down),
         cmocka_unit_test_setup_teardown(cohorts_hold_whole_sessions_with_returns_to_go, set_up, tear_down),
         cmocka_unit_test_setup_teardown(parts_of_a_split_session_make_one_return, set_up, tear_down),
     };
