@@ -118,6 +118,7 @@ static mtf_status open_feed(bench *b, mtf_err *err)
         status =
             mtf_survey_make(b->store, &config.selection, &b->reward, &survey, &b->normaliser, err);
     config.rows = survey.rows;
+    config.states = survey.states;
     return status ? status : mtf_feed_open(b->store, &config, &b->feed, err);
 }
 

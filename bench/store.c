@@ -1,5 +1,5 @@
 /** What the learner's store costs: sessions decoded, exploded and written to RocksDB; then a scan,
- * the feed's load, and batches drawn. One JSON object a million rows, so that growth shows; the
+ * and gradient steps fed from it (fed.h). One JSON object a million rows, so that growth shows; the
  * last one has the reading.
  *
  *    store FOLDER [rows, default 1000000] [users, default 50000]
@@ -18,13 +18,15 @@
 
 #include "core/clock.h"
 #include "core/rng.h"
+#include "fed.h"
 #include "ingest/decoder.h"
 #include "ingest/encode.h"
-#include "learner/feed.h"
+#include "learner/blas_core.h"
 #include "learner/learn.h"
 
 enum { STEPS = 10, ITEMS = 4, STATE = 64, ACTION = 10, PREDICTIONS = 5, PARTITIONS = 4, POOL = 64 };
-enum { SESSIONS_A_DAY = 100000, FRAME_BYTES = 10, BATCH = 256 };
+enum { SESSIONS_A_DAY = 100000, FRAME_BYTES = 10 };
+enum { HIDDEN = 64 };                   /* a short step, of which feeding is the larger share */
 #define START_MS INT64_C(1767225600000) /* 2026-01-01 */
 
 static const char *const signals[] = {"valid", "watch", "finish", "positive", "negative"};
@@ -253,68 +255,6 @@ static mtf_status read_rows(const mtf_store *store, mtf_err *err)
     return status == MTF_CLOSED ? MTF_OK : status;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/** The feed as a round opens it: survey, load of what fits the default memory, then batches. */
-static mtf_status feed_rows(const mtf_store *store, const mtf_settings *settings, mtf_err *err)
-{
-    enum { DRAWS = 4000 };
-    const uint64_t steps = (uint64_t)settings->learner_steps;
-    double *ms = malloc(DRAWS * sizeof *ms);
-    if (!ms) return mtf_fail(err, MTF_NOMEM, "bench: out of memory");
-    size_t count;
-    mtf_reward reward;
-    mtf_survey survey;
-    mtf_normaliser normaliser = {0};
-    mtf_feed *feed = NULL;
-    mtf_selection selection = {.version = 1, .reach = 1, .holdout_percent = 10};
-    mtf_status status =
-        mtf_reward_parse(&reward, settings->reward_weights, settings->reward_clip, err);
-    selection.cut = mtf_store_positions(store, &count);
-    selection.cut_count = count;
-    if (!mtf_selection_days(&selection, store))
-        status = mtf_fail(err, MTF_INVALID, "bench: the store has no rows");
-    if (!status) status = mtf_normaliser_init(&normaliser, STATE, err);
-    const double began = used_now().wall;
-    if (!status) status = mtf_survey_make(store, &selection, &reward, &survey, &normaliser, err);
-    const double surveyed = used_now().wall;
-    const mtf_feed_config config = {.selection = selection,
-                                    .reward = &reward,
-                                    .normaliser = &normaliser,
-                                    .rows = survey.rows,
-                                    .bytes_max = (size_t)settings->learner_feed_mb << 20,
-                                    .seed = 1,
-                                    .round = 1,
-                                    .batch = BATCH,
-                                    .steps = steps};
-    const mtf_batch *batch;
-    if (!status) status = mtf_feed_open(store, &config, &feed, err);
-    if (!status) status = mtf_feed_batch(feed, 0, &batch, err);
-    const double loaded = used_now().wall;
-    for (uint64_t i = 0; i < DRAWS && !status; i++) {
-        const int64_t from_ns = mtf_clock_mono_ns();
-        status = mtf_feed_batch(feed, i, &batch, err);
-        ms[i] = 1e-6 * (double)(mtf_clock_mono_ns() - from_ns);
-    }
-    if (!status) {
-        qsort(ms, DRAWS, sizeof *ms, ascending);
-        const uint64_t serves = mtf_feed_steps_per_load(feed);
-        printf(", \"survey_rows_per_s\": %.0f, \"feed_load_s\": %.3f, \"feed_ms_per_batch\": %.4f, "
-               "\"steps\": %llu, \"feed_load_ms_per_step\": %.4f",
-               (double)survey.rows / (surveyed - began), loaded - surveyed, ms[DRAWS / 2],
-               (unsigned long long)steps,
-               1e3 * (loaded - surveyed) / (double)(serves < steps ? serves : steps));
-    }
-    free(ms);
-    mtf_feed_close(feed);
-    mtf_normaliser_fini(&normaliser);
-    return status;
-}
-
 /* -- the limits -------------------------------------------------- */
 
 /** The same records, with as many rows to a synced write: to a database with RocksDB's defaults, or
@@ -416,7 +356,8 @@ static mtf_status run(const char *folder, int64_t rows, uint64_t users, mtf_err 
         status = mtf_learn_open(&config, &learn, err);
         if (!status) status = write_rows(learn, rows, err);
         if (!status) status = read_rows(mtf_learn_store(learn), err);
-        if (!status) status = feed_rows(mtf_learn_store(learn), &settings, err);
+        settings.learner_hidden = HIDDEN;
+        if (!status) status = bench_fed(mtf_learn_store(learn), &settings, err);
         if (!status) printf("}\n");
     }
     mtf_learn_close(learn);
@@ -429,6 +370,7 @@ static mtf_status run(const char *folder, int64_t rows, uint64_t users, mtf_err 
 int main(int argc, char **argv)
 {
     mtf_err err = {0};
+    mtf_blas_core_fix(argv);
     if (argc == 4 && (!strcmp(argv[1], "rocksdb") || !strcmp(argv[1], "file"))) {
         const mtf_status status =
             run_limit(argv[1][0] == 'f', argv[2], strtoll(argv[3], NULL, 10), &err);
