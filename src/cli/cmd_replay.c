@@ -110,6 +110,8 @@ static mtf_status replay(mtf_cli *cli, const char *out_path, mtf_err *err)
     if (status == MTF_OK) status = mtf_sessionize_run(loop, context.stop, err);
     if (status == MTF_OK) status = sessionize_report(context.log, mtf_sessionize_count(loop), err);
     if (status == MTF_OK) print_summary(&p, mtf_sessionize_count(loop));
+    if (status == MTF_OK && atomic_load(context.stop))
+        status = mtf_fail(err, MTF_CLOSED, "replay: stopped before the end of the events");
     if (loop) mtf_sessionize_close(loop);
     if (source.close) source.close(source.self);
     mtf_decoder_close(decoder);
@@ -138,5 +140,5 @@ int mtf_command_replay(mtf_cli *cli, int argc, char **argv)
     } else {
         status = replay(cli, out, &err);
     }
-    return mtf_cli_exit(status, &err);
+    return mtf_cli_exit_work(status, &err);
 }

@@ -78,9 +78,11 @@ bool mtf_settings_count(const mtf_setting *row)
 
 bool mtf_settings_secret(const char *name)
 {
-    /* "word" also for a password misspelt; JAAS and OAUTHBEARER configurations hold one inside. */
-    static const char *const words[] = {"pass", "word", "secret",     "token",
-                                        "key",  "jaas", "credential", "oauthbearer.config"};
+    /* "word" also for a password misspelt; JAAS and OAUTHBEARER configurations and Kerberos'
+     * command may hold one inside. */
+    static const char *const words[] = {"pass",     "word", "secret",     "token",
+                                        "key",      "jaas", "credential", "oauthbearer.config",
+                                        "kinit.cmd"};
     const size_t size = strlen(name);
     const char path[] = ".location"; /* where a key lies is no secret */
     const size_t path_size = sizeof path - 1;

@@ -191,6 +191,23 @@ static void replay_with_other_dimensions_sets_every_request_aside(void **state)
         65, "3 bad records in a row", "state", "errors.max_consecutive");
 }
 
+/** Of so many sessions that writing them takes seconds. */
+static void a_replay_that_is_stopped_is_not_done(void **state)
+{
+    (void)state;
+    char path[2 * MTF_TEST_PATH], out[2 * MTF_TEST_PATH];
+    snprintf(path, sizeof path, "%s/long.avro", folder);
+    snprintf(out, sizeof out, "%s/long.json", folder);
+    program_check(folder, ARGS("simulate", "--sessions", "12000", "--out", path), 0, "12000");
+    program p;
+    program_start(&p, folder, "replay", path, "--out", out);
+    program_until(&p, "msg=sessionize.start");
+    kill(p.pid, SIGTERM);
+    program_end(&p);
+    program_said(&p, 1, "replay: stopped before the end of the events");
+    program_free(&p);
+}
+
 static long count_text(const program *p, const char *text)
 {
     long count = 0;
@@ -246,6 +263,7 @@ int main(void)
         cmocka_unit_test(a_missing_file_is_named),
         cmocka_unit_test(a_full_or_missing_disk_is_74),
         cmocka_unit_test(replay_with_other_dimensions_sets_every_request_aside),
+        cmocka_unit_test(a_replay_that_is_stopped_is_not_done),
         cmocka_unit_test(with_a_user_key_no_session_names_its_user),
         cmocka_unit_test(a_store_that_is_not_there_is_named),
     };

@@ -242,7 +242,8 @@ static void print_masks_secrets(void **state)
     struct place *place = *state;
     loads(place,
           "kafka:\n  sasl.password: hunter2\n  ssl.key.pem: hunter3\n  ssl.key.location: /k.pem\n"
-          "  sasl.username: me\n  oauth.token: hunter4\n  client.secret: hunter5\n");
+          "  sasl.username: me\n  oauth.token: hunter4\n  client.secret: hunter5\n"
+          "  sasl.kerberos.kinit.cmd: echo hunter6 | kinit me\n");
     mtf_buf out = {0};
     mtf_settings_print(&place->settings, &out);
     mtf_buf_put_u8(&out, '\0');
