@@ -174,6 +174,10 @@ static mtf_status forget(mtf_cli *cli, const store_options *options, mtf_err *er
         printf(cli->json ? "{\"transitions\":%lld,\"sessions\":%lld,\"deleted\":%s}\n"
                          : "transitions=%lld sessions=%lld deleted=%s\n",
                (long long)gone.rows, (long long)gone.sessions, options->dry_run ? "false" : "true");
+    if (status == MTF_OK && gone.rows == 0)
+        fprintf(stderr,
+                "mtf: store forget: nothing of this user is here; where the sessionizers hash "
+                "user ids, privacy.user_key_file must be theirs\n");
     return status;
 }
 

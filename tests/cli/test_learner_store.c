@@ -244,7 +244,7 @@ static void a_forgotten_user_is_counted_and_gone(void **state)
     snprintf(store, sizeof store, "store.path=%s/store", b.folder);
     program_check(b.folder, ARGS("store", "forget", "--set", store), 64, "--user");
     program_check(b.folder, ARGS("store", "forget", "--user", "other", "--set", store), 0,
-                  "transitions=0 sessions=0");
+                  "transitions=0 sessions=0", "privacy.user_key_file must be theirs");
     program_check(b.folder, ARGS("store", "forget", "--user", "user", "--dry-run", "--set", store),
                   0, "transitions=5 sessions=5 deleted=false");
     program_check(b.folder, ARGS("store", "forget", "--user", "user", "--json", "--set", store), 0,
