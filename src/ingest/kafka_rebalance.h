@@ -40,6 +40,7 @@ struct mtf_kafka_source {
     mtf_kafka_handle handle;
     char topic[250], group[250];
     bool grouped, count_gaps;
+    int ask_ms; /* how long a partition's range is asked for */
     bool held;  /* we hold an assignment: rd_kafka_assign may be called */
     bool stale; /* librdkafka's assignment is not what parts and paused say */
     bool paused;

@@ -10,22 +10,21 @@
 
 enum {
     CALL_MS = 10000, /* one question to the brokers */
-    MEMBER_CALL_MS = 1000,
+    ASKED_AGAIN_MS = 1000,
     RETRY_MS = 100,   /* between two of the same */
     WIDEN_MS = 60000, /* a source without a group looks for new partitions this often */
 };
 
 /** First and end offsets, asked again while the brokers are between leaders, as just after a topic
- *  is made or a broker starts; MTF_AGAIN after CALL_MS of that. A member of a group waits less: it
- *  must poll, and asks for many partitions in a row. */
+ *  is made or a broker starts; MTF_AGAIN after ask_ms of that. Who has to poll waits less, and may
+ *  ask for many partitions in a row. */
 static mtf_status ask_range(const mtf_kafka_source *source, int32_t partition, int64_t *first,
                             int64_t *end, mtf_err *err)
 {
-    const int limit_ms = source->grouped ? MEMBER_CALL_MS : CALL_MS;
-    const int64_t deadline_ns = mtf_clock_mono_ns() + (int64_t)limit_ms * 1000000;
+    const int64_t deadline_ns = mtf_clock_mono_ns() + (int64_t)source->ask_ms * 1000000;
     for (;;) {
         const rd_kafka_resp_err_t code =
-            mtf_kafka_range(&source->handle, source->topic, partition, limit_ms, first, end);
+            mtf_kafka_range(&source->handle, source->topic, partition, source->ask_ms, first, end);
         if (!code) return MTF_OK;
         const mtf_status status = mtf_kafka_fail(&source->handle, code, err, "offsets of %s/%d",
                                                  source->topic, partition);
@@ -42,11 +41,10 @@ static mtf_status lost_position(mtf_kafka_source *source, const rd_kafka_message
     int64_t first = 0, end = 0;
     mtf_kafka_part *part = &source->parts[message->partition];
     const mtf_status status = ask_range(source, message->partition, &first, &end, err);
-    if (status) return status;
-    if (first <= part->next && part->next <= end) {
-        source->stale = true;
-        return MTF_AGAIN;
-    }
+    const bool there = status == MTF_OK && first <= part->next && part->next <= end;
+    /* librdkafka reads no further by itself: to it the position is bad until it is told one. */
+    if (there || status == MTF_AGAIN) source->stale = true;
+    if (there || status) return there ? MTF_AGAIN : status;
     if (part->next < first && source->count_gaps)
         mtf_counter_add(&source->counts.gaps, first - part->next);
     return mtf_fail(
@@ -329,6 +327,7 @@ mtf_status mtf_kafka_source_open(const mtf_settings *settings, const mtf_log *lo
     made->handle = (mtf_kafka_handle){.log = log, .role = "consumer", .owner = made};
     made->grouped = config->instance != NULL;
     made->count_gaps = config->count_gaps;
+    made->ask_ms = made->grouped || config->asks_again ? ASKED_AGAIN_MS : CALL_MS;
     made->widened_ns = mtf_clock_mono_ns();
     snprintf(made->topic, sizeof made->topic, "%s", config->topic);
     snprintf(made->group, sizeof made->group, "%s", config->group);

@@ -26,6 +26,9 @@ typedef struct mtf_kafka_source_config {
     /** Count jumps of offsets. Only for topics that are neither compacted nor transactional: there
      *  offsets are continuous. */
     bool count_gaps;
+    /** Not a member, and yet a stage that polls and asks again: range says MTF_AGAIN after a second
+     *  without an answer, not after ten. */
+    bool asks_again;
 } mtf_kafka_source_config;
 
 /** Does not wait for the brokers; mtf_kafka_client_open does. The topic must exist.

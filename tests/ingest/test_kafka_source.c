@@ -6,6 +6,10 @@
 #include "core/rng.h"
 #include "ingest/kafka_follow.h"
 
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <unistd.h>
+
 #define TOPIC "numbers"
 
 static void records_come_back_whole(void **state)
@@ -153,6 +157,40 @@ static void random_moves_and_pauses_keep_the_order(void **state)
 }
 
 /** The mock keeps 5 MiB a partition and drops the oldest silently, as retention does. */
+/** A broker says "out of range" of a position that is there by now, and is gone before it can be
+ *  asked about it. */
+static void a_position_that_cannot_be_asked_about_is_read_on(void **state)
+{
+    (void)state;
+    kafka_fixture fixture;
+    mtf_kafka_source *handle;
+    mtf_sink sink;
+    mtf_input input;
+    mtf_err err;
+    fixture_open(&fixture, TOPIC, 1);
+    rd_kafka_mock_cluster_t *cluster = mtf_kafka_mock_cluster(fixture.mock);
+    mtf_assert_ok(mtf_kafka_sink_open(&fixture.settings, NULL, NULL, &sink, &err), &err);
+    put_numbers(&sink, TOPIC, 0, 5);
+    const mtf_kafka_source_config config = {.topic = TOPIC, .group = TOPIC, .asks_again = true};
+    mtf_assert_ok(mtf_kafka_source_open(&fixture.settings, NULL, &config, &handle, &err), &err);
+    const mtf_source source = mtf_kafka_source_pipe(handle);
+    next_input(&source, &input);
+    start_at(&source, 0, 10);
+    assert_int_equal(source.poll(source.self, 0, &input, &err), MTF_AGAIN);
+    sleep(1); /* it has been told */
+    put_numbers(&sink, TOPIC, 5, 20);
+    rd_kafka_mock_partition_set_leader(cluster, TOPIC, 0, -1);
+    const int64_t started_ns = mtf_clock_mono_ns();
+    while (mtf_clock_mono_ns() - started_ns < 2500000000)
+        assert_int_equal(source.poll(source.self, 100, &input, &err), MTF_AGAIN);
+    rd_kafka_mock_partition_set_leader(cluster, TOPIC, 0, 1);
+    next_event(&source, &input);
+    assert_int_equal(input.message.offset, 10);
+    source.close(source.self);
+    sink.close(sink.self);
+    fixture_close(&fixture);
+}
+
 static void a_position_that_retention_took_is_an_error(void **state)
 {
     (void)state;
@@ -260,6 +298,7 @@ int main(void)
         cmocka_unit_test(records_come_back_whole),
         cmocka_unit_test(nothing_flows_before_start),
         cmocka_unit_test(random_moves_and_pauses_keep_the_order),
+        cmocka_unit_test(a_position_that_cannot_be_asked_about_is_read_on),
         cmocka_unit_test(a_position_that_retention_took_is_an_error),
         cmocka_unit_test(a_follower_reads_all_and_then_what_comes),
     };
