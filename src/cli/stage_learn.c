@@ -133,8 +133,10 @@ static mtf_status open_pipes(learn_stage *stage, mtf_err *err)
     const mtf_settings *s = stage->context->settings;
     /* A transaction leaves an offset without a record behind. */
     const bool continuous = strcmp(s->sessionize_delivery, "at-least-once") == 0;
-    const mtf_kafka_source_config config = {
-        .topic = s->topics_sessions, .group = s->learner_group, .count_gaps = continuous};
+    const mtf_kafka_source_config config = {.topic = s->topics_sessions,
+                                            .group = s->learner_group,
+                                            .count_gaps = continuous,
+                                            .asks_again = true};
     mtf_kafka_source *kafka = NULL;
     mtf_status status = stage_decoder_open(s, STAGE_SESSIONS, &stage->decoder, err);
     if (status == MTF_OK)

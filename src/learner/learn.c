@@ -10,12 +10,16 @@
 #include "core/settings.h"
 
 #define POLL_MS     100
+#define ASK_MS      200  /* a question that the brokers did not answer is put again so much later */
+#define TELL_MS     5000 /* and the log tells of it so often */
 #define LOSS_REMEDY "start with --accept-loss to go on without them, or restore the topic"
 
 /** A partition as it flows. */
 typedef struct lane {
     mtf_store_position position;
     bool verify; /* the next message must be the last one taken: is it still the same topic? */
+    bool waits;  /* the brokers did not say what it holds: they are asked again at ask_ms */
+    int64_t ask_ms, since_ms, told_ms;
 } lane;
 
 struct mtf_learn {
@@ -175,50 +179,76 @@ static mtf_status lose(mtf_learn *learn, const lane *at, int64_t count, const ch
     return MTF_OK;
 }
 
-/** The partition holds other records than those taken: from its first one on, whatever was taken is
- *  known by its session id. A round under way cannot tell old offsets from new ones. */
-static mtf_status start_over(mtf_learn *learn, lane *at, mtf_err *err)
+static void wait_for_answer(const mtf_learn *learn, lane *at, const mtf_err *why)
 {
-    mtf_source *source = learn->config.source;
-    mtf_store_position *position = &at->position;
-    int64_t first, end;
-    mtf_status status = source->range(source->self, position->partition, &first, &end, err);
-    if (status) return status;
-    position->next = first;
-    position->last = -1;
-    position->bad_in_a_row = 0;
-    status = mtf_rounds_give_up(learn->rounds, "data: the sessions topic was made anew", err);
-    return status ? status : source->start(source->self, position->partition, first, err);
+    const int64_t now_ms = mtf_clock_mono_ns() / 1000000;
+    at->ask_ms = now_ms + ASK_MS;
+    if (!at->waits) at->since_ms = at->told_ms = now_ms;
+    at->waits = true;
+    if (now_ms - at->told_ms < TELL_MS) return;
+    at->told_ms = now_ms;
+    mtf_log_line(learn->config.log, MTF_LOG_WARN, "learn.wait",
+                 "partition=%" PRId32 " waited_ms=%" PRId64 " reason=\"%s\"",
+                 at->position.partition, now_ms - at->since_ms, why->msg);
 }
 
-/** A partition is ours: go on after its last record, re-reading that one to recognise the topic. */
-static mtf_status assign(mtf_learn *learn, int32_t partition, mtf_err *err)
+/** The partition holds other records than those taken: from its first one on, whatever was taken is
+ *  known by its session id. A round under way cannot tell old offsets from new ones. */
+static mtf_status forget_place(mtf_learn *learn, lane *at, mtf_err *err)
+{
+    at->position.next = at->position.last = -1;
+    at->position.bad_in_a_row = 0;
+    return mtf_rounds_give_up(learn->rounds, "data: the sessions topic was made anew", err);
+}
+
+/** A partition is ours: go on after its last record, re-reading that one to recognise the topic.
+ *  Without an answer of the brokers it waits, and the others go on. */
+static mtf_status begin(mtf_learn *learn, lane *at, mtf_err *err)
 {
     mtf_source *source = learn->config.source;
-    int64_t first, end;
-    lane *at = lane_of(learn, partition);
-    if (!at) return mtf_fail(err, MTF_NOMEM, "learn: out of memory");
-    mtf_status status = source->range(source->self, partition, &first, &end, err);
-    if (status) return status;
     mtf_store_position *position = &at->position;
-    at->verify = false;
-    if (position->next < 0) {
-        position->next = first;
-    } else if (end < position->next) {
+    int64_t first, end;
+    mtf_err why = {0};
+    mtf_status status = source->range(source->self, position->partition, &first, &end, &why);
+    if (status == MTF_AGAIN) {
+        wait_for_answer(learn, at, &why);
+        return MTF_OK;
+    }
+    if (status) return mtf_fail(err, status, "%s", why.msg);
+    at->waits = false;
+    if (position->next >= 0 && end < position->next) {
         status = lose(learn, at, 0, "the topic ends before it: it was made anew", err);
-        return status ? status : start_over(learn, at, err);
-    } else if (first > position->next) {
+        if (!status) status = forget_place(learn, at, err);
+    } else if (position->next >= 0 && first > position->next) {
         status =
             lose(learn, at, first - position->next, "records after it are gone (retention)", err);
-        position->next = first;
-        position->last = -1;
+        position->next = position->last = -1;
         position->bad_in_a_row = 0;
-    } else {
-        at->verify = position->last >= first;
     }
     if (status) return status;
-    return source->start(source->self, partition, at->verify ? position->last : position->next,
-                         err);
+    if (position->next < 0) position->next = first;
+    at->verify = position->last >= first;
+    return source->start(source->self, position->partition,
+                         at->verify ? position->last : position->next, err);
+}
+
+static mtf_status assign(mtf_learn *learn, int32_t partition, mtf_err *err)
+{
+    lane *at = lane_of(learn, partition);
+    return at ? begin(learn, at, err) : mtf_fail(err, MTF_NOMEM, "learn: out of memory");
+}
+
+/** Of those that wait, the one that did so longest since it was asked for: a question takes time.
+ */
+static mtf_status ask_again(mtf_learn *learn, mtf_err *err)
+{
+    lane *next = NULL;
+    for (size_t i = 0; i < learn->lane_count; i++) {
+        lane *at = &learn->lanes[i];
+        if (at->waits && (!next || at->ask_ms < next->ask_ms)) next = at;
+    }
+    const bool due = next && mtf_clock_mono_ns() / 1000000 >= next->ask_ms;
+    return due ? begin(learn, next, err) : MTF_OK;
 }
 
 /** Is the re-read record the one taken? *again: it is not, and the partition starts over. */
@@ -230,12 +260,13 @@ static mtf_status verify(mtf_learn *learn, lane *at, const mtf_message *message,
     *again = message->offset != position->last ||
              mtf_hash64(message->value.data, message->value.size) != position->last_hash;
     if (!*again) return MTF_OK;
-    const mtf_status status =
+    mtf_status status =
         lose(learn, at, 0,
              message->offset == position->last ? "another record stands at the last offset read"
                                                : "the last record read is gone",
              err);
-    return status ? status : start_over(learn, at, err);
+    if (!status) status = forget_place(learn, at, err);
+    return status ? status : begin(learn, at, err);
 }
 
 /* -- taking records ---------------------------------------------- */
@@ -355,7 +386,9 @@ static bool is_one_too_many(const mtf_learn *learn, const lane *at)
 static mtf_status take(mtf_learn *learn, const mtf_message *message, mtf_err *err)
 {
     lane *at = lane_of(learn, message->partition);
-    MTF_ASSERT(at && at->position.next >= 0); /* assigned before it flows */
+    MTF_ASSERT(at);
+    if (at->waits) return MTF_OK;       /* read before it started over */
+    MTF_ASSERT(at->position.next >= 0); /* assigned before it flows */
     bool again = false;
     mtf_status status = at->verify ? verify(learn, at, message, &again, err) : MTF_OK;
     mtf_store_position *position = &at->position;
@@ -460,6 +493,8 @@ mtf_status mtf_learn_step(mtf_learn *learn, int timeout_ms, bool *done, mtf_err 
         if (input.kind == MTF_INPUT_MESSAGE) status = take(learn, &input.message, err);
         if (status) return status;
     }
+    status = ask_again(learn, err);
+    if (status) return status;
     const bool due = commit_is_due(learn, idle || end || told_to_stop(learn));
     status = due ? commit(learn, err) : MTF_OK;
     if (board && (due || idle || end)) show_partitions(learn, board);

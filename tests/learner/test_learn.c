@@ -25,10 +25,14 @@ typedef struct fixture {
     int partitions;
     int64_t first[PARTITIONS], end[PARTITIONS];
     bool transactions; /* offsets have gaps */
+    /* Of the ranges asked for so many get an answer, then so many none, then all. */
+    int answered[PARTITIONS], unanswered[PARTITIONS];
+    bool awaited[PARTITIONS]; /* asked for without an answer, and not started since */
     /* the source */
     int assigned; /* partitions */
     int at;       /* records before it are delivered */
     int64_t started_at[PARTITIONS];
+    int32_t first_taken; /* the first record's partition, -1: none yet */
     /* what came out */
     char letters[8][40]; /* "<reason> <value>" */
     int letter_count, letters_committed, begun;
@@ -41,6 +45,13 @@ typedef struct fixture {
     int64_t stop_at; /* step of training */
 } fixture;
 
+static bool is_silent(const fixture *f)
+{
+    for (int i = 0; i < f->partitions; i++)
+        if (f->awaited[i]) return true;
+    return false;
+}
+
 static mtf_status poll(void *self, int timeout_ms, mtf_input *input, mtf_err *err)
 {
     fixture *f = self;
@@ -52,10 +63,15 @@ static mtf_status poll(void *self, int timeout_ms, mtf_input *input, mtf_err *er
         return MTF_OK;
     }
     while (f->at < f->count && f->records[f->at].delivered) f->at++;
+    if (f->at == f->count && is_silent(f)) {
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        return MTF_AGAIN;
+    }
     if (f->at == f->count) return MTF_CLOSED;
     record *r = &f->records[f->at];
     assert_true(f->started_at[r->partition] >= 0);
     r->delivered = true;
+    if (f->first_taken < 0) f->first_taken = r->partition;
     input->kind = MTF_INPUT_MESSAGE;
     input->partition = r->partition;
     input->message = (mtf_message){.topic = mtf_str_of("mtf.sessions"),
@@ -70,6 +86,7 @@ static mtf_status start(void *self, int32_t partition, int64_t offset, mtf_err *
     fixture *f = self;
     (void)err;
     f->started_at[partition] = offset;
+    f->awaited[partition] = false;
     f->at = 0;
     for (int i = 0; i < f->count; i++)
         if (f->records[i].partition == partition)
@@ -79,8 +96,14 @@ static mtf_status start(void *self, int32_t partition, int64_t offset, mtf_err *
 
 static mtf_status range(void *self, int32_t partition, int64_t *first, int64_t *end, mtf_err *err)
 {
-    const fixture *f = self;
-    (void)err;
+    fixture *f = self;
+    if (f->answered[partition] > 0) {
+        f->answered[partition]--;
+    } else if (f->unanswered[partition] > 0) {
+        f->unanswered[partition]--;
+        f->awaited[partition] = true;
+        return mtf_fail(err, MTF_AGAIN, "offsets of %d: Broker: Leader not available", partition);
+    }
     *first = f->first[partition];
     *end = f->end[partition];
     return MTF_OK;
@@ -251,6 +274,7 @@ static mtf_status run(fixture *f, mtf_store_totals *totals, mtf_err *err)
     mtf_err open_err = {0};
     mtf_assert_ok(mtf_learn_open(&config, &learn, &open_err), &open_err);
     f->assigned = f->at = 0;
+    f->first_taken = -1;
     for (int i = 0; i < f->count; i++) f->records[i].delivered = true; /* until started */
     atomic_store(&f->stop, false);
     const mtf_status status = mtf_learn_run(learn, err);
@@ -303,6 +327,24 @@ static void every_session_is_taken_once_across_restarts(void **state)
     mtf_assert_ok(run(f, &totals, &err), &err);
     assert_int_equal(totals.records, 220);
     assert_int_equal(totals.records, totals.sessions + totals.duplicates + totals.bad);
+}
+
+static void a_partition_without_an_answer_keeps_no_other_waiting(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    mtf_store_totals totals;
+    f->partitions = 2;
+    for (int i = 0; i < 20; i++) {
+        char value[24];
+        snprintf(value, sizeof value, "%d", i);
+        add_to(f, i % 2, value);
+    }
+    f->unanswered[0] = 3;
+    mtf_assert_ok(run(f, &totals, &err), &err);
+    assert_int_equal(f->unanswered[0], 0);
+    assert_int_equal(totals.sessions, 20);
+    assert_int_equal(f->first_taken, 1); /* the other's first record came first */
 }
 
 static void bad_records_are_set_aside_and_the_rest_goes_on(void **state)
@@ -556,6 +598,8 @@ static void a_topic_made_anew_is_read_from_its_start(void **state)
         assert_int_equal(run(f, NULL, &err), MTF_CORRUPT);
         assert_non_null(strstr(err.msg, "--accept-loss"));
         f->accept_loss = true;
+        f->answered[0] = (int)longer; /* and where it begins is not told at once */
+        f->unanswered[0] = 2;
         mtf_assert_ok(run(f, &totals, &err), &err);
         assert_int_equal(totals.sessions, 20 + 10 + 50 * longer);
         assert_int_equal(totals.duplicates, 5 + 5 * longer);
@@ -634,6 +678,7 @@ int main(void)
     // clang-format off
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_session_is_taken_once_across_restarts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_partition_without_an_answer_keeps_no_other_waiting, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bad_records_are_set_aside_and_the_rest_goes_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_stop_while_letters_are_under_way_is_no_failure, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_many_bad_records_in_a_row_stop, set_up, tear_down),
