@@ -144,6 +144,11 @@ def under_load(pipeline: Pipeline, fault, seconds: float, users: int = 300):
     settle(pipeline)
 
 
+def nobody_gave_up(pipeline: Pipeline):
+    left = [why for why in pipeline.exits if "left with 69" in why]
+    check(not left, f"brokers that come back are waited for: {left}")
+
+
 def counted(pipeline: Pipeline, name: str) -> dict:
     """The counts in the last sessionize.end of a process's log."""
     lines = [l for l in (pipeline.folder / f"{name}.log").read_text().splitlines() if "msg=sessionize.end" in l]
@@ -363,8 +368,7 @@ def bounce(bench: Bench, how):
 
         under_load(pipeline, fault, 20)
         exact_rows(pipeline, "one")
-        left = [why for why in pipeline.exits if "left with 69" in why]
-        check(not left, f"nobody gives up for one broker: {left}")
+        nobody_gave_up(pipeline)
 
 
 @case
@@ -400,6 +404,7 @@ def majority_lost(bench: Bench):
                 time.sleep(1)
 
         under_load(pipeline, fault, 24)
+        nobody_gave_up(pipeline)
 
 
 @case
