@@ -53,7 +53,7 @@ static mtf_status printer_commit(void *self, const mtf_position *positions, size
 {
     (void)positions, (void)count;
     printer *p = self;
-    if (p->out &&
+    if (p->out && p->line.size > 0 &&
         (fwrite(p->line.data, 1, p->line.size, p->out) != p->line.size || fflush(p->out) != 0)) {
         return mtf_fail(err, MTF_IO, "write %s: %s", p->path, strerror(errno));
     }
