@@ -43,7 +43,10 @@ endfunction()
 function(mtf_test name label)
   cmake_parse_arguments(ARG "" "TIMEOUT" "LIBS" ${ARGN})
   if(NOT ARG_TIMEOUT)
-    set(ARG_TIMEOUT 120)
+    set(ARG_TIMEOUT 120) # ends what hangs
+    if(MTF_SANITIZE)
+      set(ARG_TIMEOUT 600) # under ThreadSanitizer some take a minute and a half where release takes seconds
+    endif()
   endif()
   add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE mtf_options ${ARG_LIBS} PkgConfig::CMOCKA)
