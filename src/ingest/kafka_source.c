@@ -40,11 +40,11 @@ static mtf_status lost_position(mtf_kafka_source *source, const rd_kafka_message
 {
     int64_t first = 0, end = 0;
     mtf_kafka_part *part = &source->parts[message->partition];
-    const mtf_status status = ask_range(source, message->partition, &first, &end, err);
-    const bool there = status == MTF_OK && first <= part->next && part->next <= end;
+    mtf_status status = ask_range(source, message->partition, &first, &end, err);
+    if (status == MTF_OK && first <= part->next && part->next <= end) status = MTF_AGAIN;
     /* librdkafka reads no further by itself: to it the position is bad until it is told one. */
-    if (there || status == MTF_AGAIN) source->stale = true;
-    if (there || status) return there ? MTF_AGAIN : status;
+    if (status == MTF_AGAIN) source->stale = true;
+    if (status) return status;
     if (part->next < first && source->count_gaps)
         mtf_counter_add(&source->counts.gaps, first - part->next);
     return mtf_fail(

@@ -156,7 +156,6 @@ static void random_moves_and_pauses_keep_the_order(void **state)
     fixture_close(&fixture);
 }
 
-/** The mock keeps 5 MiB a partition and drops the oldest silently, as retention does. */
 /** A broker says "out of range" of a position that is there by now, and is gone before it can be
  *  asked about it. */
 static void a_position_that_cannot_be_asked_about_is_read_on(void **state)
@@ -191,6 +190,7 @@ static void a_position_that_cannot_be_asked_about_is_read_on(void **state)
     fixture_close(&fixture);
 }
 
+/** The mock keeps 5 MiB a partition and drops the oldest silently, as retention does. */
 static void a_position_that_retention_took_is_an_error(void **state)
 {
     (void)state;
