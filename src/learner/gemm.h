@@ -16,7 +16,15 @@ typedef struct mtf_gemm {
 } mtf_gemm;
 
 /** OpenBLAS's: mtf_matmul_nt, nn and tn. */
-extern const mtf_gemm mtf_gemm_float32;
+extern const mtf_gemm mtf_gemm_openblas;
+
+/** Ours for CPUs with AVX-512, made for small products. Each element is one chain of fused
+ *  multiply-adds in the order of k, whatever the other sizes. NULL where the CPU (avx512f) or this
+ *  build cannot. */
+const mtf_gemm *mtf_gemm_avx512(void);
+
+/** In float32: ours, or OpenBLAS's where the CPU cannot. */
+const mtf_gemm *mtf_gemm_float32(void);
 
 /** Rounds both operands to bfloat16, to the nearest and ties to even; denormals count as zero. A
  *  product is thus within 2^-7 of sum |x| |w|. NULL where the CPU (avx512_bf16) or this build

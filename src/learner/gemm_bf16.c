@@ -13,12 +13,12 @@
 
 #if defined(__x86_64__)
 
-#include <immintrin.h>
+#include "learner/lanes.h"
 
 #define BF16        __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
 #define BF16_INLINE BF16 __attribute__((always_inline)) static inline
 
-enum { LANES = 16, BLOCK_LANES = 256, BLOCK_K = 256, TILE_ROWS = 8, TILE_WIDE = 2 * LANES };
+enum { LANES = MTF_LANES, BLOCK_LANES = 256, BLOCK_K = 256, TILE_ROWS = 8, TILE_WIDE = 2 * LANES };
 
 typedef struct operand {
     const float *x;
@@ -30,11 +30,6 @@ typedef struct block {
     _Alignas(64) uint32_t words[BLOCK_LANES * BLOCK_K / 2];
 } block;
 
-BF16_INLINE __mmask16 first(size_t count)
-{
-    return (__mmask16)(count >= LANES ? 0xffffu : (1u << count) - 1);
-}
-
 /* Rows of x are k: two of them, element by element in turn. */
 BF16 static void pack_across(uint32_t *out, const float *x, size_t ld, size_t lanes, size_t k)
 {
@@ -42,7 +37,7 @@ BF16 static void pack_across(uint32_t *out, const float *x, size_t ld, size_t la
         _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
                          21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     for (size_t lane = 0; lane < lanes; lane += LANES) {
-        const __mmask16 inside = first(lanes - lane);
+        const __mmask16 inside = mtf_lanes_first(lanes - lane);
         for (size_t at = 0; at < k; at += 2, out += LANES) {
             const float *row = x + at * ld + lane;
             const bool both = at + 1 < k;
@@ -55,41 +50,14 @@ BF16 static void pack_across(uint32_t *out, const float *x, size_t ld, size_t la
     }
 }
 
-/* Words (i, j) to (j, i). */
-BF16_INLINE void transpose(__m512i row[LANES])
-{
-    __m512i t[LANES];
-    for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_unpacklo_epi32(row[i], row[i + 1]);
-        t[i + 1] = _mm512_unpackhi_epi32(row[i], row[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4) {
-        row[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-        row[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-        row[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-        row[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-    }
-    for (int i = 0; i < 4; i++) {
-        t[i] = _mm512_shuffle_i32x4(row[i], row[i + 4], 0x88);
-        t[i + 4] = _mm512_shuffle_i32x4(row[i], row[i + 4], 0xdd);
-        t[i + 8] = _mm512_shuffle_i32x4(row[i + 8], row[i + 12], 0x88);
-        t[i + 12] = _mm512_shuffle_i32x4(row[i + 8], row[i + 12], 0xdd);
-    }
-    for (int i = 0; i < 4; i++) {
-        row[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-        row[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
-        row[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
-        row[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
-    }
-}
-
 /* Rows of x are lanes: 32 elements of 16 rows at a time, turned. */
 BF16 static void pack_along(uint32_t *out, const float *x, size_t ld, size_t lanes, size_t k)
 {
     for (size_t lane = 0; lane < lanes; lane += LANES) {
         for (size_t at = 0; at < k; at += 2 * LANES) {
             const size_t left = k - at, pairs = (left + 1) / 2;
-            const __mmask16 low = first(left), high = first(left > LANES ? left - LANES : 0);
+            const __mmask16 low = mtf_lanes_first(left),
+                            high = mtf_lanes_first(left > LANES ? left - LANES : 0);
             __m512i row[LANES];
             for (size_t i = 0; i < LANES; i++) {
                 const bool inside = lane + i < lanes;
@@ -99,7 +67,7 @@ BF16 static void pack_along(uint32_t *out, const float *x, size_t ld, size_t lan
                 const __m512 lower = _mm512_maskz_loadu_ps((__mmask16)(inside ? low : 0), from);
                 row[i] = (__m512i)_mm512_cvtne2ps_pbh(upper, lower);
             }
-            transpose(row);
+            mtf_lanes_turn(row);
             for (size_t i = 0; i < LANES; i++) {
                 if (i < pairs) _mm512_store_si512(out + i * LANES, row[i]);
             }
@@ -135,7 +103,7 @@ BF16_INLINE void tile(float *y, size_t ldy, const uint32_t *a, const uint32_t *b
     }
     for (size_t i = 0; i < TILE_ROWS; i++) {
         for (int v = 0; v < wide; v++) {
-            const __mmask16 inside = first(i < rows ? cols - (size_t)v * LANES : 0);
+            const __mmask16 inside = mtf_lanes_first(i < rows ? cols - (size_t)v * LANES : 0);
             float *to = y + i * ldy + (size_t)v * LANES;
             const __m512 before = _mm512_maskz_loadu_ps((__mmask16)(add ? inside : 0), to);
             _mm512_mask_storeu_ps(to, inside, _mm512_add_ps(before, sum[i][v]));

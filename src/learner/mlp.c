@@ -10,7 +10,7 @@
 void mtf_mlp_layout(mtf_mlp *mlp, uint32_t inputs, uint32_t hidden, uint32_t outputs)
 {
     *mlp = (mtf_mlp){
-        .inputs = inputs, .hidden = hidden, .outputs = outputs, .gemm = &mtf_gemm_float32};
+        .inputs = inputs, .hidden = hidden, .outputs = outputs, .gemm = mtf_gemm_float32()};
     size_t at = 0;
 #define X(label, row_count, col_count)                                                             \
     mlp->tensors[MTF_MLP_##label] = (mtf_tensor){#label, row_count, col_count, at};                \

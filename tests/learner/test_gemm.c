@@ -1,5 +1,7 @@
-/* Goal: products in bfloat16 are those of the operands rounded to nearest, ties to even, summed in
- * float32; and nobody gets them unasked or on a CPU without. Method: float64 loops over operands
+/* Goal: our products in float32 are chains of fused multiply-adds in the order of k, to the bit,
+ * and touch nothing but their matrices; those in bfloat16 are of the operands rounded to nearest,
+ * ties to even, summed in float32; and nobody gets either on a CPU without. Method: fmaf in a loop,
+ * at every size to beyond two tiles, matrices ending where memory does; float64 loops over operands
  * rounded by bit arithmetic, at sizes round the lanes, tiles and blocks. */
 #include "learner/gemm.h"
 
@@ -8,6 +10,8 @@
 #include "support/mtf_test.h"
 
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static float rounded(float value)
 {
@@ -60,6 +64,90 @@ static void check(mtf_rng *rng, const kind *of, size_t m, size_t n, size_t k)
     free(x), free(w), free(y), free(before);
 }
 
+/* Random floats with a page behind them that nobody may touch. */
+typedef struct guarded {
+    char *pages;
+    size_t bytes, page;
+} guarded;
+
+static guarded guarded_open(mtf_rng *rng, size_t floats)
+{
+    guarded of = {.page = (size_t)sysconf(_SC_PAGESIZE)};
+    of.bytes = (floats * sizeof(float) + of.page - 1) / of.page * of.page;
+    of.pages = aligned_alloc(of.page, of.bytes + of.page);
+    assert_non_null(of.pages);
+    float *x = (float *)(void *)of.pages;
+    for (size_t i = 0; i < of.bytes / sizeof *x; i++)
+        x[i] = (float)(2.0 * mtf_rng_uniform(rng) - 1.0);
+    assert_int_equal(mprotect(of.pages + of.bytes, of.page, PROT_NONE), 0);
+    return of;
+}
+
+static void guarded_close(guarded *of)
+{
+    assert_int_equal(mprotect(of->pages + of->bytes, of->page, PROT_READ | PROT_WRITE), 0);
+    free(of->pages);
+}
+
+/* The last `rows` rows of `cols`, each `ld` from the next, and not a float behind. */
+static float *guarded_matrix(const guarded *of, size_t rows, size_t cols, size_t ld)
+{
+    const size_t floats = (rows - 1) * ld + cols;
+    assert_true(floats * sizeof(float) <= of->bytes);
+    return (float *)(void *)(of->pages + of->bytes) - floats;
+}
+
+static void check_chains(const guarded space[3], const kind *of, size_t m, size_t n, size_t k)
+{
+    const size_t x_cols = of->x_turned ? m : k, x_rows = of->x_turned ? k : m;
+    const size_t w_cols = of->w_turned ? k : n, w_rows = of->w_turned ? n : k;
+    const size_t ldx = x_cols + m % 3, ldw = w_cols + n % 4, ldy = n + k % 2;
+    const float untouched = 7;
+    float *x = guarded_matrix(&space[0], x_rows, x_cols, ldx);
+    float *w = guarded_matrix(&space[1], w_rows, w_cols, ldw);
+    float *y = guarded_matrix(&space[2], m, n, ldy);
+    y[-1] = untouched;
+    for (size_t i = 0; i < (m - 1) * ldy + n; i++) y[i] = untouched;
+    of->product(y, ldy, x, ldx, w, ldw, m, n, k);
+    for (size_t i = 0; i < m; i++) {
+        for (size_t j = 0; j < n; j++) {
+            float chain = 0;
+            for (size_t d = 0; d < k; d++) {
+                chain = fmaf(of->x_turned ? x[d * ldx + i] : x[i * ldx + d],
+                             of->w_turned ? w[j * ldw + d] : w[d * ldw + j], chain);
+            }
+            assert_true(y[i * ldy + j] == chain);
+        }
+        if (ldy > n && i + 1 < m) assert_true(y[i * ldy + n] == untouched);
+    }
+    assert_true(y[-1] == untouched);
+}
+
+static void our_products_are_chains_in_the_order_of_k(void **state)
+{
+    (void)state;
+    const mtf_gemm *gemm = mtf_gemm_avx512();
+    if (gemm == NULL) skip();
+    enum { FLOATS = 300 * 310 };
+    const kind kinds[] = {
+        {gemm->nt, false, true}, {gemm->nn, false, false}, {gemm->tn, true, false}};
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(92), 0);
+    guarded space[3];
+    for (int i = 0; i < 3; i++) space[i] = guarded_open(&rng, FLOATS);
+    for (size_t m = 1; m <= 70; m++) {
+        for (size_t n = 1; n <= 70; n++)
+            check_chains(space, &kinds[(m + n) % 3], m, n, 1 + (23 * m + 29 * n) % 70);
+    }
+    static const size_t sizes[][3] = {{256, 64, 74},  {128, 74, 256}, {257, 10, 255},
+                                      {131, 33, 257}, {140, 16, 31},  {15, 128, 256},
+                                      {9, 48, 513},   {129, 256, 70}};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        for (size_t of = 0; of < 3; of++)
+            check_chains(space, &kinds[of], sizes[i][0], sizes[i][1], sizes[i][2]);
+    }
+    for (int i = 0; i < 3; i++) guarded_close(&space[i]);
+}
+
 static void products_are_those_of_rounded_operands(void **state)
 {
     (void)state;
@@ -101,11 +189,8 @@ static void rounding_is_to_nearest_and_ties_to_even(void **state)
     }
 }
 
-static void nothing_to_add_gives_zeros_and_broken_numbers_get_through(void **state)
+static void check_nothing_and_broken(const mtf_gemm *gemm)
 {
-    (void)state;
-    const mtf_gemm *gemm = mtf_gemm_bf16();
-    if (gemm == NULL) skip();
     const float x[2] = {NAN, INFINITY}, w[2] = {1, 1};
     float y[3] = {5, 5, 5};
     gemm->nn(y, 2, x, 0, w, 2, 1, 2, 0);
@@ -118,17 +203,27 @@ static void nothing_to_add_gives_zeros_and_broken_numbers_get_through(void **sta
     assert_true(isnan(y[0]) && isinf(y[1]));
 }
 
-static void float32_is_openblas(void **state)
+static void nothing_to_add_gives_zeros_and_broken_numbers_get_through(void **state)
 {
     (void)state;
-    const mtf_gemm *gemm = NULL;
+    if (mtf_gemm_avx512()) check_nothing_and_broken(mtf_gemm_avx512());
+    if (mtf_gemm_bf16()) check_nothing_and_broken(mtf_gemm_bf16());
+}
+
+static void float32_is_ours_or_else_openblas(void **state)
+{
+    (void)state;
+    const mtf_gemm *gemm = NULL, *own = mtf_gemm_avx512();
+    const mtf_gemm *expected = own ? own : &mtf_gemm_openblas;
     mtf_err err = {0};
+    assert_ptr_equal(mtf_gemm_float32(), expected);
     mtf_assert_ok(mtf_gemm_choose("float32", mtf_gemm_bf16(), &gemm, &err), &err);
-    assert_ptr_equal(gemm, &mtf_gemm_float32);
+    assert_ptr_equal(gemm, expected);
+    mtf_assert_ok(mtf_gemm_choose("float32", NULL, &gemm, &err), &err);
+    assert_ptr_equal(gemm, expected);
+    gemm = &mtf_gemm_openblas;
     assert_true(gemm->nt == mtf_matmul_nt && gemm->nn == mtf_matmul_nn &&
                 gemm->tn == mtf_matmul_tn);
-    mtf_assert_ok(mtf_gemm_choose("float32", NULL, &gemm, &err), &err);
-    assert_ptr_equal(gemm, &mtf_gemm_float32);
 }
 
 static void bf16_is_refused_where_the_cpu_lacks_it(void **state)
@@ -149,10 +244,11 @@ static void bf16_is_refused_where_the_cpu_lacks_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(our_products_are_chains_in_the_order_of_k),
         cmocka_unit_test(products_are_those_of_rounded_operands),
         cmocka_unit_test(rounding_is_to_nearest_and_ties_to_even),
         cmocka_unit_test(nothing_to_add_gives_zeros_and_broken_numbers_get_through),
-        cmocka_unit_test(float32_is_openblas),
+        cmocka_unit_test(float32_is_ours_or_else_openblas),
         cmocka_unit_test(bf16_is_refused_where_the_cpu_lacks_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,7 @@ static void results_do_not_depend_on_the_number_of_threads(void **state)
 {
     (void)state;
     check_threads(NULL);
+    check_threads(&mtf_gemm_openblas);
     if (mtf_gemm_bf16()) check_threads(mtf_gemm_bf16());
 }
 
@@ -102,6 +103,7 @@ static void resumed_run_equals_the_uninterrupted_one(void **state)
 {
     (void)state;
     check_resume(NULL);
+    check_resume(&mtf_gemm_openblas);
     if (mtf_gemm_bf16()) check_resume(mtf_gemm_bf16());
 }
 

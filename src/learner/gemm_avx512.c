@@ -1,0 +1,224 @@
+/* Products in float32 for CPUs with AVX-512, made for a learner's step: there OpenBLAS spends much
+ * of its time packing both operands of products that take microseconds.
+ *
+ * A tile of y, up to 14 rows by 32 columns, stays in 28 of the 32 registers while k goes by:
+ *
+ *              w (k, 32):  two loads
+ *    x (14, k) 14 broadcasts; 28 multiply-adds, two of which take as long as two loads
+ *
+ * x is read where it lies. w is copied to a panel of 32 columns, zeros beyond its edge, when its
+ * rows are y's columns, and when enough rows of y read it to pay for that.
+ *
+ * Each element of y is one chain of fused multiply-adds in the order of k, which goes on where it
+ * was when k is cut into blocks: what tiles and blocks surround it changes nothing. */
+#include "learner/gemm.h"
+
+#if defined(__x86_64__)
+
+#include "learner/lanes.h"
+
+#define AVX512 __attribute__((target("avx512f")))
+
+enum { LANES = MTF_LANES, TILE_ROWS = 14, TILE_VECTORS = 2, TILE_COLUMNS = TILE_VECTORS * LANES };
+enum { BLOCK_K = 256 };   /* a panel of w is 32 KiB then, and stays in the first cache */
+enum { COPY_ROWS = 128 }; /* from so many rows of y on, w is copied for them */
+
+typedef struct operand {
+    const float *x;
+    size_t ld;
+    bool turned; /* x lies with its rows and columns swapped */
+} operand;
+
+/* Rows of y, and a panel of its columns: = or += x w. */
+typedef struct panel {
+    float *y;
+    size_t ldy;
+    const float *x; /* element (i, k) at x[i ldx + k], turned: x[k ldx + i] */
+    size_t ldx;
+    const float *w; /* (depth, columns), readable up to whole vectors */
+    size_t ldw;
+    size_t rows, columns, depth;
+    bool add;
+} panel;
+
+static size_t at_most(size_t value, size_t limit)
+{
+    return value < limit ? value : limit;
+}
+
+MTF_LANES_INLINE void tile(const panel *of, size_t first, const int rows, const int vectors,
+                           const bool turned)
+{
+    const size_t row = turned ? 1 : of->ldx, step = turned ? of->ldx : 1;
+    const float *x = of->x + first * row, *w = of->w;
+    float *y = of->y + first * of->ldy;
+    const int last = vectors - 1;
+    const __mmask16 edge = mtf_lanes_first(of->columns - (size_t)last * LANES);
+    __m512 sum[TILE_ROWS][TILE_VECTORS]; /* registers, as all loops over them are unrolled */
+    if (of->add) {
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) {
+            const float *from = y + (size_t)i * of->ldy;
+            for (int v = 0; v < last; v++) sum[i][v] = _mm512_loadu_ps(from + v * LANES);
+            sum[i][last] = _mm512_maskz_loadu_ps(edge, from + last * LANES);
+        }
+    } else {
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) {
+            for (int v = 0; v < vectors; v++) sum[i][v] = _mm512_setzero_ps();
+        }
+    }
+    for (size_t k = of->depth; k > 0; k--, x += step, w += of->ldw) {
+        __m512 right[TILE_VECTORS];
+        for (int v = 0; v < vectors; v++) right[v] = _mm512_loadu_ps(w + v * LANES);
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) {
+            const __m512 left = _mm512_set1_ps(x[(size_t)i * row]);
+            for (int v = 0; v < vectors; v++)
+                sum[i][v] = _mm512_fmadd_ps(left, right[v], sum[i][v]);
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+        float *to = y + (size_t)i * of->ldy;
+        for (int v = 0; v < last; v++) _mm512_storeu_ps(to + v * LANES, sum[i][v]);
+        _mm512_mask_storeu_ps(to + last * LANES, edge, sum[i][last]);
+    }
+}
+
+MTF_LANES_INLINE void tiles(const panel *of, const int vectors, const bool turned)
+{
+    size_t at = 0;
+    for (; at + TILE_ROWS <= of->rows; at += TILE_ROWS) tile(of, at, TILE_ROWS, vectors, turned);
+    if (at + 8 <= of->rows) tile(of, at, 8, vectors, turned), at += 8;
+    if (at + 4 <= of->rows) tile(of, at, 4, vectors, turned), at += 4;
+    if (at + 2 <= of->rows) tile(of, at, 2, vectors, turned), at += 2;
+    if (at < of->rows) tile(of, at, 1, vectors, turned);
+}
+
+AVX512 static void multiply(const panel *of, bool turned)
+{
+    const bool narrow = of->columns <= LANES;
+    if (turned && narrow)
+        tiles(of, 1, true);
+    else if (turned)
+        tiles(of, 2, true);
+    else if (narrow)
+        tiles(of, 1, false);
+    else
+        tiles(of, 2, false);
+}
+
+/* w (k, columns) to whole vectors. */
+AVX512 static void copy(float *out, const float *w, size_t ldw, size_t columns, size_t depth)
+{
+    for (size_t k = 0; k < depth; k++, w += ldw) {
+        for (size_t j = 0; j < columns; j += LANES, out += LANES)
+            _mm512_store_ps(out, _mm512_maskz_loadu_ps(mtf_lanes_first(columns - j), w + j));
+    }
+}
+
+/* Up to 16 rows and columns of w, turned, to rows `wide` apart. */
+MTF_LANES_INLINE void turn(float *out, size_t wide, const float *w, size_t ldw, size_t rows,
+                           size_t columns)
+{
+    const __mmask16 inside = mtf_lanes_first(columns);
+    __m512i row[LANES];
+#pragma GCC unroll 16
+    for (size_t i = 0; i < LANES; i++) {
+        const float *from = w + (i < rows ? i * ldw : 0);
+        row[i] = _mm512_maskz_loadu_epi32((__mmask16)(i < rows ? inside : 0), from);
+    }
+    mtf_lanes_turn(row);
+#pragma GCC unroll 16
+    for (size_t i = 0; i < LANES; i++) {
+        if (i < columns) _mm512_store_si512(out + i * wide, row[i]);
+    }
+}
+
+/* The same of w (columns, k). */
+AVX512 static void copy_turned(float *out, const float *w, size_t ldw, size_t columns, size_t depth)
+{
+    const size_t wide = columns > LANES ? TILE_COLUMNS : LANES;
+    for (size_t j = 0; j < columns; j += LANES) {
+        const float *rows = w + j * ldw;
+        const size_t some = at_most(columns - j, LANES);
+        size_t k = 0;
+        for (; some == LANES && k + LANES <= depth; k += LANES)
+            turn(out + k * wide + j, wide, rows + k, ldw, LANES, LANES);
+        for (; k < depth; k += LANES)
+            turn(out + k * wide + j, wide, rows + k, ldw, some, at_most(depth - k, LANES));
+    }
+}
+
+/* Columns `column` on of w, from `k` on, for the panel; `space` for a copy. */
+static void set_right(panel *to, const operand *w, size_t column, size_t k, float *space)
+{
+    const float *from = w->x + (w->turned ? column * w->ld + k : k * w->ld + column);
+    to->w = space;
+    to->ldw = to->columns > LANES ? TILE_COLUMNS : LANES;
+    if (w->turned) {
+        copy_turned(space, from, w->ld, to->columns, to->depth);
+    } else if (to->rows >= COPY_ROWS || to->columns % LANES > 0) {
+        copy(space, from, w->ld, to->columns, to->depth);
+    } else {
+        to->w = from;
+        to->ldw = w->ld;
+    }
+}
+
+static void product(float *y, size_t ldy, const operand *x, const operand *w, size_t m, size_t n,
+                    size_t k)
+{
+    _Alignas(64) float space[BLOCK_K * TILE_COLUMNS];
+    for (size_t j = 0; j < n; j += TILE_COLUMNS) {
+        panel of = {.y = y + j,
+                    .ldy = ldy,
+                    .ldx = x->ld,
+                    .rows = m,
+                    .columns = at_most(n - j, TILE_COLUMNS)};
+        size_t at = 0;
+        do { /* k = 0 goes through once and gives zeros */
+            of.depth = at_most(k - at, BLOCK_K);
+            of.x = x->x + (x->turned ? at * x->ld : at);
+            of.add = at > 0;
+            set_right(&of, w, j, at, space);
+            multiply(&of, x->turned);
+            at += of.depth;
+        } while (at < k);
+    }
+}
+
+static void product_nt(float *y, size_t ldy, const float *x, size_t ldx, const float *w, size_t ldw,
+                       size_t m, size_t n, size_t k)
+{
+    product(y, ldy, &(operand){x, ldx, false}, &(operand){w, ldw, true}, m, n, k);
+}
+
+static void product_nn(float *y, size_t ldy, const float *x, size_t ldx, const float *w, size_t ldw,
+                       size_t m, size_t n, size_t k)
+{
+    product(y, ldy, &(operand){x, ldx, false}, &(operand){w, ldw, false}, m, n, k);
+}
+
+static void product_tn(float *y, size_t ldy, const float *x, size_t ldx, const float *w, size_t ldw,
+                       size_t m, size_t n, size_t k)
+{
+    product(y, ldy, &(operand){x, ldx, true}, &(operand){w, ldw, false}, m, n, k);
+}
+
+const mtf_gemm *mtf_gemm_avx512(void)
+{
+    static const mtf_gemm gemm = {product_nt, product_nn, product_tn};
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512f") ? &gemm : NULL;
+}
+
+#else
+
+const mtf_gemm *mtf_gemm_avx512(void)
+{
+    return NULL;
+}
+
+#endif
