@@ -4,12 +4,37 @@
 
 #include <string.h>
 
-const mtf_gemm mtf_gemm_openblas = {mtf_matmul_nt, mtf_matmul_nn, mtf_matmul_tn};
+const mtf_gemm mtf_gemm_openblas = {.nt = mtf_matmul_nt, .nn = mtf_matmul_nn, .tn = mtf_matmul_tn};
 
 const mtf_gemm *mtf_gemm_float32(void)
 {
     const mtf_gemm *own = mtf_gemm_avx512();
     return own ? own : &mtf_gemm_openblas;
+}
+
+void mtf_gemm_layer(const mtf_gemm *gemm, float *y, const float *x, size_t ldx, const float *w,
+                    size_t ldw, const float *bias, size_t m, size_t n, size_t k)
+{
+    if (gemm->layer != NULL) {
+        gemm->layer(y, x, ldx, w, ldw, bias, m, n, k);
+        return;
+    }
+    gemm->nt(y, n, x, ldx, w, ldw, m, n, k);
+    mtf_bias_relu(y, bias, m, n);
+}
+
+void mtf_gemm_back(const mtf_gemm *gemm, float *dx, float *sums, const float *dy, const float *w,
+                   const float *x, size_t m, size_t n, size_t k)
+{
+    if (gemm->back != NULL) {
+        gemm->back(dx, sums, dy, w, x, m, n, k);
+        return;
+    }
+    gemm->nn(dx, n, dy, k, w, n, m, n, k);
+    if (sums != NULL)
+        mtf_relu_backward(dx, sums, x, m, n);
+    else
+        mtf_relu_mask(dx, x, m, n);
 }
 
 mtf_status mtf_gemm_choose(const char *precision, const mtf_gemm *bf16, const mtf_gemm **gemm,

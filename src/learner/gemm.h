@@ -13,14 +13,28 @@ typedef struct mtf_gemm {
     mtf_matmul nt; /* y (m,n) = x (m,k) w^T, w (n,k) */
     mtf_matmul nn; /* y (m,n) = x (m,k) w, w (k,n) */
     mtf_matmul tn; /* y (m,n) = x^T w, x (k,m), w (k,n) */
+    /* mtf_gemm_layer and mtf_gemm_back in one go; or NULL */
+    void (*layer)(float *y, const float *x, size_t ldx, const float *w, size_t ldw,
+                  const float *bias, size_t m, size_t n, size_t k);
+    void (*back)(float *dx, float *sums, const float *dy, const float *w, const float *x, size_t m,
+                 size_t n, size_t k);
 } mtf_gemm;
+
+/** A layer with ReLU: y (m,n), dense, = max(0, x (m,k) w^T + bias), w (n,k). A NaN stays a NaN. */
+void mtf_gemm_layer(const mtf_gemm *gemm, float *y, const float *x, size_t ldx, const float *w,
+                    size_t ldw, const float *bias, size_t m, size_t n, size_t k);
+/** Back through a layer's weights, and the ReLU that its inputs x (m,n) came out of:
+ *  dx (m,n) = dy (m,k) w 1(x > 0), w (k,n); sums (n,) = column sums of dx, unless NULL. All dense.
+ */
+void mtf_gemm_back(const mtf_gemm *gemm, float *dx, float *sums, const float *dy, const float *w,
+                   const float *x, size_t m, size_t n, size_t k);
 
 /** OpenBLAS's: mtf_matmul_nt, nn and tn. */
 extern const mtf_gemm mtf_gemm_openblas;
 
 /** Ours for CPUs with AVX-512, made for small products. Each element is one chain of fused
- *  multiply-adds in the order of k, whatever the other sizes. NULL where the CPU (avx512f) or this
- *  build cannot. */
+ *  multiply-adds in the order of k, a layer's from its bias on, whatever the other sizes. NULL
+ * where the CPU (avx512f) or this build cannot. */
 const mtf_gemm *mtf_gemm_avx512(void);
 
 /** In float32: ours, or OpenBLAS's where the CPU cannot. */

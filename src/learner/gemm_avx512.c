@@ -10,12 +10,16 @@
  * rows are y's columns, and when enough rows of y read it to pay for that.
  *
  * Each element of y is one chain of fused multiply-adds in the order of k, which goes on where it
- * was when k is cut into blocks: what tiles and blocks surround it changes nothing. */
+ * was when k is cut into blocks: what tiles and blocks surround it changes nothing. A layer's
+ * chains start at the bias; the ReLU, or its slope and the sums over rows, come before a tile is
+ * stored. */
 #include "learner/gemm.h"
 
 #if defined(__x86_64__)
 
 #include "learner/lanes.h"
+
+#include <string.h>
 
 #define AVX512 __attribute__((target("avx512f")))
 
@@ -29,6 +33,14 @@ typedef struct operand {
     bool turned; /* x lies with its rows and columns swapped */
 } operand;
 
+/* What else is done to y (m, n), dense, before and after the product. */
+typedef struct around {
+    const float *bias; /* (n,) where chains start; NULL: at 0 */
+    bool relu;
+    const float *gate; /* (m, n): y is 0 where this is not above 0; NULL: nowhere */
+    float *sums;       /* (n,) += over rows; or NULL */
+} around;
+
 /* Rows of y, and a panel of its columns: = or += x w. */
 typedef struct panel {
     float *y;
@@ -39,11 +51,83 @@ typedef struct panel {
     size_t ldw;
     size_t rows, columns, depth;
     bool add;
+    around around; /* from the panel's first column on, what is due at this depth */
 } panel;
 
 static size_t at_most(size_t value, size_t limit)
 {
     return value < limit ? value : limit;
+}
+
+/* A tile's sums, as many rows and vectors as it has: all loops over them are unrolled. */
+typedef struct registers {
+    __m512 of[TILE_ROWS][TILE_VECTORS];
+} registers;
+
+/* Vector v of `vectors` in a row, of which the last may be cut. */
+MTF_LANES_INLINE __m512 load(const float *row, int v, int vectors, __mmask16 edge)
+{
+    row += v * LANES;
+    return v + 1 < vectors ? _mm512_loadu_ps(row) : _mm512_maskz_loadu_ps(edge, row);
+}
+
+MTF_LANES_INLINE void store(float *row, int v, int vectors, __mmask16 edge, __m512 value)
+{
+    row += v * LANES;
+    if (v + 1 < vectors)
+        _mm512_storeu_ps(row, value);
+    else
+        _mm512_mask_storeu_ps(row, edge, value);
+}
+
+MTF_LANES_INLINE void begin(registers *sum, const panel *of, const float *y, const int rows,
+                            const int vectors, __mmask16 edge)
+{
+    if (of->add) {
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++, y += of->ldy) {
+            for (int v = 0; v < vectors; v++) sum->of[i][v] = load(y, v, vectors, edge);
+        }
+        return;
+    }
+    for (int v = 0; v < vectors; v++) {
+        const float *bias = of->around.bias;
+        const __m512 start = bias ? load(bias, v, vectors, edge) : _mm512_setzero_ps();
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) sum->of[i][v] = start;
+    }
+}
+
+MTF_LANES_INLINE void end(registers *sum, const panel *of, size_t first, const int rows,
+                          const int vectors, __mmask16 edge)
+{
+    const __m512 zero = _mm512_setzero_ps();
+    if (of->around.relu) {
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) {
+            for (int v = 0; v < vectors; v++) /* of a NaN and another, the second */
+                sum->of[i][v] = _mm512_max_ps(zero, sum->of[i][v]);
+        }
+    }
+    if (of->around.gate != NULL) {
+        const float *gate = of->around.gate + first * of->ldy;
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++, gate += of->ldy) {
+            for (int v = 0; v < vectors; v++) {
+                const __m512 by = load(gate, v, vectors, edge);
+                const __mmask16 open = _mm512_cmp_ps_mask(by, zero, _CMP_GT_OQ);
+                sum->of[i][v] = _mm512_maskz_mov_ps(open, sum->of[i][v]);
+            }
+        }
+    }
+    if (of->around.sums != NULL) {
+        for (int v = 0; v < vectors; v++) {
+            __m512 total = load(of->around.sums, v, vectors, edge);
+#pragma GCC unroll 16
+            for (int i = 0; i < rows; i++) total = _mm512_add_ps(total, sum->of[i][v]);
+            store(of->around.sums, v, vectors, edge, total);
+        }
+    }
 }
 
 MTF_LANES_INLINE void tile(const panel *of, size_t first, const int rows, const int vectors,
@@ -52,22 +136,9 @@ MTF_LANES_INLINE void tile(const panel *of, size_t first, const int rows, const 
     const size_t row = turned ? 1 : of->ldx, step = turned ? of->ldx : 1;
     const float *x = of->x + first * row, *w = of->w;
     float *y = of->y + first * of->ldy;
-    const int last = vectors - 1;
-    const __mmask16 edge = mtf_lanes_first(of->columns - (size_t)last * LANES);
-    __m512 sum[TILE_ROWS][TILE_VECTORS]; /* registers, as all loops over them are unrolled */
-    if (of->add) {
-#pragma GCC unroll 16
-        for (int i = 0; i < rows; i++) {
-            const float *from = y + (size_t)i * of->ldy;
-            for (int v = 0; v < last; v++) sum[i][v] = _mm512_loadu_ps(from + v * LANES);
-            sum[i][last] = _mm512_maskz_loadu_ps(edge, from + last * LANES);
-        }
-    } else {
-#pragma GCC unroll 16
-        for (int i = 0; i < rows; i++) {
-            for (int v = 0; v < vectors; v++) sum[i][v] = _mm512_setzero_ps();
-        }
-    }
+    const __mmask16 edge = mtf_lanes_first(of->columns - (size_t)(vectors - 1) * LANES);
+    registers sum;
+    begin(&sum, of, y, rows, vectors, edge);
     for (size_t k = of->depth; k > 0; k--, x += step, w += of->ldw) {
         __m512 right[TILE_VECTORS];
         for (int v = 0; v < vectors; v++) right[v] = _mm512_loadu_ps(w + v * LANES);
@@ -75,14 +146,13 @@ MTF_LANES_INLINE void tile(const panel *of, size_t first, const int rows, const 
         for (int i = 0; i < rows; i++) {
             const __m512 left = _mm512_set1_ps(x[(size_t)i * row]);
             for (int v = 0; v < vectors; v++)
-                sum[i][v] = _mm512_fmadd_ps(left, right[v], sum[i][v]);
+                sum.of[i][v] = _mm512_fmadd_ps(left, right[v], sum.of[i][v]);
         }
     }
+    if (!turned) end(&sum, of, first, rows, vectors, edge);
 #pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) {
-        float *to = y + (size_t)i * of->ldy;
-        for (int v = 0; v < last; v++) _mm512_storeu_ps(to + v * LANES, sum[i][v]);
-        _mm512_mask_storeu_ps(to + last * LANES, edge, sum[i][last]);
+    for (int i = 0; i < rows; i++, y += of->ldy) {
+        for (int v = 0; v < vectors; v++) store(y, v, vectors, edge, sum.of[i][v]);
     }
 }
 
@@ -167,8 +237,17 @@ static void set_right(panel *to, const operand *w, size_t column, size_t k, floa
     }
 }
 
+/* From column j on, what is due before the first of k or after its last. */
+static around part_of(const around *all, size_t j, bool begins, bool ends)
+{
+    return (around){.bias = begins && all->bias ? all->bias + j : NULL,
+                    .relu = ends && all->relu,
+                    .gate = ends && all->gate ? all->gate + j : NULL,
+                    .sums = ends && all->sums ? all->sums + j : NULL};
+}
+
 static void product(float *y, size_t ldy, const operand *x, const operand *w, size_t m, size_t n,
-                    size_t k)
+                    size_t k, const around *all)
 {
     _Alignas(64) float space[BLOCK_K * TILE_COLUMNS];
     for (size_t j = 0; j < n; j += TILE_COLUMNS) {
@@ -182,6 +261,7 @@ static void product(float *y, size_t ldy, const operand *x, const operand *w, si
             of.depth = at_most(k - at, BLOCK_K);
             of.x = x->x + (x->turned ? at * x->ld : at);
             of.add = at > 0;
+            of.around = part_of(all, j, at == 0, at + of.depth == k);
             set_right(&of, w, j, at, space);
             multiply(&of, x->turned);
             at += of.depth;
@@ -192,24 +272,39 @@ static void product(float *y, size_t ldy, const operand *x, const operand *w, si
 static void product_nt(float *y, size_t ldy, const float *x, size_t ldx, const float *w, size_t ldw,
                        size_t m, size_t n, size_t k)
 {
-    product(y, ldy, &(operand){x, ldx, false}, &(operand){w, ldw, true}, m, n, k);
+    product(y, ldy, &(operand){x, ldx, false}, &(operand){w, ldw, true}, m, n, k, &(around){0});
 }
 
 static void product_nn(float *y, size_t ldy, const float *x, size_t ldx, const float *w, size_t ldw,
                        size_t m, size_t n, size_t k)
 {
-    product(y, ldy, &(operand){x, ldx, false}, &(operand){w, ldw, false}, m, n, k);
+    product(y, ldy, &(operand){x, ldx, false}, &(operand){w, ldw, false}, m, n, k, &(around){0});
 }
 
 static void product_tn(float *y, size_t ldy, const float *x, size_t ldx, const float *w, size_t ldw,
                        size_t m, size_t n, size_t k)
 {
-    product(y, ldy, &(operand){x, ldx, true}, &(operand){w, ldw, false}, m, n, k);
+    product(y, ldy, &(operand){x, ldx, true}, &(operand){w, ldw, false}, m, n, k, &(around){0});
+}
+
+static void layer(float *y, const float *x, size_t ldx, const float *w, size_t ldw,
+                  const float *bias, size_t m, size_t n, size_t k)
+{
+    product(y, n, &(operand){x, ldx, false}, &(operand){w, ldw, true}, m, n, k,
+            &(around){.bias = bias, .relu = true});
+}
+
+static void back(float *dx, float *sums, const float *dy, const float *w, const float *x, size_t m,
+                 size_t n, size_t k)
+{
+    if (sums != NULL) memset(sums, 0, n * sizeof *sums);
+    product(dx, n, &(operand){dy, k, false}, &(operand){w, n, false}, m, n, k,
+            &(around){.gate = x, .sums = sums});
 }
 
 const mtf_gemm *mtf_gemm_avx512(void)
 {
-    static const mtf_gemm gemm = {product_nt, product_nn, product_tn};
+    static const mtf_gemm gemm = {product_nt, product_nn, product_tn, layer, back};
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx512f") ? &gemm : NULL;
 }

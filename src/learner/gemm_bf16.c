@@ -173,7 +173,7 @@ static void product_tn(float *y, size_t ldy, const float *x, size_t ldx, const f
 
 const mtf_gemm *mtf_gemm_bf16(void)
 {
-    static const mtf_gemm gemm = {product_nt, product_nn, product_tn};
+    static const mtf_gemm gemm = {.nt = product_nt, .nn = product_nn, .tn = product_tn};
     __builtin_cpu_init();
     const bool able = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bf16");

@@ -21,9 +21,8 @@ void mtf_matmul_tn(float *y, size_t ldy, const float *x, size_t ldx, const float
 
 /** y (rows,cols) = max(0, y + bias). A NaN stays a NaN, so that it shows in the loss. */
 void mtf_bias_relu(float *y, const float *bias, size_t rows, size_t cols);
-/** The same, and the head on top: q (rows,) = y . w + c, in one pass. */
-void mtf_bias_relu_head(float *q, float *y, const float *bias, const float *w, float c, size_t rows,
-                        size_t cols);
+/** A layer of one output: q (rows,) = y (rows,cols) . w + c. */
+void mtf_head(float *q, const float *y, const float *w, float c, size_t rows, size_t cols);
 /** Back through the head and the ReLU below it. From dq (rows,) and y (rows,cols), the ReLU's
  *  output: dy (rows,cols) = dq w 1(y > 0); dw, dbias (cols,) = sums over rows of dq y and of dy.
  *  Returns the sum of dq, the gradient of c. */

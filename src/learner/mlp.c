@@ -38,17 +38,15 @@ void mtf_mlp_forward(const mtf_mlp *mlp, const float *block, size_t rows, const 
                      size_t ldx, const mtf_mlp_space *space, float *y, size_t ldy)
 {
     const size_t h = mlp->hidden;
-    const float *w3 = mtf_mlp_in(mlp, block, MTF_MLP_w3), *b2 = mtf_mlp_in(mlp, block, MTF_MLP_b2);
-    const float *b3 = mtf_mlp_in(mlp, block, MTF_MLP_b3);
-    mlp->gemm->nt(space->h1, h, x, ldx, mtf_mlp_in(mlp, block, MTF_MLP_w1), mlp->inputs, rows, h,
-                  mlp->inputs);
-    mtf_bias_relu(space->h1, mtf_mlp_in(mlp, block, MTF_MLP_b1), rows, h);
-    mlp->gemm->nt(space->h2, h, space->h1, h, mtf_mlp_in(mlp, block, MTF_MLP_w2), h, rows, h, h);
+    const float *w3 = mtf_mlp_in(mlp, block, MTF_MLP_w3), *b3 = mtf_mlp_in(mlp, block, MTF_MLP_b3);
+    mtf_gemm_layer(mlp->gemm, space->h1, x, ldx, mtf_mlp_in(mlp, block, MTF_MLP_w1), mlp->inputs,
+                   mtf_mlp_in(mlp, block, MTF_MLP_b1), rows, h, mlp->inputs);
+    mtf_gemm_layer(mlp->gemm, space->h2, space->h1, h, mtf_mlp_in(mlp, block, MTF_MLP_w2), h,
+                   mtf_mlp_in(mlp, block, MTF_MLP_b2), rows, h, h);
     if (mlp->outputs == 1 && ldy == 1) {
-        mtf_bias_relu_head(y, space->h2, b2, w3, b3[0], rows, h);
+        mtf_head(y, space->h2, w3, b3[0], rows, h);
         return;
     }
-    mtf_bias_relu(space->h2, b2, rows, h);
     mlp->gemm->nt(y, ldy, space->h2, h, w3, h, rows, mlp->outputs, h);
     mtf_bias_add(y, ldy, b3, rows, mlp->outputs);
 }
@@ -66,12 +64,11 @@ void mtf_mlp_backward(const mtf_mlp *mlp, const float *block, size_t rows, const
     } else {
         mtf_column_sums(db3, dy, rows, outputs);
         mlp->gemm->tn(dw3, h, dy, outputs, space->h2, h, outputs, h, rows);
-        mlp->gemm->nn(space->d2, h, dy, outputs, w3, h, rows, h, outputs);
-        mtf_relu_backward(space->d2, db2, space->h2, rows, h);
+        mtf_gemm_back(mlp->gemm, space->d2, db2, dy, w3, space->h2, rows, h, outputs);
     }
     mlp->gemm->tn(mtf_mlp_at(mlp, gradient, MTF_MLP_w2), h, space->d2, h, space->h1, h, h, h, rows);
-    mlp->gemm->nn(space->d1, h, space->d2, h, mtf_mlp_in(mlp, block, MTF_MLP_w2), h, rows, h, h);
-    mtf_relu_backward(space->d1, mtf_mlp_at(mlp, gradient, MTF_MLP_b1), space->h1, rows, h);
+    mtf_gemm_back(mlp->gemm, space->d1, mtf_mlp_at(mlp, gradient, MTF_MLP_b1), space->d2,
+                  mtf_mlp_in(mlp, block, MTF_MLP_w2), space->h1, rows, h, h);
     mlp->gemm->tn(mtf_mlp_at(mlp, gradient, MTF_MLP_w1), mlp->inputs, space->d1, h, x, ldx, h,
                   mlp->inputs, rows);
 }
@@ -82,8 +79,8 @@ void mtf_mlp_slope(const mtf_mlp *mlp, const float *block, size_t rows, const mt
     const size_t h = mlp->hidden;
     MTF_ASSERT(mlp->outputs == 1 && first + count <= mlp->inputs);
     mtf_head_slope(space->d2, space->h2, mtf_mlp_in(mlp, block, MTF_MLP_w3), rows, h);
-    mlp->gemm->nn(space->d1, h, space->d2, h, mtf_mlp_in(mlp, block, MTF_MLP_w2), h, rows, h, h);
-    mtf_relu_mask(space->d1, space->h1, rows, h);
+    mtf_gemm_back(mlp->gemm, space->d1, NULL, space->d2, mtf_mlp_in(mlp, block, MTF_MLP_w2),
+                  space->h1, rows, h, h);
     mlp->gemm->nn(slope, count, space->d1, h, mtf_mlp_in(mlp, block, MTF_MLP_w1) + first,
                   mlp->inputs, rows, count, h);
 }

@@ -1,8 +1,9 @@
 /* Goal: our products in float32 are chains of fused multiply-adds in the order of k, to the bit,
- * and touch nothing but their matrices; those in bfloat16 are of the operands rounded to nearest,
- * ties to even, summed in float32; and nobody gets either on a CPU without. Method: fmaf in a loop,
- * at every size to beyond two tiles, matrices ending where memory does; float64 loops over operands
- * rounded by bit arithmetic, at sizes round the lanes, tiles and blocks. */
+ * with what a layer does around them, and touch nothing but their matrices; those in bfloat16 are
+ * of the operands rounded to nearest, ties to even, summed in float32; and nobody gets either on a
+ * CPU without. Method: fmaf in a loop, at every size to beyond two tiles, matrices ending where
+ * memory does; float64 loops over operands rounded by bit arithmetic, at sizes round the lanes,
+ * tiles and blocks. */
 #include "learner/gemm.h"
 
 #include "core/rng.h"
@@ -123,6 +124,92 @@ static void check_chains(const guarded space[3], const kind *of, size_t m, size_
     assert_true(y[-1] == untouched);
 }
 
+static void check_layer(const guarded *space, const mtf_gemm *gemm, size_t m, size_t n, size_t k)
+{
+    const size_t ldx = k + m % 3, ldw = k + n % 4;
+    const float *x = guarded_matrix(&space[0], m, k, ldx);
+    const float *w = guarded_matrix(&space[1], n, k, ldw);
+    const float *bias = guarded_matrix(&space[3], 1, n, n);
+    float *y = guarded_matrix(&space[2], m, n, n);
+    mtf_gemm_layer(gemm, y, x, ldx, w, ldw, bias, m, n, k);
+    for (size_t i = 0; i < m; i++) {
+        for (size_t j = 0; j < n; j++) {
+            float chain = bias[j];
+            for (size_t d = 0; d < k; d++) chain = fmaf(x[i * ldx + d], w[j * ldw + d], chain);
+            assert_true(y[i * n + j] == fmaxf(chain, 0));
+        }
+    }
+}
+
+static void check_back(const guarded *space, const mtf_gemm *gemm, size_t m, size_t n, size_t k)
+{
+    const float *dy = guarded_matrix(&space[0], m, k, k);
+    const float *w = guarded_matrix(&space[1], k, n, n);
+    const float *x = guarded_matrix(&space[3], m, n, n);
+    float *dx = guarded_matrix(&space[2], m, n, n);
+    float *sums = (n + k) % 3 ? guarded_matrix(&space[4], 1, n, n) : NULL;
+    mtf_gemm_back(gemm, dx, sums, dy, w, x, m, n, k);
+    for (size_t j = 0; j < n; j++) {
+        float total = 0;
+        for (size_t i = 0; i < m; i++) {
+            float chain = 0;
+            for (size_t d = 0; d < k; d++) chain = fmaf(dy[i * k + d], w[d * n + j], chain);
+            assert_true(dx[i * n + j] == (x[i * n + j] > 0 ? chain : 0));
+            total += dx[i * n + j];
+        }
+        if (sums != NULL) assert_true(sums[j] == total);
+    }
+}
+
+static void our_layers_start_at_the_bias_and_end_with_relu_its_slope_and_sums(void **state)
+{
+    (void)state;
+    const mtf_gemm *gemm = mtf_gemm_avx512();
+    if (gemm == NULL) skip();
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(93), 0);
+    guarded space[5];
+    for (int i = 0; i < 5; i++) space[i] = guarded_open(&rng, 150 * 530);
+    for (size_t m = 1; m <= 40; m++) {
+        for (size_t n = 1; n <= 40; n++) {
+            check_layer(space, gemm, m, n, 1 + (23 * m + 29 * n) % 40);
+            check_back(space, gemm, m, n, 1 + (29 * m + 23 * n) % 40);
+        }
+    }
+    static const size_t sizes[][3] = {{131, 64, 74}, {140, 70, 256}, {29, 33, 257}, {15, 5, 513}};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        check_layer(space, gemm, sizes[i][0], sizes[i][1], sizes[i][2]);
+        check_back(space, gemm, sizes[i][0], sizes[i][1], sizes[i][2]);
+    }
+    for (int i = 0; i < 5; i++) guarded_close(&space[i]);
+}
+
+/* With those that know no layers: a product and the kernels behind it. */
+static void layers_of_the_others_are_products_and_kernels(void **state)
+{
+    (void)state;
+    enum { M = 5, N = 18, K = 7 };
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(94), 0);
+    float *x = random_floats(&rng, M * K), *w = random_floats(&rng, N * K);
+    float *bias = random_floats(&rng, N), *of = random_floats(&rng, M * N);
+    float y[M * N], expected[M * N], sums[N], expected_sums[N];
+    const mtf_gemm *const gemms[] = {&mtf_gemm_openblas, mtf_gemm_bf16()};
+    for (size_t g = 0; g < 2 && gemms[g] != NULL; g++) {
+        mtf_gemm_layer(gemms[g], y, x, K, w, K, bias, M, N, K);
+        gemms[g]->nt(expected, N, x, K, w, K, M, N, K);
+        mtf_bias_relu(expected, bias, M, N);
+        assert_memory_equal(y, expected, sizeof y);
+        mtf_gemm_back(gemms[g], y, sums, x, w, of, M, N, K);
+        gemms[g]->nn(expected, N, x, K, w, N, M, N, K);
+        mtf_relu_backward(expected, expected_sums, of, M, N);
+        assert_memory_equal(y, expected, sizeof y);
+        assert_memory_equal(sums, expected_sums, sizeof sums);
+        memset(y, 1, sizeof y);
+        mtf_gemm_back(gemms[g], y, NULL, x, w, of, M, N, K);
+        assert_memory_equal(y, expected, sizeof y);
+    }
+    free(x), free(w), free(bias), free(of);
+}
+
 static void our_products_are_chains_in_the_order_of_k(void **state)
 {
     (void)state;
@@ -201,6 +288,8 @@ static void check_nothing_and_broken(const mtf_gemm *gemm)
     gemm->nt(&y[0], 1, &x[0], 1, w, 1, 1, 1, 1);
     gemm->nt(&y[1], 1, &x[1], 1, w, 1, 1, 1, 1);
     assert_true(isnan(y[0]) && isinf(y[1]));
+    mtf_gemm_layer(gemm, y, x, 1, w, 1, w, 2, 1, 1);
+    assert_true(isnan(y[0]) && isinf(y[1]));
 }
 
 static void nothing_to_add_gives_zeros_and_broken_numbers_get_through(void **state)
@@ -245,6 +334,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(our_products_are_chains_in_the_order_of_k),
+        cmocka_unit_test(our_layers_start_at_the_bias_and_end_with_relu_its_slope_and_sums),
+        cmocka_unit_test(layers_of_the_others_are_products_and_kernels),
         cmocka_unit_test(products_are_those_of_rounded_operands),
         cmocka_unit_test(rounding_is_to_nearest_and_ties_to_even),
         cmocka_unit_test(nothing_to_add_gives_zeros_and_broken_numbers_get_through),
