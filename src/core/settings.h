@@ -56,7 +56,7 @@
     X(learner, threads, I, 2, 1, 64, "threads", "training threads; the result does not depend on it") \
     X(learner, seed, I, 1, 0, 9223372036854775807, "", "seed of initial weights and sampling") \
     X(learner, hidden, I, 128, 8, 1024, "units", "width of both hidden layers of actor and critics") \
-    X(learner, precision, S, "float32", 1, 20, "", "float32 | bf16: the critics' matrix products in bfloat16, with weights, sums and Adam in float32; about 1.7 times faster at width 256, on CPUs with avx512_bf16 only") \
+    X(learner, precision, S, "float32", 1, 20, "", "float32 | bf16: the critics' matrix products in bfloat16, with weights, sums and Adam in float32; about 1.6 times faster at width 256, on CPUs with avx512_bf16 only") \
     X(learner, critics, I, 24, 1, 256, "", "m of arXiv:2404.17589") \
     X(learner, steps, I, 300000, 1, 100000000, "steps", "gradient steps a round") \
     X(learner, batch, I, 256, 1, 65536, "rows", "rows a gradient step") \
