@@ -1,7 +1,8 @@
 /* Goal: every loss, every gradient and whole training runs equal PyTorch's in float64. Method: the
  * file tests/golden/integrated.txt (made by make_integrated.py beside it) holds networks, batches
  * and what autograd and torch.optim.Adam make of them; the learner is given the same and compared,
- * per tensor, for each penalty and target. */
+ * per tensor, for each penalty and target, with our own products and with those of OpenBLAS that
+ * stand in for them on other CPUs. */
 #include "learner/integrated.h"
 #include "support/mtf_test.h"
 
@@ -110,12 +111,14 @@ static void load_block(const golden *file, const mtf_mlp *mlp, float *block, con
 }
 
 /* A learner with the file's networks, in the first round at the file's reward scale. */
-static mtf_algorithm *open_golden(const golden *file, unsigned penalty, unsigned target)
+static mtf_algorithm *open_golden(const golden *file, const mtf_gemm *gemm, unsigned penalty,
+                                  unsigned target)
 {
     const mtf_algorithm_config config = golden_config(file, penalty, target);
     mtf_algorithm *algorithm;
     mtf_err err = {0};
     mtf_assert_ok(mtf_integrated_ops.open(&config, &algorithm, &err), &err);
+    algorithm->actor_mlp.gemm = algorithm->critic_mlp.gemm = gemm;
     mtf_assert_ok(
         mtf_integrated_ops.begin_round(algorithm, find(file, 13, "settings")[7], true, &err), &err);
     load_block(file, &algorithm->actor_mlp, algorithm->actor.weights, "actor");
@@ -183,9 +186,10 @@ static void compare_block(const golden *file, const mtf_mlp *mlp, const float *b
     }
 }
 
-static void compare_case(const golden *file, unsigned penalty, unsigned target)
+static void compare_case(const golden *file, const mtf_gemm *gemm, unsigned penalty,
+                         unsigned target)
 {
-    mtf_algorithm *algorithm = open_golden(file, penalty, target);
+    mtf_algorithm *algorithm = open_golden(file, gemm, penalty, target);
     mtf_batch batch = load_batch(file, 0);
     const uint32_t critics = algorithm->config.critics;
     char name[64];
@@ -216,15 +220,17 @@ static void losses_and_gradients_equal_autograd_for_every_penalty_and_target(voi
 {
     (void)state;
     golden *file = golden_read();
-    for (unsigned penalty = 0; penalty < 3; penalty++) {
-        for (unsigned target = 0; target < 4; target++) compare_case(file, penalty, target);
+    for (unsigned i = 0; i < 3 * 4; i++) {
+        compare_case(file, mtf_gemm_float32(), i / 4, i % 4);
+        compare_case(file, &mtf_gemm_openblas, i / 4, i % 4);
     }
     golden_free(file);
 }
 
-static void compare_training(const golden *file, unsigned penalty, unsigned target)
+static void compare_training(const golden *file, const mtf_gemm *gemm, unsigned penalty,
+                             unsigned target)
 {
-    mtf_algorithm *algorithm = open_golden(file, penalty, target);
+    mtf_algorithm *algorithm = open_golden(file, gemm, penalty, target);
     const double *size = find(file, 7, "sizes");
     const size_t batches = (size_t)size[5], steps = (size_t)size[6];
     const double scale = algorithm->reward_scale;
@@ -252,9 +258,12 @@ static void training_equals_pytorch_step_for_step(void **state)
 {
     (void)state;
     golden *file = golden_read();
-    compare_training(file, MTF_PENALTY_EXPM1, MTF_TARGET_DISCOUNT);
-    compare_training(file, MTF_PENALTY_NONE, MTF_TARGET_ADDITIVE);
-    compare_training(file, MTF_PENALTY_PRINTED, MTF_TARGET_CLIP);
+    const mtf_gemm *const gemms[] = {mtf_gemm_float32(), &mtf_gemm_openblas};
+    for (size_t i = 0; i < 2; i++) {
+        compare_training(file, gemms[i], MTF_PENALTY_EXPM1, MTF_TARGET_DISCOUNT);
+        compare_training(file, gemms[i], MTF_PENALTY_NONE, MTF_TARGET_ADDITIVE);
+        compare_training(file, gemms[i], MTF_PENALTY_PRINTED, MTF_TARGET_CLIP);
+    }
     golden_free(file);
 }
 
