@@ -70,18 +70,19 @@ static void carve_net(memory *from, size_t size, mtf_net *net)
     net->v = carve(from, size);
 }
 
-static void carve_space(memory *from, size_t rows, size_t hidden, mtf_mlp_space *space)
+static void carve_space(memory *from, size_t rows, const mtf_mlp *mlp, mtf_mlp_space *space)
 {
-    space->h1 = carve(from, rows * hidden);
-    space->h2 = carve(from, rows * hidden);
-    space->d1 = carve(from, rows * hidden);
-    space->d2 = carve(from, rows * hidden);
+    const size_t units = rows * mlp->hidden;
+    space->h1 = carve(from, units);
+    space->h2 = carve(from, units);
+    space->d1 = carve(from, units);
+    space->d2 = mlp->outputs == 1 ? NULL : carve(from, units);
 }
 
 static void carve_all(mtf_algorithm *algorithm, memory *from)
 {
     const size_t m = algorithm->config.critics, rows = algorithm->config.batch;
-    const size_t actions = algorithm->config.action_dim, hidden = algorithm->config.hidden;
+    const size_t actions = algorithm->config.action_dim;
     float **const inputs[] = {&algorithm->x_data, &algorithm->x_next, &algorithm->x_policy};
     float **const columns[] = {&algorithm->reward,     &algorithm->keep,  &algorithm->discount,
                                &algorithm->shift,      &algorithm->phi,   &algorithm->literal,
@@ -97,7 +98,7 @@ static void carve_all(mtf_algorithm *algorithm, memory *from)
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
         *columns[i] = carve(from, rows);
     }
-    carve_space(from, rows, hidden, &algorithm->actor_space);
+    carve_space(from, rows, &algorithm->actor_mlp, &algorithm->actor_space);
     algorithm->q_policy = carve(from, m * rows);
     algorithm->slope = carve(from, m * rows * actions);
     algorithm->penalty_slope = carve(from, rows * actions);
@@ -105,7 +106,7 @@ static void carve_all(mtf_algorithm *algorithm, memory *from)
     algorithm->actor_gradients = carve(from, algorithm->chunk_count * algorithm->actor_mlp.size);
     for (uint32_t t = 0; t < algorithm->config.threads; t++) {
         mtf_worker_space *worker = &algorithm->workers[t];
-        carve_space(from, rows, hidden, &worker->space);
+        carve_space(from, rows, &algorithm->critic_mlp, &worker->space);
         worker->q = carve(from, rows);
         worker->dq = carve(from, rows);
         worker->gradient = carve(from, algorithm->critic_mlp.size);

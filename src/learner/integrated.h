@@ -29,7 +29,7 @@ typedef struct mtf_net {
 /** The scratch of one thread. */
 typedef struct mtf_worker_space {
     mtf_mlp_space space; /* batch rows */
-    float *q, *dq;       /* (B,) */
+    float *q, *dq;       /* (B,) two values of each row, which become its loss and slope */
     float *gradient;     /* a critic's block */
 } mtf_worker_space;
 

@@ -1,5 +1,6 @@
 /* Formula 6: what a critic is trained on, and the critic's part of a step. */
 #include "learner/adam.h"
+#include "learner/clones.h"
 #include "learner/integrated.h"
 #include "learner/kernels.h"
 
@@ -56,12 +57,23 @@ void mtf_integrated_prepare(mtf_algorithm *algorithm, uint32_t chunk)
     for (size_t b = first; b < first + rows; b++) prepare_target(algorithm, b);
 }
 
-/* y (B,) from Q'_i at (s', mu'(s')), in place. */
-static void target_values(const mtf_algorithm *algorithm, float *y)
+/* What a row's loss and its slope need besides its two values. */
+typedef struct terms {
+    const float *reward, *keep, *discount, *shift, *literal, *weight;
+} terms;
+
+/* From q (B,) = Q_i(s, a) and next (B,) = Q'_i(s', mu'(s')): q = the rows' shares of the loss,
+ * next = their slopes along Q_i. */
+MTF_CLONES static void losses(float *restrict q, float *restrict next, const terms *of, size_t rows)
 {
-    for (size_t b = 0; b < algorithm->batch->rows; b++) {
-        const float next = y[b] > 0.0f ? y[b] * algorithm->discount[b] : y[b];
-        y[b] = algorithm->reward[b] + algorithm->keep[b] * (next - algorithm->shift[b]);
+    const terms t = *of;
+    const float share = 1.0f / (float)rows;
+    for (size_t b = 0; b < rows; b++) {
+        const float later = next[b] > 0.0f ? next[b] * t.discount[b] : next[b];
+        const float target = t.reward[b] + t.keep[b] * (later - t.shift[b]);
+        const float miss = q[b] - target, weight = t.weight[b] * share;
+        q[b] = weight * miss * miss + weight * t.literal[b];
+        next[b] = 2.0f * weight * miss;
     }
 }
 
@@ -73,21 +85,16 @@ void mtf_critic_gradient(mtf_algorithm *algorithm, uint32_t critic, uint32_t wor
     const mtf_worker_space *own = &algorithm->workers[worker];
     mtf_critic_result *result = &algorithm->results[critic];
     const size_t rows = batch->rows;
-    float *y = own->dq; /* becomes dq row by row */
-    mtf_mlp_forward(mlp, net->target, rows, algorithm->x_next, algorithm->ldx, &own->space, y, 1);
-    target_values(algorithm, y);
+    const terms of = {algorithm->reward, algorithm->keep,    algorithm->discount,
+                      algorithm->shift,  algorithm->literal, batch->weight};
+    mtf_mlp_forward(mlp, net->target, rows, algorithm->x_next, algorithm->ldx, &own->space, own->dq,
+                    1);
     mtf_mlp_forward(mlp, net->weights, rows, algorithm->x_data, algorithm->ldx, &own->space, own->q,
                     1);
-    double loss = 0.0;
-    const float share = 1.0f / (float)rows;
-    for (size_t b = 0; b < rows; b++) {
-        const float miss = own->q[b] - y[b], weight = batch->weight[b] * share;
-        loss += (double)(weight * miss * miss) + (double)(weight * algorithm->literal[b]);
-        own->dq[b] = 2.0f * weight * miss;
-    }
+    losses(own->q, own->dq, &of, rows);
+    result->loss = mtf_sum(own->q, rows);
     mtf_mlp_backward(mlp, net->weights, rows, algorithm->x_data, algorithm->ldx, &own->space,
                      own->dq, own->gradient);
-    result->loss = loss;
     result->gradient_norm = sqrt(mtf_sum_squares(own->gradient, mlp->size));
 }
 
@@ -111,14 +118,9 @@ void mtf_critic_policy(mtf_algorithm *algorithm, uint32_t critic, uint32_t worke
     const float *weights = algorithm->critics[critic].weights;
     const mtf_mlp_space *space = &algorithm->workers[worker].space;
     const size_t rows = algorithm->batch->rows, actions = algorithm->config.action_dim;
-    float *q = algorithm->q_policy + critic * rows, largest = 0.0f;
+    float *q = algorithm->q_policy + critic * rows;
     mtf_mlp_forward(mlp, weights, rows, algorithm->x_policy, algorithm->ldx, space, q, 1);
     mtf_mlp_slope(mlp, weights, rows, space, algorithm->config.state_dim, actions,
                   algorithm->slope + critic * rows * actions);
-    for (size_t b = 0; b < rows; b++) {
-        const float size = fabsf(q[b]);
-        if (!(size <= largest))
-            largest = size; /* a NaN gets in, and stays unless a number follows */
-    }
-    algorithm->results[critic].q_abs_max = (double)largest;
+    algorithm->results[critic].q_abs_max = (double)mtf_abs_max(q, rows);
 }

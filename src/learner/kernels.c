@@ -76,35 +76,32 @@ MTF_CLONES void mtf_head(float *restrict q, const float *restrict y, const float
     }
 }
 
-MTF_CLONES float mtf_head_backward(float *restrict dy, float *restrict dw, float *restrict dbias,
-                                   const float *restrict dq, const float *restrict y,
-                                   const float *restrict w, size_t rows, size_t cols)
+MTF_CLONES float mtf_head_backward(float *restrict y, float *restrict dw, float *restrict dbias,
+                                   const float *restrict dq, const float *restrict w, size_t rows,
+                                   size_t cols)
 {
     float dc = 0.0f;
     memset(dw, 0, cols * sizeof *dw);
     memset(dbias, 0, cols * sizeof *dbias);
     for (size_t b = 0; b < rows; b++) {
-        const float *unit = y + b * cols;
-        float *row = dy + b * cols;
+        float *row = y + b * cols;
         const float slope = dq[b];
         for (size_t j = 0; j < cols; j++) {
-            const float through = unit[j] > 0.0f ? slope * w[j] : 0.0f;
+            const float unit = row[j], through = unit > 0.0f ? slope * w[j] : 0.0f;
             row[j] = through;
             dbias[j] += through;
-            dw[j] += slope * unit[j];
+            dw[j] += slope * unit;
         }
         dc += slope;
     }
     return dc;
 }
 
-MTF_CLONES void mtf_head_slope(float *restrict dy, const float *restrict y, const float *restrict w,
-                               size_t rows, size_t cols)
+MTF_CLONES void mtf_head_slope(float *restrict y, const float *restrict w, size_t rows, size_t cols)
 {
     for (size_t b = 0; b < rows; b++) {
-        const float *unit = y + b * cols;
-        float *row = dy + b * cols;
-        for (size_t j = 0; j < cols; j++) row[j] = unit[j] > 0.0f ? w[j] : 0.0f;
+        float *row = y + b * cols;
+        for (size_t j = 0; j < cols; j++) row[j] = row[j] > 0.0f ? w[j] : 0.0f;
     }
 }
 
@@ -150,6 +147,18 @@ void mtf_bias_add(float *y, size_t ldy, const float *bias, size_t rows, size_t c
     }
 }
 
+MTF_CLONES double mtf_sum(const float *x, size_t count)
+{
+    const size_t whole = count - count % LANES;
+    double lanes[LANES] = {0}, total = 0.0;
+    for (size_t i = 0; i < whole; i += LANES) {
+        for (size_t l = 0; l < LANES; l++) lanes[l] += (double)x[i + l];
+    }
+    for (size_t i = whole; i < count; i++) lanes[i - whole] += (double)x[i];
+    for (size_t l = 0; l < LANES; l++) total += lanes[l];
+    return total;
+}
+
 MTF_CLONES double mtf_sum_squares(const float *x, size_t count)
 {
     const size_t whole = count - count % LANES;
@@ -184,6 +193,24 @@ MTF_CLONES void mtf_scale(float *y, float factor, size_t count)
 MTF_CLONES void mtf_approach(float *restrict y, const float *restrict x, float share, size_t count)
 {
     for (size_t i = 0; i < count; i++) y[i] += share * (x[i] - y[i]);
+}
+
+/* The larger, and a NaN above all. */
+static inline float larger(float x, float y)
+{
+    return x > y || x != x ? x : y;
+}
+
+MTF_CLONES float mtf_abs_max(const float *x, size_t count)
+{
+    const size_t whole = count - count % LANES;
+    float lanes[LANES] = {0}, largest = 0.0f;
+    for (size_t i = 0; i < whole; i += LANES) {
+        for (size_t l = 0; l < LANES; l++) lanes[l] = larger(fabsf(x[i + l]), lanes[l]);
+    }
+    for (size_t i = whole; i < count; i++) largest = larger(fabsf(x[i]), largest);
+    for (size_t l = 0; l < LANES; l++) largest = larger(lanes[l], largest);
+    return largest;
 }
 
 bool mtf_all_finite(const float *x, size_t count)

@@ -23,13 +23,13 @@ void mtf_matmul_tn(float *y, size_t ldy, const float *x, size_t ldx, const float
 void mtf_bias_relu(float *y, const float *bias, size_t rows, size_t cols);
 /** A layer of one output: q (rows,) = y (rows,cols) . w + c. */
 void mtf_head(float *q, const float *y, const float *w, float c, size_t rows, size_t cols);
-/** Back through the head and the ReLU below it. From dq (rows,) and y (rows,cols), the ReLU's
- *  output: dy (rows,cols) = dq w 1(y > 0); dw, dbias (cols,) = sums over rows of dq y and of dy.
+/** Back through the head and the ReLU below it, in place: from dq (rows,) and y (rows,cols), the
+ *  ReLU's output, y = dy = dq w 1(y > 0); dw, dbias (cols,) = sums over rows of dq y and of dy.
  *  Returns the sum of dq, the gradient of c. */
-float mtf_head_backward(float *dy, float *dw, float *dbias, const float *dq, const float *y,
-                        const float *w, size_t rows, size_t cols);
-/** dy (rows,cols) = w 1(y > 0): the slope of the head for dq = 1. */
-void mtf_head_slope(float *dy, const float *y, const float *w, size_t rows, size_t cols);
+float mtf_head_backward(float *y, float *dw, float *dbias, const float *dq, const float *w,
+                        size_t rows, size_t cols);
+/** y (rows,cols) = w 1(y > 0): the slope of the head for dq = 1. */
+void mtf_head_slope(float *y, const float *w, size_t rows, size_t cols);
 /** dy (rows,cols) *= 1(y > 0); dbias (cols,) = column sums of the result. */
 void mtf_relu_backward(float *dy, float *dbias, const float *y, size_t rows, size_t cols);
 /** The same without the sums. */
@@ -41,7 +41,8 @@ void mtf_tanh(float *y, size_t ldy, size_t rows, size_t cols);
 /** y (rows,cols) += bias. */
 void mtf_bias_add(float *y, size_t ldy, const float *bias, size_t rows, size_t cols);
 
-/** Sum of squares. */
+/** Sum; sum of squares. */
+double mtf_sum(const float *x, size_t count);
 double mtf_sum_squares(const float *x, size_t count);
 /** y (rows,cols) += factor (rows,) times each row of x (rows,cols). */
 void mtf_add_rows(float *y, const float *factor, const float *x, size_t rows, size_t cols);
@@ -51,6 +52,8 @@ void mtf_add(float *y, const float *x, size_t count);
 void mtf_scale(float *y, float factor, size_t count);
 /** y += share (x - y): the targets' soft update. */
 void mtf_approach(float *y, const float *x, float share, size_t count);
+/** The largest |x|; a NaN when one is. */
+float mtf_abs_max(const float *x, size_t count);
 bool mtf_all_finite(const float *x, size_t count);
 
 /** Makes this thread flush denormals to zero, where the CPU can; returns what end takes. Zero

@@ -59,15 +59,16 @@ void mtf_mlp_backward(const mtf_mlp *mlp, const float *block, size_t rows, const
     float *dw3 = mtf_mlp_at(mlp, gradient, MTF_MLP_w3),
           *db3 = mtf_mlp_at(mlp, gradient, MTF_MLP_b3);
     float *db2 = mtf_mlp_at(mlp, gradient, MTF_MLP_b2);
+    float *d2 = outputs == 1 ? space->h2 : space->d2;
     if (outputs == 1) {
-        *db3 = mtf_head_backward(space->d2, dw3, db2, dy, space->h2, w3, rows, h);
+        *db3 = mtf_head_backward(d2, dw3, db2, dy, w3, rows, h);
     } else {
         mtf_column_sums(db3, dy, rows, outputs);
         mlp->gemm->tn(dw3, h, dy, outputs, space->h2, h, outputs, h, rows);
-        mtf_gemm_back(mlp->gemm, space->d2, db2, dy, w3, space->h2, rows, h, outputs);
+        mtf_gemm_back(mlp->gemm, d2, db2, dy, w3, space->h2, rows, h, outputs);
     }
-    mlp->gemm->tn(mtf_mlp_at(mlp, gradient, MTF_MLP_w2), h, space->d2, h, space->h1, h, h, h, rows);
-    mtf_gemm_back(mlp->gemm, space->d1, mtf_mlp_at(mlp, gradient, MTF_MLP_b1), space->d2,
+    mlp->gemm->tn(mtf_mlp_at(mlp, gradient, MTF_MLP_w2), h, d2, h, space->h1, h, h, h, rows);
+    mtf_gemm_back(mlp->gemm, space->d1, mtf_mlp_at(mlp, gradient, MTF_MLP_b1), d2,
                   mtf_mlp_in(mlp, block, MTF_MLP_w2), space->h1, rows, h, h);
     mlp->gemm->tn(mtf_mlp_at(mlp, gradient, MTF_MLP_w1), mlp->inputs, space->d1, h, x, ldx, h,
                   mlp->inputs, rows);
@@ -78,8 +79,8 @@ void mtf_mlp_slope(const mtf_mlp *mlp, const float *block, size_t rows, const mt
 {
     const size_t h = mlp->hidden;
     MTF_ASSERT(mlp->outputs == 1 && first + count <= mlp->inputs);
-    mtf_head_slope(space->d2, space->h2, mtf_mlp_in(mlp, block, MTF_MLP_w3), rows, h);
-    mtf_gemm_back(mlp->gemm, space->d1, NULL, space->d2, mtf_mlp_in(mlp, block, MTF_MLP_w2),
+    mtf_head_slope(space->h2, mtf_mlp_in(mlp, block, MTF_MLP_w3), rows, h);
+    mtf_gemm_back(mlp->gemm, space->d1, NULL, space->h2, mtf_mlp_in(mlp, block, MTF_MLP_w2),
                   space->h1, rows, h, h);
     mlp->gemm->nn(slope, count, space->d1, h, mtf_mlp_in(mlp, block, MTF_MLP_w1) + first,
                   mlp->inputs, rows, count, h);

@@ -53,8 +53,9 @@ void mtf_mlp_init(const mtf_mlp *mlp, float *block, mtf_rng *rng, double last_sc
 
 /** The scratch of one pass over up to `rows` rows; borrowed. */
 typedef struct mtf_mlp_space {
-    float *h1, *h2; /* (rows,hidden) activations, out of forward and into backward */
-    float *d1, *d2; /* (rows,hidden) their gradients */
+    float *h1, *h2; /* (rows,hidden) activations, out of forward and into backward or slope */
+    float *d1,
+        *d2; /* (rows,hidden) their gradients; with one output h2 becomes its own, d2 unused */
 } mtf_mlp_space;
 
 /** y (rows,outputs) from x (rows,inputs); fills space->h1, h2. */

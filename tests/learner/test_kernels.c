@@ -96,7 +96,7 @@ static void bias_relu_and_the_head_on_top_do_their_arithmetic(void **state)
     }
 }
 
-static void a_nan_passes_the_relu(void **state)
+static void a_nan_passes_the_relu_the_head_and_the_largest(void **state)
 {
     (void)state;
     float y[2] = {NAN, -1.0f}, q;
@@ -105,6 +105,12 @@ static void a_nan_passes_the_relu(void **state)
     assert_true(isnan(y[0]) && y[1] == 0.0f);
     mtf_head(&q, y, zero, 0.0f, 1, 2);
     assert_true(isnan(q));
+    float many[33] = {0};
+    for (size_t i = 0; i < 33; i++) {
+        many[i] = NAN;
+        assert_true(isnan(mtf_abs_max(many, 33)));
+        many[i] = 1.0f;
+    }
 }
 
 static void going_back_through_head_and_relu_gives_slopes_and_sums(void **state)
@@ -118,9 +124,9 @@ static void going_back_through_head_and_relu_gives_slopes_and_sums(void **state)
         float *dy = random_floats(&rng, ROWS * cols), *slope = random_floats(&rng, ROWS * cols);
         float dq[ROWS] = {0.5f, -1.0f, 0.0f, 2.0f}, dw[SIZE_MAX_USED], dbias[SIZE_MAX_USED];
         float again[SIZE_MAX_USED], sums[SIZE_MAX_USED];
-        for (size_t i = 0; i < ROWS * cols; i++) y[i] = fmaxf(y[i], 0.0f);
-        assert_true(mtf_head_backward(dy, dw, dbias, dq, y, w, ROWS, cols) == 1.5f);
-        mtf_head_slope(slope, y, w, ROWS, cols);
+        for (size_t i = 0; i < ROWS * cols; i++) slope[i] = dy[i] = y[i] = fmaxf(y[i], 0.0f);
+        assert_true(mtf_head_backward(dy, dw, dbias, dq, w, ROWS, cols) == 1.5f);
+        mtf_head_slope(slope, w, ROWS, cols);
         for (size_t j = 0; j < cols; j++) {
             double dw_sum = 0.0, dbias_sum = 0.0;
             for (size_t b = 0; b < ROWS; b++) {
@@ -155,9 +161,16 @@ static void elementwise_kernels_do_their_arithmetic(void **state)
     for (size_t k = 0; k < SIZE_COUNT; k++) {
         const size_t n = sizes[k];
         float *x = random_floats(&rng, n), *y = random_floats(&rng, n), *z = random_floats(&rng, n);
-        double squares = 0.0;
-        for (size_t i = 0; i < n; i++) squares += (double)x[i] * (double)x[i];
+        double squares = 0.0, sum = 0.0;
+        float largest = 0.0f;
+        for (size_t i = 0; i < n; i++) {
+            squares += (double)x[i] * (double)x[i];
+            sum += (double)x[i];
+            largest = fmaxf(largest, fabsf(x[i]));
+        }
         mtf_assert_close(mtf_sum_squares(x, n), squares, TOLERANCE, 0);
+        mtf_assert_close(mtf_sum(x, n), sum, 0, 1e-12 * (double)n);
+        assert_true(mtf_abs_max(x, n) == largest);
         memcpy(z, y, n * sizeof *z);
         mtf_approach(z, x, 0.25f, n);
         for (size_t i = 0; i < n; i++) {
@@ -213,7 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matrix_products_respect_transposes_and_row_distances),
         cmocka_unit_test(bias_relu_and_the_head_on_top_do_their_arithmetic),
-        cmocka_unit_test(a_nan_passes_the_relu),
+        cmocka_unit_test(a_nan_passes_the_relu_the_head_and_the_largest),
         cmocka_unit_test(going_back_through_head_and_relu_gives_slopes_and_sums),
         cmocka_unit_test(elementwise_kernels_do_their_arithmetic),
         cmocka_unit_test(finiteness_is_seen_at_every_place),
