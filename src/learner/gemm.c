@@ -13,10 +13,10 @@ const mtf_gemm *mtf_gemm_float32(void)
 }
 
 void mtf_gemm_layer(const mtf_gemm *gemm, float *y, const float *x, size_t ldx, const float *w,
-                    size_t ldw, const float *bias, size_t m, size_t n, size_t k)
+                    size_t ldw, const float *bias, size_t m, size_t n, size_t k, mtf_ahead *ahead)
 {
     if (gemm->layer != NULL) {
-        gemm->layer(y, x, ldx, w, ldw, bias, m, n, k);
+        gemm->layer(y, x, ldx, w, ldw, bias, m, n, k, ahead);
         return;
     }
     gemm->nt(y, n, x, ldx, w, ldw, m, n, k);
@@ -24,10 +24,10 @@ void mtf_gemm_layer(const mtf_gemm *gemm, float *y, const float *x, size_t ldx, 
 }
 
 void mtf_gemm_back(const mtf_gemm *gemm, float *dx, float *sums, const float *dy, const float *w,
-                   const float *x, size_t m, size_t n, size_t k)
+                   const float *x, size_t m, size_t n, size_t k, mtf_ahead *ahead)
 {
     if (gemm->back != NULL) {
-        gemm->back(dx, sums, dy, w, x, m, n, k);
+        gemm->back(dx, sums, dy, w, x, m, n, k, ahead);
         return;
     }
     gemm->nn(dx, n, dy, k, w, n, m, n, k);

@@ -9,25 +9,32 @@
 typedef void (*mtf_matmul)(float *y, size_t ldy, const float *x, size_t ldx, const float *w,
                            size_t ldw, size_t m, size_t n, size_t k);
 
+/** Memory that is wanted soon. A product that is given it fetches it into the second cache bit by
+ *  bit while it multiplies, and moves `at` on; or leaves it alone. */
+typedef struct mtf_ahead {
+    const float *at, *end;
+} mtf_ahead;
+
 typedef struct mtf_gemm {
     mtf_matmul nt; /* y (m,n) = x (m,k) w^T, w (n,k) */
     mtf_matmul nn; /* y (m,n) = x (m,k) w, w (k,n) */
     mtf_matmul tn; /* y (m,n) = x^T w, x (k,m), w (k,n) */
     /* mtf_gemm_layer and mtf_gemm_back in one go; or NULL */
     void (*layer)(float *y, const float *x, size_t ldx, const float *w, size_t ldw,
-                  const float *bias, size_t m, size_t n, size_t k);
+                  const float *bias, size_t m, size_t n, size_t k, mtf_ahead *ahead);
     void (*back)(float *dx, float *sums, const float *dy, const float *w, const float *x, size_t m,
-                 size_t n, size_t k);
+                 size_t n, size_t k, mtf_ahead *ahead);
 } mtf_gemm;
 
-/** A layer with ReLU: y (m,n), dense, = max(0, x (m,k) w^T + bias), w (n,k). A NaN stays a NaN. */
+/** A layer with ReLU: y (m,n), dense, = max(0, x (m,k) w^T + bias), w (n,k). A NaN stays a NaN.
+ *  ahead may be NULL. */
 void mtf_gemm_layer(const mtf_gemm *gemm, float *y, const float *x, size_t ldx, const float *w,
-                    size_t ldw, const float *bias, size_t m, size_t n, size_t k);
+                    size_t ldw, const float *bias, size_t m, size_t n, size_t k, mtf_ahead *ahead);
 /** Back through a layer's weights, and the ReLU that its inputs x (m,n) came out of:
  *  dx (m,n) = dy (m,k) w 1(x > 0), w (k,n); sums (n,) = column sums of dx, unless NULL. All dense.
  */
 void mtf_gemm_back(const mtf_gemm *gemm, float *dx, float *sums, const float *dy, const float *w,
-                   const float *x, size_t m, size_t n, size_t k);
+                   const float *x, size_t m, size_t n, size_t k, mtf_ahead *ahead);
 
 /** OpenBLAS's: mtf_matmul_nt, nn and tn. */
 extern const mtf_gemm mtf_gemm_openblas;

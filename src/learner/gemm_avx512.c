@@ -24,8 +24,9 @@
 #define AVX512 __attribute__((target("avx512f")))
 
 enum { LANES = MTF_LANES, TILE_ROWS = 14, TILE_VECTORS = 2, TILE_COLUMNS = TILE_VECTORS * LANES };
-enum { BLOCK_K = 256 };   /* a panel of w is 32 KiB then, and stays in the first cache */
-enum { COPY_ROWS = 128 }; /* from so many rows of y on, w is copied for them */
+enum { BLOCK_K = 256 };      /* a panel of w is 32 KiB then, and stays in the first cache */
+enum { COPY_ROWS = 128 };    /* from so many rows of y on, w is copied for them */
+enum { AHEAD = 16 * LANES }; /* floats fetched ahead with a tile, which takes longer */
 
 typedef struct operand {
     const float *x;
@@ -39,6 +40,7 @@ typedef struct around {
     bool relu;
     const float *gate; /* (m, n): y is 0 where this is not above 0; NULL: nowhere */
     float *sums;       /* (n,) += over rows; or NULL */
+    mtf_ahead *ahead;  /* or NULL */
 } around;
 
 /* Rows of y, and a panel of its columns: = or += x w. */
@@ -156,10 +158,20 @@ MTF_LANES_INLINE void tile(const panel *of, size_t first, const int rows, const 
     }
 }
 
+static inline void fetch(mtf_ahead *ahead)
+{
+    if (ahead == NULL) return;
+    for (int i = 0; i < AHEAD && ahead->at < ahead->end; i += LANES, ahead->at += LANES)
+        __builtin_prefetch(ahead->at, 0, 2);
+}
+
 MTF_LANES_INLINE void tiles(const panel *of, const int vectors, const bool turned)
 {
     size_t at = 0;
-    for (; at + TILE_ROWS <= of->rows; at += TILE_ROWS) tile(of, at, TILE_ROWS, vectors, turned);
+    for (; at + TILE_ROWS <= of->rows; at += TILE_ROWS) {
+        fetch(of->around.ahead);
+        tile(of, at, TILE_ROWS, vectors, turned);
+    }
     if (at + 8 <= of->rows) tile(of, at, 8, vectors, turned), at += 8;
     if (at + 4 <= of->rows) tile(of, at, 4, vectors, turned), at += 4;
     if (at + 2 <= of->rows) tile(of, at, 2, vectors, turned), at += 2;
@@ -243,7 +255,8 @@ static around part_of(const around *all, size_t j, bool begins, bool ends)
     return (around){.bias = begins && all->bias ? all->bias + j : NULL,
                     .relu = ends && all->relu,
                     .gate = ends && all->gate ? all->gate + j : NULL,
-                    .sums = ends && all->sums ? all->sums + j : NULL};
+                    .sums = ends && all->sums ? all->sums + j : NULL,
+                    .ahead = all->ahead};
 }
 
 static void product(float *y, size_t ldy, const operand *x, const operand *w, size_t m, size_t n,
@@ -288,18 +301,18 @@ static void product_tn(float *y, size_t ldy, const float *x, size_t ldx, const f
 }
 
 static void layer(float *y, const float *x, size_t ldx, const float *w, size_t ldw,
-                  const float *bias, size_t m, size_t n, size_t k)
+                  const float *bias, size_t m, size_t n, size_t k, mtf_ahead *ahead)
 {
     product(y, n, &(operand){x, ldx, false}, &(operand){w, ldw, true}, m, n, k,
-            &(around){.bias = bias, .relu = true});
+            &(around){.bias = bias, .relu = true, .ahead = ahead});
 }
 
 static void back(float *dx, float *sums, const float *dy, const float *w, const float *x, size_t m,
-                 size_t n, size_t k)
+                 size_t n, size_t k, mtf_ahead *ahead)
 {
     if (sums != NULL) memset(sums, 0, n * sizeof *sums);
     product(dx, n, &(operand){dy, k, false}, &(operand){w, n, false}, m, n, k,
-            &(around){.gate = x, .sums = sums});
+            &(around){.gate = x, .sums = sums, .ahead = ahead});
 }
 
 const mtf_gemm *mtf_gemm_avx512(void)

@@ -107,6 +107,7 @@ static void carve_all(mtf_algorithm *algorithm, memory *from)
     for (uint32_t t = 0; t < algorithm->config.threads; t++) {
         mtf_worker_space *worker = &algorithm->workers[t];
         carve_space(from, rows, &algorithm->critic_mlp, &worker->space);
+        worker->space.ahead = &worker->ahead;
         worker->q = carve(from, rows);
         worker->dq = carve(from, rows);
         worker->gradient = carve(from, algorithm->critic_mlp.size);

@@ -31,6 +31,7 @@ typedef struct mtf_worker_space {
     mtf_mlp_space space; /* batch rows */
     float *q, *dq;       /* (B,) two values of each row, which become its loss and slope */
     float *gradient;     /* a critic's block */
+    mtf_ahead ahead;     /* of space */
 } mtf_worker_space;
 
 typedef struct mtf_critic_result {

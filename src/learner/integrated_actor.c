@@ -19,7 +19,8 @@ mtf_mlp_space mtf_actor_space(const mtf_algorithm *algorithm, size_t first)
 {
     const mtf_mlp_space *all = &algorithm->actor_space;
     const size_t at = first * algorithm->config.hidden;
-    return (mtf_mlp_space){all->h1 + at, all->h2 + at, all->d1 + at, all->d2 + at};
+    return (mtf_mlp_space){
+        .h1 = all->h1 + at, .h2 = all->h2 + at, .d1 = all->d1 + at, .d2 = all->d2 + at};
 }
 
 /* Mean and standard deviation over critics for rows first .. first+rows. */

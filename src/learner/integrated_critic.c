@@ -82,13 +82,15 @@ void mtf_critic_gradient(mtf_algorithm *algorithm, uint32_t critic, uint32_t wor
     const mtf_batch *batch = algorithm->batch;
     const mtf_mlp *mlp = &algorithm->critic_mlp;
     const mtf_net *net = &algorithm->critics[critic];
-    const mtf_worker_space *own = &algorithm->workers[worker];
+    mtf_worker_space *own = &algorithm->workers[worker];
     mtf_critic_result *result = &algorithm->results[critic];
     const size_t rows = batch->rows;
     const terms of = {algorithm->reward, algorithm->keep,    algorithm->discount,
                       algorithm->shift,  algorithm->literal, batch->weight};
+    own->ahead = (mtf_ahead){net->weights, net->weights + mlp->size};
     mtf_mlp_forward(mlp, net->target, rows, algorithm->x_next, algorithm->ldx, &own->space, own->dq,
                     1);
+    own->ahead = (mtf_ahead){net->m, net->v + mlp->size}; /* one behind the other */
     mtf_mlp_forward(mlp, net->weights, rows, algorithm->x_data, algorithm->ldx, &own->space, own->q,
                     1);
     losses(own->q, own->dq, &of, rows);
@@ -119,6 +121,12 @@ void mtf_critic_policy(mtf_algorithm *algorithm, uint32_t critic, uint32_t worke
     const mtf_mlp_space *space = &algorithm->workers[worker].space;
     const size_t rows = algorithm->batch->rows, actions = algorithm->config.action_dim;
     float *q = algorithm->q_policy + critic * rows;
+    /* This worker's next critic, if the others are as fast. */
+    const uint32_t next = critic + algorithm->config.threads;
+    if (next < algorithm->config.critics) {
+        const float *target = algorithm->critics[next].target;
+        algorithm->workers[worker].ahead = (mtf_ahead){target, target + mlp->size};
+    }
     mtf_mlp_forward(mlp, weights, rows, algorithm->x_policy, algorithm->ldx, space, q, 1);
     mtf_mlp_slope(mlp, weights, rows, space, algorithm->config.state_dim, actions,
                   algorithm->slope + critic * rows * actions);

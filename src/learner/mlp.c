@@ -40,9 +40,9 @@ void mtf_mlp_forward(const mtf_mlp *mlp, const float *block, size_t rows, const 
     const size_t h = mlp->hidden;
     const float *w3 = mtf_mlp_in(mlp, block, MTF_MLP_w3), *b3 = mtf_mlp_in(mlp, block, MTF_MLP_b3);
     mtf_gemm_layer(mlp->gemm, space->h1, x, ldx, mtf_mlp_in(mlp, block, MTF_MLP_w1), mlp->inputs,
-                   mtf_mlp_in(mlp, block, MTF_MLP_b1), rows, h, mlp->inputs);
+                   mtf_mlp_in(mlp, block, MTF_MLP_b1), rows, h, mlp->inputs, space->ahead);
     mtf_gemm_layer(mlp->gemm, space->h2, space->h1, h, mtf_mlp_in(mlp, block, MTF_MLP_w2), h,
-                   mtf_mlp_in(mlp, block, MTF_MLP_b2), rows, h, h);
+                   mtf_mlp_in(mlp, block, MTF_MLP_b2), rows, h, h, space->ahead);
     if (mlp->outputs == 1 && ldy == 1) {
         mtf_head(y, space->h2, w3, b3[0], rows, h);
         return;
@@ -65,11 +65,11 @@ void mtf_mlp_backward(const mtf_mlp *mlp, const float *block, size_t rows, const
     } else {
         mtf_column_sums(db3, dy, rows, outputs);
         mlp->gemm->tn(dw3, h, dy, outputs, space->h2, h, outputs, h, rows);
-        mtf_gemm_back(mlp->gemm, d2, db2, dy, w3, space->h2, rows, h, outputs);
+        mtf_gemm_back(mlp->gemm, d2, db2, dy, w3, space->h2, rows, h, outputs, space->ahead);
     }
     mlp->gemm->tn(mtf_mlp_at(mlp, gradient, MTF_MLP_w2), h, d2, h, space->h1, h, h, h, rows);
     mtf_gemm_back(mlp->gemm, space->d1, mtf_mlp_at(mlp, gradient, MTF_MLP_b1), d2,
-                  mtf_mlp_in(mlp, block, MTF_MLP_w2), space->h1, rows, h, h);
+                  mtf_mlp_in(mlp, block, MTF_MLP_w2), space->h1, rows, h, h, space->ahead);
     mlp->gemm->tn(mtf_mlp_at(mlp, gradient, MTF_MLP_w1), mlp->inputs, space->d1, h, x, ldx, h,
                   mlp->inputs, rows);
 }
@@ -81,7 +81,7 @@ void mtf_mlp_slope(const mtf_mlp *mlp, const float *block, size_t rows, const mt
     MTF_ASSERT(mlp->outputs == 1 && first + count <= mlp->inputs);
     mtf_head_slope(space->h2, mtf_mlp_in(mlp, block, MTF_MLP_w3), rows, h);
     mtf_gemm_back(mlp->gemm, space->d1, NULL, space->h2, mtf_mlp_in(mlp, block, MTF_MLP_w2),
-                  space->h1, rows, h, h);
+                  space->h1, rows, h, h, space->ahead);
     mlp->gemm->nn(slope, count, space->d1, h, mtf_mlp_in(mlp, block, MTF_MLP_w1) + first,
                   mlp->inputs, rows, count, h);
 }

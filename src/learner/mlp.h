@@ -56,6 +56,7 @@ typedef struct mtf_mlp_space {
     float *h1, *h2; /* (rows,hidden) activations, out of forward and into backward or slope */
     float *d1,
         *d2; /* (rows,hidden) their gradients; with one output h2 becomes its own, d2 unused */
+    mtf_ahead *ahead; /* what to fetch meanwhile; or NULL */
 } mtf_mlp_space;
 
 /** y (rows,outputs) from x (rows,inputs); fills space->h1, h2. */

@@ -131,7 +131,7 @@ static void check_layer(const guarded *space, const mtf_gemm *gemm, size_t m, si
     const float *w = guarded_matrix(&space[1], n, k, ldw);
     const float *bias = guarded_matrix(&space[3], 1, n, n);
     float *y = guarded_matrix(&space[2], m, n, n);
-    mtf_gemm_layer(gemm, y, x, ldx, w, ldw, bias, m, n, k);
+    mtf_gemm_layer(gemm, y, x, ldx, w, ldw, bias, m, n, k, NULL);
     for (size_t i = 0; i < m; i++) {
         for (size_t j = 0; j < n; j++) {
             float chain = bias[j];
@@ -148,7 +148,7 @@ static void check_back(const guarded *space, const mtf_gemm *gemm, size_t m, siz
     const float *x = guarded_matrix(&space[3], m, n, n);
     float *dx = guarded_matrix(&space[2], m, n, n);
     float *sums = (n + k) % 3 ? guarded_matrix(&space[4], 1, n, n) : NULL;
-    mtf_gemm_back(gemm, dx, sums, dy, w, x, m, n, k);
+    mtf_gemm_back(gemm, dx, sums, dy, w, x, m, n, k, NULL);
     for (size_t j = 0; j < n; j++) {
         float total = 0;
         for (size_t i = 0; i < m; i++) {
@@ -183,6 +183,32 @@ static void our_layers_start_at_the_bias_and_end_with_relu_its_slope_and_sums(vo
     for (int i = 0; i < 5; i++) guarded_close(&space[i]);
 }
 
+/* By and by: not all at once, no further than told, and with the same results. */
+static void our_layers_fetch_what_lies_ahead(void **state)
+{
+    (void)state;
+    const mtf_gemm *gemm = mtf_gemm_avx512();
+    if (gemm == NULL) skip();
+    enum { M = 56, N = 40, K = 9, AHEAD = 1 << 14 };
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(95), 0);
+    float *x = random_floats(&rng, M * K), *w = random_floats(&rng, N * K);
+    float *bias = random_floats(&rng, N), *later = random_floats(&rng, AHEAD);
+    float y[M * N], expected[M * N], dx[M * K], expected_dx[M * K];
+    mtf_ahead ahead = {later, later + AHEAD};
+    mtf_gemm_layer(gemm, expected, x, K, w, K, bias, M, N, K, NULL);
+    mtf_gemm_layer(gemm, y, x, K, w, K, bias, M, N, K, &ahead);
+    assert_memory_equal(y, expected, sizeof y);
+    assert_true(ahead.at > later && ahead.at < ahead.end);
+    const float *then = ahead.at;
+    mtf_gemm_back(gemm, expected_dx, NULL, y, w, x, M, K, N, NULL);
+    mtf_gemm_back(gemm, dx, NULL, y, w, x, M, K, N, &ahead);
+    assert_memory_equal(dx, expected_dx, sizeof dx);
+    assert_true(ahead.at > then && ahead.at < ahead.end);
+    for (int i = 0; i < 100; i++) mtf_gemm_layer(gemm, y, x, K, w, K, bias, M, N, K, &ahead);
+    assert_ptr_equal(ahead.at, ahead.end);
+    free(x), free(w), free(bias), free(later);
+}
+
 /* With those that know no layers: a product and the kernels behind it. */
 static void layers_of_the_others_are_products_and_kernels(void **state)
 {
@@ -194,17 +220,17 @@ static void layers_of_the_others_are_products_and_kernels(void **state)
     float y[M * N], expected[M * N], sums[N], expected_sums[N];
     const mtf_gemm *const gemms[] = {&mtf_gemm_openblas, mtf_gemm_bf16()};
     for (size_t g = 0; g < 2 && gemms[g] != NULL; g++) {
-        mtf_gemm_layer(gemms[g], y, x, K, w, K, bias, M, N, K);
+        mtf_gemm_layer(gemms[g], y, x, K, w, K, bias, M, N, K, NULL);
         gemms[g]->nt(expected, N, x, K, w, K, M, N, K);
         mtf_bias_relu(expected, bias, M, N);
         assert_memory_equal(y, expected, sizeof y);
-        mtf_gemm_back(gemms[g], y, sums, x, w, of, M, N, K);
+        mtf_gemm_back(gemms[g], y, sums, x, w, of, M, N, K, NULL);
         gemms[g]->nn(expected, N, x, K, w, N, M, N, K);
         mtf_relu_backward(expected, expected_sums, of, M, N);
         assert_memory_equal(y, expected, sizeof y);
         assert_memory_equal(sums, expected_sums, sizeof sums);
         memset(y, 1, sizeof y);
-        mtf_gemm_back(gemms[g], y, NULL, x, w, of, M, N, K);
+        mtf_gemm_back(gemms[g], y, NULL, x, w, of, M, N, K, NULL);
         assert_memory_equal(y, expected, sizeof y);
     }
     free(x), free(w), free(bias), free(of);
@@ -288,7 +314,7 @@ static void check_nothing_and_broken(const mtf_gemm *gemm)
     gemm->nt(&y[0], 1, &x[0], 1, w, 1, 1, 1, 1);
     gemm->nt(&y[1], 1, &x[1], 1, w, 1, 1, 1, 1);
     assert_true(isnan(y[0]) && isinf(y[1]));
-    mtf_gemm_layer(gemm, y, x, 1, w, 1, w, 2, 1, 1);
+    mtf_gemm_layer(gemm, y, x, 1, w, 1, w, 2, 1, 1, NULL);
     assert_true(isnan(y[0]) && isinf(y[1]));
 }
 
@@ -335,6 +361,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(our_products_are_chains_in_the_order_of_k),
         cmocka_unit_test(our_layers_start_at_the_bias_and_end_with_relu_its_slope_and_sums),
+        cmocka_unit_test(our_layers_fetch_what_lies_ahead),
         cmocka_unit_test(layers_of_the_others_are_products_and_kernels),
         cmocka_unit_test(products_are_those_of_rounded_operands),
         cmocka_unit_test(rounding_is_to_nearest_and_ties_to_even),

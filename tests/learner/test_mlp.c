@@ -125,9 +125,9 @@ static void unless_told_otherwise_it_multiplies_in_float32(void **state)
     float h1[ROWS * HIDDEN], h2[ROWS * HIDDEN], y[ROWS];
     const mtf_gemm *gemm = mtf_gemm_float32();
     mtf_gemm_layer(gemm, h1, f->x, LDX, mtf_mlp_at(mlp, f->block, MTF_MLP_w1), INPUTS,
-                   mtf_mlp_at(mlp, f->block, MTF_MLP_b1), ROWS, HIDDEN, INPUTS);
+                   mtf_mlp_at(mlp, f->block, MTF_MLP_b1), ROWS, HIDDEN, INPUTS, NULL);
     mtf_gemm_layer(gemm, h2, h1, HIDDEN, mtf_mlp_at(mlp, f->block, MTF_MLP_w2), HIDDEN,
-                   mtf_mlp_at(mlp, f->block, MTF_MLP_b2), ROWS, HIDDEN, HIDDEN);
+                   mtf_mlp_at(mlp, f->block, MTF_MLP_b2), ROWS, HIDDEN, HIDDEN, NULL);
     mtf_head(y, h2, mtf_mlp_at(mlp, f->block, MTF_MLP_w3), *mtf_mlp_at(mlp, f->block, MTF_MLP_b3),
              ROWS, HIDDEN);
     assert_memory_equal(f->y, y, sizeof y); /* bit for bit */
