@@ -24,7 +24,7 @@ static mlp_fixture *setup(mtf_rng *rng, uint32_t outputs)
     f->block = calloc(f->mlp.size, sizeof *f->block);
     f->gradient = calloc(f->mlp.size, sizeof *f->gradient);
     assert_true(f->block != NULL && f->gradient != NULL);
-    f->space = (mtf_mlp_space){f->h[0], f->h[1], f->h[2], f->h[3]};
+    f->space = (mtf_mlp_space){.h1 = f->h[0], .h2 = f->h[1], .d1 = f->h[2], .d2 = f->h[3]};
     mtf_mlp_init(&f->mlp, f->block, rng, 1.0);
     for (size_t i = 0; i < ROWS * LDX; i++) f->x[i] = (float)fixture_uniform(rng, -1, 1);
     for (size_t i = 0; i < ROWS * outputs; i++) f->dy[i] = (float)fixture_uniform(rng, -1, 1);
