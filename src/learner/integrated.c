@@ -1,5 +1,6 @@
 #include "learner/integrated.h"
 
+#include "core/block.h"
 #include "learner/adam.h"
 #include "learner/kernels.h"
 
@@ -129,7 +130,7 @@ static bool take_memory(mtf_algorithm *algorithm)
     memory from = {0};
     carve_all(algorithm, &from);
     const size_t bytes = from.used * sizeof *algorithm->block;
-    algorithm->block = aligned_alloc(ALIGN_FLOATS * sizeof *algorithm->block, bytes);
+    algorithm->block = mtf_block_new(bytes);
     if (algorithm->block == NULL) return false;
     memset(algorithm->block, 0, bytes);
     from.block = algorithm->block, from.used = 0;

@@ -1,27 +1,14 @@
-#define _DEFAULT_SOURCE /* madvise */
 #include "learner/slice.h"
 
-#include <stdlib.h>
-#include <sys/mman.h>
+#include "core/block.h"
 
-#define TAIL       3 /* r, done, weight */
-#define HUGE_BYTES ((size_t)2 << 20)
-#define LINE       64
+#include <stdlib.h>
+
+#define TAIL 3 /* r, done, weight */
 
 static mtf_status no_memory(mtf_err *err)
 {
     return mtf_fail(err, MTF_NOMEM, "no memory for the training feed: lower learner.feed_mb");
-}
-
-static void *new_block(size_t bytes)
-{
-    const size_t unit = bytes < HUGE_BYTES ? LINE : HUGE_BYTES;
-    const size_t whole = (bytes / unit + 1) * unit;
-    void *block = aligned_alloc(unit, whole);
-#ifdef MADV_HUGEPAGE
-    if (block && unit == HUGE_BYTES) madvise(block, whole, MADV_HUGEPAGE); /* advice: may fail */
-#endif
-    return block;
 }
 
 /** Makes room for one more item of `size` bytes; false: out of memory. */
@@ -29,7 +16,7 @@ static bool make_room(void **items, size_t *capacity, size_t count, size_t size)
 {
     if (count < *capacity) return true;
     const size_t more = *capacity + *capacity / 8 + 1;
-    void *block = new_block(more * size);
+    void *block = mtf_block_new(more * size);
     if (!block) return false;
     memcpy(block, *items, count * size);
     free(*items);
@@ -55,8 +42,8 @@ mtf_status mtf_slice_init(mtf_slice *slice, const mtf_row_shape *shape, size_t s
                          .floats = state_floats(shape),
                          .state_capacity = states + 1,
                          .row_capacity = rows + 1};
-    slice->states = new_block(slice->state_capacity * slice->floats * sizeof *slice->states);
-    slice->rows = new_block(slice->row_capacity * sizeof *slice->rows);
+    slice->states = mtf_block_new(slice->state_capacity * slice->floats * sizeof *slice->states);
+    slice->rows = mtf_block_new(slice->row_capacity * sizeof *slice->rows);
     return slice->states && slice->rows ? MTF_OK : no_memory(err);
 }
 
