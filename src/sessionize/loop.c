@@ -41,8 +41,8 @@ mtf_sessionize_config mtf_sessionize_config_of(const mtf_settings *settings)
 
 static void read_clock(mtf_sessionize *stage)
 {
-    stage->now_ms = stage->config.now_ms ? stage->config.now_ms(stage->config.now_arg)
-                                         : mtf_clock_mono_ns() / 1000000;
+    stage->now_ms =
+        stage->config.now_ms ? stage->config.now_ms(stage->config.now_arg) : mtf_clock_coarse_ms();
 }
 
 mtf_status mtf_sessionize_open(const mtf_sessionize_config *config, mtf_source *source,

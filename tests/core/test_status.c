@@ -49,6 +49,8 @@ static void clocks_move_forward(void **state)
     const int64_t start_ns = mtf_clock_mono_ns();
     assert_in_range(mtf_clock_wall_ms(), year_2020_ms, year_2200_ms);
     assert_true(mtf_clock_mono_ns() >= start_ns);
+    const int64_t coarse_ms = mtf_clock_coarse_ms(); /* the same clock, a tick behind */
+    assert_in_range(mtf_clock_mono_ns() / 1000000 - coarse_ms, 0, 1000);
 }
 
 int main(void)
