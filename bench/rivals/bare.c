@@ -9,6 +9,9 @@
  * more, so as a limit it errs on the high side. Prints {"events", "seconds", "cpu_s"}, from the
  * first record to the last one's commit. */
 #include <librdkafka/rdkafka.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,6 +213,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bare consume BOOTSTRAP IN COUNT | copy BOOTSTRAP IN COUNT OUT\n");
         return 64;
     }
+#ifdef __GLIBC__ /* as `mtf sessionize` does */
+    (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 256 << 20);
+    (void)mallopt(M_TOP_PAD, 32 << 20);
+#endif
     bare b = {.in = argv[3], .out = copies ? argv[5] : NULL};
     const long wanted = strtol(argv[4], NULL, 10);
     if (copies) open_producer(&b, argv[2]);
