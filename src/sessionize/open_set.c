@@ -1,6 +1,9 @@
 #include "sessionize/open_set.h"
 
+#include "core/block.h"
+
 #include <stdlib.h>
+#include <string.h>
 
 #define CHAINS_MIN 64u
 #define HEAP_MIN   64u
@@ -59,8 +62,9 @@ static bool chains_grow(mtf_open_set *set)
     if (2 * set->count < set->chain_count) return true;
     mtf_open_set grown = *set;
     grown.chain_count = set->chain_count ? 2 * set->chain_count : CHAINS_MIN;
-    grown.chains = calloc(grown.chain_count, sizeof(mtf_activity *));
+    grown.chains = mtf_block_new(grown.chain_count * sizeof(mtf_activity *));
     if (!grown.chains) return false;
+    memset(grown.chains, 0, grown.chain_count * sizeof(mtf_activity *));
     for (mtf_activity *a = set->oldest; a; a = a->newer) {
         mtf_activity **chain = chain_of(&grown, a->hash);
         a->chain = *chain;
@@ -75,8 +79,10 @@ static bool heap_grow(mtf_open_set *set)
 {
     if (set->count < set->heap_capacity) return true;
     const size_t capacity = set->heap_capacity ? 2 * set->heap_capacity : HEAP_MIN;
-    mtf_open_end *heap = realloc(set->heap, sizeof *heap * capacity);
+    mtf_open_end *heap = mtf_block_new(sizeof *heap * capacity);
     if (!heap) return false;
+    if (set->count) memcpy(heap, set->heap, sizeof *heap * set->count);
+    free(set->heap);
     set->heap = heap;
     set->heap_capacity = capacity;
     return true;
