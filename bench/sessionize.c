@@ -26,12 +26,14 @@ enum { STATE = 64, ACTION = 10, ITEMS = 1, PREDICTIONS = 5, PARTITIONS_MAX = 102
 
 typedef struct supply {
     uint64_t open, a_session, partitions, total, given;
-    uint64_t told; /* partitions assigned so far */
+    uint64_t told;  /* partitions assigned so far */
+    uint64_t named; /* the last event whose user is in users */
     int64_t next[PARTITIONS_MAX];
     mtf_event event;
     mtf_item items[ITEMS];
     float floats[STATE + 4 * ACTION + ITEMS * PREDICTIONS];
-    char user[32], id[32];
+    char users[2][32], id[32]; /* of this event and of the next, by its number */
+    const char *user;
     mtf_buf record;
     uint64_t bytes;
     int64_t committed; /* -1: never */
@@ -44,13 +46,22 @@ static uint64_t seat_of(const supply *s, uint64_t turn)
     return turn % s->open * UINT64_C(0x9E3779B1) % s->open;
 }
 
+/** Whose event number `i` is. */
+static void name_user(supply *s, uint64_t i)
+{
+    const uint64_t seat = seat_of(s, i), round = i / s->open + seat % s->a_session;
+    snprintf(s->users[i % 2], sizeof s->users[i % 2], "user-%llu-%llu", (unsigned long long)seat,
+             (unsigned long long)(round / s->a_session));
+    s->named = i;
+}
+
 /** Event number `i`: round i / open of the seat whose turn it is. Sessions are staggered by seat.
  */
 static mtf_status make(supply *s, uint64_t i, mtf_err *err)
 {
-    const uint64_t seat = seat_of(s, i), round = i / s->open + seat % s->a_session;
-    snprintf(s->user, sizeof s->user, "user-%llu-%llu", (unsigned long long)seat,
-             (unsigned long long)(round / s->a_session));
+    if (i == 0 || i != s->named) name_user(s, i);
+    name_user(s, i + 1);
+    s->user = s->users[i % 2];
     snprintf(s->id, sizeof s->id, "e%llu", (unsigned long long)i);
     s->event.user_id = mtf_str_of(s->user);
     s->event.event_id = mtf_str_of(s->id);
@@ -84,6 +95,9 @@ static mtf_status poll_supply(void *self, int timeout_ms, mtf_input *input, mtf_
                                    .value = mtf_buf_span(&s->record)};
     s->bytes += s->record.size;
     s->given++;
+    const char *next = s->users[s->given % 2];
+    input->next_partition = (int32_t)(seat_of(s, s->given) % s->partitions);
+    input->next_key = (mtf_span){(const uint8_t *)next, strlen(next)};
     return MTF_OK;
 }
 

@@ -34,6 +34,10 @@ typedef struct mtf_input {
     int64_t committed_offset; /* ASSIGN: next offset by the group's commit, -1 for none */
     char metadata[4097];      /* ASSIGN: the commit's metadata, "" for none */
     bool pending; /* END: there is more behind it, of a transaction that is still open */
+    /** MESSAGE, a hint: the partition and key of what will probably be polled next, borrowed as
+     *  the message is; no key: not known. */
+    int32_t next_partition;
+    mtf_span next_key;
 } mtf_input;
 
 /** A position to commit: the next offset to read and what recovery needs, ASCII, <= 4096 bytes. */

@@ -107,6 +107,12 @@ static mtf_status hand_out(mtf_kafka_source *source, const rd_kafka_message_t *m
     mtf_counter_add(&source->counts.messages, 1);
     mtf_counter_add(&source->counts.bytes, (int64_t)(message->key_len + message->len));
     part->next = message->offset + 1;
+    input->next_key = (mtf_span){0};
+    if (source->handed < source->taken && !source->batch[source->handed]->err) {
+        const rd_kafka_message_t *next = source->batch[source->handed];
+        input->next_partition = next->partition;
+        input->next_key = (mtf_span){next->key, next->key_len};
+    }
     return MTF_OK;
 }
 

@@ -31,7 +31,7 @@ typedef struct mtf_records {
 typedef struct mtf_activity mtf_activity;
 struct mtf_activity {
     /* What a lookup reads stands together: at a million open ones every line is a cache miss. */
-    uint64_t hash;       /* of (user, bucket) */
+    uint64_t hash;       /* of the user */
     mtf_activity *chain; /* of the open set that holds it (open_set.h) */
     int64_t bucket;      /* mtf_session_bucket of every place in it */
     int64_t start_ms, end_ms;

@@ -185,7 +185,7 @@ static mtf_status on_input(mtf_sessionize *stage, const mtf_input *input, mtf_er
     mtf_partition *partition = mtf_stage_find(stage, input->partition);
     switch (input->kind) {
     case MTF_INPUT_MESSAGE:
-        return mtf_stage_take(stage, &input->message, err);
+        return mtf_stage_take(stage, input, err);
     case MTF_INPUT_ASSIGN:
         return add_partition(stage, input, err);
     case MTF_INPUT_REVOKE:
@@ -356,6 +356,7 @@ mtf_status mtf_sessionize_step(mtf_sessionize *stage, int timeout_ms, mtf_err *e
         if (err) *err = why;
         return status;
     }
+    input.next_key = (mtf_span){0}; /* few sources know it */
     const mtf_status polled = source->poll(source->self, timeout_ms, &input, &why);
     read_clock(stage);
     end_assignment(stage, polled == MTF_OK && input.kind == MTF_INPUT_ASSIGN);

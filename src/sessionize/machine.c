@@ -232,9 +232,8 @@ mtf_status mtf_machine_record(mtf_machine *machine, const mtf_message *message,
     machine->bad_in_a_row = 0;
     const mtf_str user = event->user_id;
     const int64_t bucket = mtf_session_bucket(user, place_ms, config->max_duration_ms);
-    const uint64_t hash =
-        mtf_hash64(user.data, user.size) ^ (uint64_t)bucket * UINT64_C(0x9e3779b97f4a7c15);
-    mtf_open_set_prefetch(&machine->open, hash);
+    const uint64_t hash = mtf_hash64(user.data, user.size);
+    mtf_open_set_prefetch_chain(&machine->open, hash);
 
     const int64_t newest_ms = time_ms < append_ms ? time_ms : append_ms;
     forget_overtaken_jump(machine, newest_ms - config->out_of_orderness_ms);
@@ -258,6 +257,13 @@ mtf_status mtf_machine_record(mtf_machine *machine, const mtf_message *message,
     }
     *fate = MTF_FATE_KEPT;
     return open_activity(machine, hash, bucket, message, event, place_ms, w_before_ms, err);
+}
+
+void mtf_machine_expect(const mtf_machine *machine, uint64_t user_hash, int step)
+{
+    static void (*const steps[])(const mtf_open_set *, uint64_t) = {
+        mtf_open_set_prefetch_chain, mtf_open_set_prefetch_first, mtf_open_set_prefetch_records};
+    steps[step](&machine->open, user_hash);
 }
 
 int64_t mtf_machine_due_ms(mtf_machine *machine)

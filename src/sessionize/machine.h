@@ -99,6 +99,10 @@ bool mtf_machine_admit(mtf_machine *machine, uint64_t schema, int64_t offset);
  */
 void mtf_machine_skip(mtf_machine *machine, int64_t offset);
 
+/** What a record of this user's will read begins to be fetched, step by step (0, 1, 2), with some
+ *  time between; see open_set.h. A hint: any user, or none, does no harm. */
+void mtf_machine_expect(const mtf_machine *machine, uint64_t user_hash, int step);
+
 /** The earliest watermark that closes something; INT64_MAX when nothing is open. */
 int64_t mtf_machine_due_ms(mtf_machine *machine);
 /** The watermark that closes everything; MTF_WATERMARK_NONE when nothing is open. */

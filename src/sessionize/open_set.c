@@ -125,9 +125,29 @@ void mtf_open_set_remove(mtf_open_set *set, mtf_activity *activity)
         heap_down(set, at, last);
 }
 
-void mtf_open_set_prefetch(const mtf_open_set *set, uint64_t hash)
+static void prefetch(const void *from, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch((const char *)from + at);
+}
+
+void mtf_open_set_prefetch_chain(const mtf_open_set *set, uint64_t hash)
 {
     if (set->chain_count) __builtin_prefetch(chain_of(set, hash));
+}
+
+void mtf_open_set_prefetch_first(const mtf_open_set *set, uint64_t hash)
+{
+    const mtf_activity *first = mtf_open_set_chain(set, hash);
+    if (first) prefetch(first, sizeof *first);
+}
+
+void mtf_open_set_prefetch_records(const mtf_open_set *set, uint64_t hash)
+{
+    const mtf_activity *first = mtf_open_set_chain(set, hash);
+    if (!first || !first->records.capacity) return;
+    /* The tags are scanned; behind the last of the pieces goes the next. */
+    prefetch(first->records.pieces + first->records.count, sizeof(uint8_t *));
+    prefetch(first->records.tags, sizeof *first->records.tags * (first->records.count + 1));
 }
 
 mtf_activity *mtf_open_set_chain(const mtf_open_set *set, uint64_t hash)

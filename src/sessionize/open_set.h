@@ -30,8 +30,12 @@ void mtf_open_set_fini(mtf_open_set *set, mtf_keeper *keeper);
 /** activity->first_offset must be past those of all in the set. MTF_NOMEM. */
 mtf_status mtf_open_set_add(mtf_open_set *set, mtf_activity *activity, mtf_err *err) MTF_NODISCARD;
 void mtf_open_set_remove(mtf_open_set *set, mtf_activity *activity);
-/** Begins to fetch what mtf_open_set_chain will read. */
-void mtf_open_set_prefetch(const mtf_open_set *set, uint64_t hash);
+/** Begin to fetch what a lookup will read, a step each, since each reads what the one before has
+ *  fetched: the chain's head, the first activity, where that one's records are noted. With time
+ *  between the steps (that of an event's other work) a lookup waits for no memory. */
+void mtf_open_set_prefetch_chain(const mtf_open_set *set, uint64_t hash);
+void mtf_open_set_prefetch_first(const mtf_open_set *set, uint64_t hash);
+void mtf_open_set_prefetch_records(const mtf_open_set *set, uint64_t hash);
 /** The first activity whose chain holds `hash`; follow ->chain, others may stand in between. */
 mtf_activity *mtf_open_set_chain(const mtf_open_set *set, uint64_t hash);
 /** Of those that end before limit_ms the first to end, the first opened on a tie; NULL for none. */

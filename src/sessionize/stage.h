@@ -54,6 +54,9 @@ struct mtf_sessionize {
     int64_t tally[MTF_SESSIONIZE_COUNTERS]; /* of the open unit; folded into counters by commit */
     mtf_sessionize_counters counters;
 
+    const mtf_machine *expected; /* of the record that comes next, NULL: not known */
+    uint64_t expected_hash;      /* of its key, which is its user's id as a rule */
+
     mtf_keeper keeper; /* what is open, of all partitions */
     mtf_arena decoded; /* the event at hand */
     mtf_arena emitted; /* the sessions at hand */
@@ -86,7 +89,7 @@ mtf_partition *mtf_stage_unpark(mtf_sessionize *stage, const mtf_input *input);
 void mtf_stage_drop_parked(mtf_sessionize *stage, int64_t before_ms);
 
 /** take.c: one record. MTF_AGAIN: the sink wants the unit given up. */
-mtf_status mtf_stage_take(mtf_sessionize *stage, const mtf_message *message,
+mtf_status mtf_stage_take(mtf_sessionize *stage, const mtf_input *input,
                           mtf_err *err) MTF_NODISCARD;
 
 /** unit.c: whether nothing happened since the last commit. */
