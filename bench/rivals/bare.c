@@ -98,6 +98,10 @@ static void open_consumer(bare *b, const char *bootstrap)
                                  "read_committed",
                                  "fetch.message.max.bytes",
                                  "4194304",
+                                 "queued.max.messages.kbytes",
+                                 "262144",
+                                 "queued.min.messages",
+                                 "1000000",
                                  NULL};
     b->consumer = open_client(RD_KAFKA_CONSUMER, pairs);
     rd_kafka_poll_set_consumer(b->consumer);

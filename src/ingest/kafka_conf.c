@@ -22,8 +22,10 @@ static const pair consumer_defaults[] = {
     {"fetch.min.bytes", "65536"},
     {"fetch.wait.max.ms", "100"},
     {"fetch.message.max.bytes", "4194304"},
-    {"queued.min.messages", "100000"},       /* librdkafka's own; 1000 cut reading to a 25th */
-    {"queued.max.messages.kbytes", "65536"}, /* bounds the prefetch, over all partitions */
+    /* Bounds the prefetch, over all partitions. A full queue is looked at again only when the
+     * broker's thread next wakes, up to a second later: what fits in is what a second brings. */
+    {"queued.max.messages.kbytes", "262144"},
+    {"queued.min.messages", "1000000"}, /* a partition: by bytes alone */
     {"check.crcs", "true"},
 };
 static const pair producer_defaults[] = {
