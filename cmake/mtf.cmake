@@ -9,12 +9,17 @@ foreach(pair RDKAFKA:rdkafka AVRO:avro-c OPENBLAS:openblas YAML:yaml-0.1 JANSSON
   list(GET pair 1 package)
   pkg_check_modules(${name} REQUIRED IMPORTED_TARGET ${package})
 endforeach()
-# Debian 12's librocksdb-dev ships rocksdb.pc; fall back on the plain library where it does not.
-pkg_check_modules(ROCKSDB IMPORTED_TARGET rocksdb)
-if(NOT ROCKSDB_FOUND)
-  add_library(PkgConfig::ROCKSDB INTERFACE IMPORTED)
-  target_link_libraries(PkgConfig::ROCKSDB INTERFACE rocksdb)
-endif()
+# Debian 12 ships rocksdb.pc and lapacke.pc; fall back on the plain library where one is missing.
+foreach(pair ROCKSDB:rocksdb LAPACKE:lapacke)
+  string(REPLACE ":" ";" pair ${pair})
+  list(GET pair 0 name)
+  list(GET pair 1 package)
+  pkg_check_modules(${name} IMPORTED_TARGET ${package})
+  if(NOT ${name}_FOUND)
+    add_library(PkgConfig::${name} INTERFACE IMPORTED)
+    target_link_libraries(PkgConfig::${name} INTERFACE ${package})
+  endif()
+endforeach()
 
 add_library(mtf_options INTERFACE)
 target_compile_definitions(mtf_options INTERFACE _POSIX_C_SOURCE=200809L)

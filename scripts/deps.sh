@@ -20,7 +20,7 @@ done
 # name, or name:command where any provider of the command will do.
 build_packages=(
     gcc:gcc libc6-dev cmake:cmake ninja-build:ninja pkg-config:pkg-config ca-certificates
-    librdkafka-dev libavro-dev librocksdb-dev libopenblas-dev libyaml-dev libjansson-dev
+    librdkafka-dev libavro-dev librocksdb-dev libopenblas-dev liblapacke-dev libyaml-dev libjansson-dev
     libxxhash-dev libssl-dev libmicrohttpd-dev zlib1g-dev libcmocka-dev
 )
 test_packages=(
