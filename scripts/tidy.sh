@@ -74,7 +74,7 @@ while read -r header files; do
 done <<'LIST'
 librdkafka/     src/ingest/kafka_[a-z_]*\.[ch]
 rocksdb/        src/learner/store[a-z_]*\.[ch]
-cblas           src/learner/(blas|kernels)[a-z_]*\.[ch]
+cblas           src/(learner/(blas|kernels)[a-z_]*\.[ch]|search/linear\.c)
 lapacke         src/search/linear\.c
 avro\.h|avro/   src/ingest/(avro|container|file)[a-z_]*\.[ch]
 jansson         src/(ingest|client|publish|sim|cli|ops)/[a-z_]*\.[ch]

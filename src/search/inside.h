@@ -22,7 +22,8 @@ typedef struct mtf_search_method_ops {
     mtf_status (*best)(mtf_search *search, double *point, mtf_err *err);
 } mtf_search_method_ops;
 
-extern const mtf_search_method_ops mtf_search_constant_ops, mtf_search_grid_ops, mtf_search_es_ops;
+extern const mtf_search_method_ops mtf_search_constant_ops, mtf_search_grid_ops, mtf_search_es_ops,
+    mtf_search_bo_ops;
 
 struct mtf_search {
     const mtf_search_method_ops *ops;

@@ -1,7 +1,13 @@
 /* Row-major throughout: our lower triangle is Fortran's upper one, so no call copies a matrix. */
 #include "search/linear.h"
 
+#include <cblas.h>
 #include <lapacke.h>
+
+void mtf_linear_one_thread(void)
+{
+    openblas_set_num_threads(1);
+}
 
 bool mtf_symmetric_eigen(double *a, double *values, size_t n)
 {

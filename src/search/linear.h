@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/** OpenBLAS on one thread, as the learner has it: matrices are small here, and results must not
+ *  hang on the number of threads. */
+void mtf_linear_one_thread(void);
 /** A (n,n) symmetric, its lower triangle read -> its eigenvectors as columns of A, eigenvalues (n,)
  *  ascending. False: it did not converge (not finite). */
 bool mtf_symmetric_eigen(double *a, double *values, size_t n);

@@ -4,14 +4,15 @@
 #include <stdlib.h>
 
 #include "core/hash.h"
+#include "search/linear.h"
 
 #define MAGIC          0x4854464du /* "MTFH" */
 #define FORMAT         1
 #define BUDGET_DEFAULT 1024
 #define SPREAD_DEFAULT 0.2
 
-static const mtf_search_method_ops *const methods[] = {&mtf_search_constant_ops,
-                                                       &mtf_search_grid_ops, &mtf_search_es_ops};
+static const mtf_search_method_ops *const methods[] = {
+    &mtf_search_constant_ops, &mtf_search_grid_ops, &mtf_search_es_ops, &mtf_search_bo_ops};
 
 double mtf_search_fold(double u)
 {
@@ -38,7 +39,7 @@ static const mtf_search_method_ops *find(const char *name)
 
 const char *mtf_search_methods(void)
 {
-    return "constant grid es";
+    return "constant grid es bo";
 }
 
 static mtf_status check(const char *method, const mtf_search_config *config, mtf_err *err)
@@ -107,6 +108,7 @@ mtf_status mtf_search_open(const char *method, const mtf_search_config *config, 
     if (status) return status;
     mtf_search *search = calloc(1, sizeof *search);
     if (!search) return mtf_fail(err, MTF_NOMEM, "search: no memory");
+    mtf_linear_one_thread();
     search->ops = find(method);
     search->dims = config->dims;
     search->seed = config->seed;

@@ -32,7 +32,7 @@ typedef struct mtf_search_config {
 
 typedef struct mtf_search mtf_search;
 
-/** MTF_INVALID: no such method, or the box has no inside, or a method's limit (bo: 32 dimensions);
+/** MTF_INVALID: no such method, or the box has no inside, or a method's limit (bo: 31 dimensions);
  *  names it. */
 mtf_status mtf_search_open(const char *method, const mtf_search_config *config, mtf_search **search,
                            mtf_err *err) MTF_NODISCARD;

@@ -4,8 +4,10 @@
  * saves taken at every batch, cut and changed. */
 #include "support/mtf_test.h"
 
+#include "core/hash.h"
 #include "core/rng.h"
-#include "search/search.h"
+#include "search/cmaes.h"
+#include "search/inside.h"
 
 #include <string.h>
 
@@ -50,6 +52,18 @@ static double outside(const double *x, uint32_t n)
         sum -= (x[d] - (d < 2 ? -3 : 0.1)) * (x[d] - (d < 2 ? -3 : 0.1));
     return sum;
 }
+
+static double flat(const double *x, uint32_t n)
+{
+    (void)x, (void)n;
+    return 7;
+}
+
+static const struct {
+    const char *name;
+    uint32_t points; /* to go through */
+} methods[] = {{"constant", 1}, {"grid", 130}, {"es", 130}, {"bo", 20}};
+enum { METHODS = sizeof methods / sizeof *methods };
 
 static mtf_search *open_search(const char *method, uint32_t n, uint64_t seed)
 {
@@ -130,6 +144,133 @@ static void es_averages_noise_away(void **state)
     mtf_search_close(search);
 }
 
+/* On flat ground the step size wanders; beyond the box's width mirrored points would be uniform,
+ * and no selection could bring it back. */
+static void a_step_of_es_never_outgrows_the_box(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        mtf_search *search = open_search("es", 1, seed);
+        for (uint32_t points = 100; points <= 4000; points += 100) {
+            spend(search, 1, flat, 0, seed, points);
+            const mtf_cmaes *es = search->self;
+            assert_true(es->sigma * es->d[0] <= 1 + 1e-12);
+        }
+        mtf_search_close(search);
+    }
+}
+
+/* Branin's function turned upside down and moved to this box: three tops of -0.397887. */
+static double branin(const double *x, uint32_t n)
+{
+    (void)n;
+    const double pi = 3.14159265358979323846, a = 2.5 + 7.5 * x[0], b = 3 * (x[1] + 2);
+    const double c = b - 5.1 / (4 * pi * pi) * a * a + 5 / pi * a - 6;
+    return -(c * c + 10 * (1 - 1 / (8 * pi)) * cos(a) + 10);
+}
+
+static void bo_finds_the_best_in_few_points(void **state)
+{
+    (void)state;
+    reaches("bo", 2, branin, 40, 0.01, -0.397887);
+    reaches("bo", 1, sphere, 12, 1e-4, 0);
+    reaches("bo", 5, sphere, 40, 0.02, 0);
+}
+
+static void bo_takes_a_corner_when_it_is_the_best(void **state)
+{
+    (void)state;
+    const double corner[3] = {-1, -2, 0.1};
+    reaches("bo", 3, outside, 30, 0.01, outside(corner, 3));
+}
+
+static void bo_is_not_taken_in_by_noise(void **state)
+{
+    (void)state;
+    double point[10], sum = 0;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        mtf_search *search = open_search("bo", 4, seed);
+        spend(search, 4, sphere, 0.3, 50 + seed, 70);
+        best_of(search, point);
+        sum += sphere(point, 4) / 3;
+        mtf_search_close(search);
+    }
+    assert_true(sum >
+                -0.15); /* half a value's error; the start: -0.31, of the box on average: -2.6 */
+}
+
+/* One value is high and known to be worth little. */
+static void bo_goes_by_how_well_a_value_is_known(void **state)
+{
+    (void)state;
+    mtf_err err = {0};
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        mtf_search *search = open_search("bo", 2, seed);
+        const double *x;
+        double values[MTF_SEARCH_BATCH_MAX], variances[MTF_SEARCH_BATCH_MAX], point[2], doubtful[2];
+        uint32_t count, last;
+        mtf_assert_ok(mtf_search_ask(search, &x, &count, &err), &err);
+        last = count - 1;
+        for (uint32_t i = 0; i < count; i++) {
+            values[i] = sphere(x + 2 * i, 2);
+            variances[i] = 1e-4;
+        }
+        values[last] = 4, variances[last] = 400;
+        memcpy(doubtful, x + 2 * last, sizeof doubtful);
+        mtf_assert_ok(mtf_search_tell(search, values, variances, &err), &err);
+        best_of(search, point);
+        assert_true(fabs(point[0] - doubtful[0]) + fabs(point[1] - doubtful[1]) > 1e-9);
+        mtf_search_close(search);
+    }
+}
+
+static void bo_starts_with_shifted_sobol_points(void **state)
+{
+    (void)state;
+    enum { N = 7, COUNT = 16 }; /* a whole block of Sobol's points: one in each sixteenth */
+    double first[COUNT * N];
+    mtf_err err = {0};
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        mtf_search *search = open_search("bo", N, seed);
+        const double *x;
+        uint32_t count;
+        mtf_assert_ok(mtf_search_ask(search, &x, &count, &err), &err);
+        assert_int_equal(count, COUNT);
+        for (uint32_t d = 0; d < N; d++) {
+            int seen[COUNT] = {0};
+            for (uint32_t i = 0; i < COUNT; i++)
+                seen[(int)((x[i * N + d] - low[d]) / (high[d] - low[d]) * COUNT)]++;
+            for (uint32_t i = 0; i < COUNT; i++) assert_int_equal(seen[i], 1);
+        }
+        if (seed == 1)
+            memcpy(first, x, sizeof first);
+        else
+            assert_memory_not_equal(first, x, sizeof first);
+        mtf_search_close(search);
+    }
+}
+
+static double steep(const double *x, uint32_t n)
+{
+    (void)n;
+    return 1e300 * x[0];
+}
+
+static void flat_and_huge_values_are_no_failure(void **state)
+{
+    (void)state;
+    double point[4];
+    for (int m = 0; m < METHODS; m++) {
+        for (int huge = 0; huge < 2; huge++) {
+            mtf_search *search = open_search(methods[m].name, 4, 1);
+            spend(search, 4, huge ? steep : flat, 0, 1, methods[m].points);
+            best_of(search, point);
+            for (int d = 0; d < 4; d++) assert_true(point[d] >= low[d] && point[d] <= high[d]);
+            mtf_search_close(search);
+        }
+    }
+}
+
 static void a_constant_is_tried_once_and_kept(void **state)
 {
     (void)state;
@@ -189,6 +330,12 @@ static void a_grid_is_a_full_design_of_cells_middles(void **state)
 static void a_grid_fits_any_budget(void **state)
 {
     (void)state;
+    mtf_search *square;
+    mtf_err why = {0};
+    const mtf_search_config three = {.dims = 2, .lower = low, .upper = high, .budget = 3};
+    mtf_assert_ok(mtf_search_open("grid", &three, &square, &why), &why);
+    assert_int_equal(mtf_search_batch(square), 2); /* not 3 by 1: levels differ by one at most */
+    mtf_search_close(square);
     for (uint32_t n = 1; n <= 16; n++) {
         for (uint32_t budget = 1; budget < 3000; budget += 1 + budget / 3) {
             const mtf_search_config config = {
@@ -205,15 +352,12 @@ static void a_grid_fits_any_budget(void **state)
 
 /* -- seeds and saves --------------------------------------------- */
 
-static const char *const methods[] = {"constant", "grid", "es"};
-enum { METHODS = sizeof methods / sizeof *methods, POINTS = 130 };
-
 static void asking_again_gives_the_same_points(void **state)
 {
     (void)state;
     mtf_err err = {0};
     for (int m = 0; m < METHODS; m++) {
-        mtf_search *search = open_search(methods[m], 4, 5);
+        mtf_search *search = open_search(methods[m].name, 4, 5);
         const double *one, *two;
         uint32_t count, again;
         double first[MTF_SEARCH_BATCH_MAX * 4];
@@ -230,18 +374,21 @@ static void asking_again_gives_the_same_points(void **state)
 static void a_seed_repeats_itself_and_another_does_not(void **state)
 {
     (void)state;
-    double a[4], b[4], c[4];
-    mtf_search *one = open_search("es", 4, 5), *same = open_search("es", 4, 5),
-               *other = open_search("es", 4, 6);
-    spend(one, 4, sphere, 0.1, 9, POINTS);
-    spend(same, 4, sphere, 0.1, 9, POINTS);
-    spend(other, 4, sphere, 0.1, 9, POINTS);
-    best_of(one, a), best_of(same, b), best_of(other, c);
-    assert_memory_equal(a, b, sizeof a);
-    assert_memory_not_equal(a, c, sizeof a);
-    mtf_search_close(one);
-    mtf_search_close(same);
-    mtf_search_close(other);
+    for (int m = 2; m < METHODS; m++) {
+        const char *name = methods[m].name;
+        double a[4], b[4], c[4];
+        mtf_search *one = open_search(name, 4, 5), *same = open_search(name, 4, 5),
+                   *other = open_search(name, 4, 6);
+        spend(one, 4, sphere, 0.1, 9, methods[m].points);
+        spend(same, 4, sphere, 0.1, 9, methods[m].points);
+        spend(other, 4, sphere, 0.1, 9, methods[m].points);
+        best_of(one, a), best_of(same, b), best_of(other, c);
+        assert_memory_equal(a, b, sizeof a);
+        assert_memory_not_equal(a, c, sizeof a);
+        mtf_search_close(one);
+        mtf_search_close(same);
+        mtf_search_close(other);
+    }
 }
 
 /* A search that is saved and loaded after every batch, in the middle of an ask too. */
@@ -250,8 +397,9 @@ static void a_saved_search_goes_on_as_if_it_had_never_stopped(void **state)
     (void)state;
     mtf_err err = {0};
     for (int m = 0; m < METHODS; m++) {
-        mtf_search *whole = open_search(methods[m], 4, 5), *broken = open_search(methods[m], 4, 5);
-        while (mtf_search_batch(whole) > 0 && mtf_search_told(whole) < POINTS) {
+        mtf_search *whole = open_search(methods[m].name, 4, 5),
+                   *broken = open_search(methods[m].name, 4, 5);
+        while (mtf_search_batch(whole) > 0 && mtf_search_told(whole) < methods[m].points) {
             const uint32_t next = mtf_search_told(whole) + mtf_search_batch(whole);
             const double *x;
             uint32_t count;
@@ -260,7 +408,7 @@ static void a_saved_search_goes_on_as_if_it_had_never_stopped(void **state)
             mtf_search_save(broken, &saved);
             assert_false(saved.failed);
             mtf_search_close(broken);
-            broken = open_search(methods[m], 4, 5);
+            broken = open_search(methods[m].name, 4, 5);
             mtf_assert_ok(mtf_search_load(broken, mtf_buf_span(&saved), &err), &err);
             mtf_buf_fini(&saved);
             spend(whole, 4, sphere, 0.1, 3, next);
@@ -295,6 +443,46 @@ static void a_damaged_save_is_refused(void **state)
         mtf_search_close(search);
     }
     mtf_buf_fini(&saved);
+}
+
+/* Someone else's program may have written it, and its checksum: no content may break us. */
+static void a_wrong_save_with_a_right_checksum_breaks_nothing(void **state)
+{
+    (void)state;
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(8), 0);
+    int taken = 0, refused = 0;
+    for (int m = 1; m < METHODS; m++) {
+        mtf_buf saved = {0};
+        mtf_err err = {0};
+        mtf_search *search = open_search(methods[m].name, 4, 5);
+        spend(search, 4, sphere, 0.1, 3, methods[m].points);
+        mtf_search_save(search, &saved);
+        mtf_search_close(search);
+        for (int i = 0; i < 60; i++) {
+            mtf_buf other = {0};
+            double best[4];
+            mtf_buf_put(&other, saved.data, saved.size - 8);
+            for (int k = 0; k < 3; k++) /* the last bytes of doubles are their exponents */
+                other.data[mtf_rng_below(&rng, other.size)] = (uint8_t)mtf_rng_next(&rng);
+            mtf_buf_put_u64_le(&other, mtf_hash64(other.data, other.size));
+            assert_false(other.failed);
+            search = open_search(methods[m].name, 4, 5);
+            if (mtf_search_load(search, mtf_buf_span(&other), &err) == MTF_OK) {
+                taken++;
+                if (mtf_search_best(search, best, &err) == MTF_OK)
+                    for (int d = 0; d < 4; d++)
+                        assert_true(best[d] >= low[d] && best[d] <= high[d]);
+                if (m < 3) spend(search, 4, sphere, 0, 1, mtf_search_told(search) + 24);
+            } else {
+                refused++;
+            }
+            mtf_search_close(search);
+            mtf_buf_fini(&other);
+        }
+        mtf_buf_fini(&saved);
+    }
+    print_message("taken %d, refused %d\n", taken, refused);
+    assert_true(taken > 0 && refused > 0);
 }
 
 static void a_save_of_another_search_is_refused(void **state)
@@ -354,7 +542,8 @@ static void wrong_boxes_are_refused_with_words(void **state)
     (void)state;
     const double point[2] = {0.5, 3.5}, infinite[2] = {1, (double)INFINITY};
     refuses("cma", &(mtf_search_config){.dims = 2, .lower = low, .upper = high},
-            "there is no method \"cma\"; there are constant grid es");
+            "there is no method \"cma\"; there are constant grid es bo");
+    refuses("bo", &(mtf_search_config){.dims = 32, .lower = low, .upper = high}, "1 to 31");
     refuses("es", &(mtf_search_config){.dims = 0, .lower = low, .upper = high}, "1 to 64");
     refuses("es", &(mtf_search_config){.dims = 65, .lower = low, .upper = high}, "not 65");
     refuses("es", &(mtf_search_config){.dims = 2, .lower = low, .upper = low},
@@ -372,6 +561,13 @@ int main(void)
         cmocka_unit_test(es_finds_the_best_of_known_functions),
         cmocka_unit_test(es_finds_a_best_point_on_the_sides_of_the_box),
         cmocka_unit_test(es_averages_noise_away),
+        cmocka_unit_test(a_step_of_es_never_outgrows_the_box),
+        cmocka_unit_test(bo_finds_the_best_in_few_points),
+        cmocka_unit_test(bo_takes_a_corner_when_it_is_the_best),
+        cmocka_unit_test(bo_is_not_taken_in_by_noise),
+        cmocka_unit_test(bo_goes_by_how_well_a_value_is_known),
+        cmocka_unit_test(bo_starts_with_shifted_sobol_points),
+        cmocka_unit_test(flat_and_huge_values_are_no_failure),
         cmocka_unit_test(a_constant_is_tried_once_and_kept),
         cmocka_unit_test(a_grid_is_a_full_design_of_cells_middles),
         cmocka_unit_test(a_grid_fits_any_budget),
@@ -379,6 +575,7 @@ int main(void)
         cmocka_unit_test(a_seed_repeats_itself_and_another_does_not),
         cmocka_unit_test(a_saved_search_goes_on_as_if_it_had_never_stopped),
         cmocka_unit_test(a_damaged_save_is_refused),
+        cmocka_unit_test(a_wrong_save_with_a_right_checksum_breaks_nothing),
         cmocka_unit_test(a_save_of_another_search_is_refused),
         cmocka_unit_test(values_that_are_no_numbers_are_refused_and_nothing_is_taken),
         cmocka_unit_test(wrong_boxes_are_refused_with_words),
