@@ -53,6 +53,21 @@ mtf_policy *mtf_policy_new(const uint32_t *widths, uint32_t layer_count,
     return policy;
 }
 
+mtf_policy *mtf_policy_constant(uint32_t state_dim, const mtf_action_table *table,
+                                const float *action)
+{
+    const uint32_t widths[] = {state_dim, table->count};
+    mtf_policy *policy = mtf_policy_new(widths, 1, table);
+    if (!policy) return NULL;
+    for (uint32_t d = 0; d < table->count; d++) {
+        MTF_ASSERT(action[d] >= -1 && action[d] <= 1);
+        /* Beyond 9.5 tanh is 1 to float's last bit; artanh(1) is infinite, which no record may be.
+         */
+        policy->layers[0].bias[d] = (float)fmax(-9.5, fmin(9.5, atanh(action[d])));
+    }
+    return policy;
+}
+
 mtf_policy *mtf_policy_clone(const mtf_policy *policy)
 {
     uint32_t widths[MTF_POLICY_LAYERS_MAX + 1] = {policy->state_dim};

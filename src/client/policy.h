@@ -87,6 +87,10 @@ typedef struct mtf_policy {
  *  hold. widths: state, hidden..., action; layer_count + 1 of them. NULL when out of memory. */
 mtf_policy *mtf_policy_new(const uint32_t *widths, uint32_t layer_count,
                            const mtf_action_table *table);
+/** An owned policy of one layer that takes `action` (A) in [-1,1], within 1e-6, whatever the state:
+ *  zero weights and artanh(action) as the bias; the rest as mtf_policy_new. */
+mtf_policy *mtf_policy_constant(uint32_t state_dim, const mtf_action_table *table,
+                                const float *action);
 mtf_policy *mtf_policy_clone(const mtf_policy *policy);
 void mtf_policy_free(mtf_policy *policy);
 

@@ -22,6 +22,31 @@ static void a_new_policy_acts_zero_everywhere(void **state)
     mtf_policy_free(policy);
 }
 
+static void a_constant_policy_takes_its_action_whatever_the_state(void **state)
+{
+    (void)state;
+    mtf_action_table table;
+    const float wanted[4] = {1, -1, 0.3F, -0.9999F};
+    float action[4];
+    mtf_buf record = {0};
+    mtf_err err = {0};
+    mtf_assert_ok(mtf_action_table_parse(&table, SAMPLE_ACTIONS, NULL), NULL);
+    mtf_policy *made = mtf_policy_constant(3, &table, wanted), *policy;
+    assert_non_null(made);
+    snprintf(made->info.name, sizeof made->info.name, "constant");
+    made->info.version = 1;
+    mtf_assert_ok(mtf_policy_encode(made, &record, &err), &err); /* as it is served */
+    mtf_assert_ok(mtf_policy_decode(mtf_buf_span(&record), &policy, &err), &err);
+    const float states[][3] = {{0, 0, 0}, {1e30F, -5, NAN}, {-3, FLT_MAX, INFINITY}};
+    for (size_t i = 0; i < 3; i++) {
+        mtf_policy_act(policy, states[i], action);
+        for (int d = 0; d < 4; d++) mtf_assert_close(action[d], wanted[d], 0, 1e-6);
+    }
+    mtf_buf_fini(&record);
+    mtf_policy_free(policy);
+    mtf_policy_free(made);
+}
+
 /* Formula by formula, in double, without regard for speed. */
 static void act_slowly(const mtf_policy *policy, const float *features, double *action)
 {
@@ -202,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_policy_acts_zero_everywhere),
+        cmocka_unit_test(a_constant_policy_takes_its_action_whatever_the_state),
         cmocka_unit_test(the_forward_pass_is_the_networks),
         cmocka_unit_test(a_missing_feature_counts_as_its_mean),
         cmocka_unit_test(no_state_leads_out_of_the_range),
