@@ -25,6 +25,8 @@ static const struct command {
      mtf_command_policy},
     {"store", "stats | rows | verify | backup | restore | forget: the learner's store",
      mtf_command_store},
+    {"reward", "show | suggest: what the weights come to, and which ones the data speak for",
+     mtf_command_reward},
     {"healthcheck", "asks a running stage here whether it is well", mtf_command_healthcheck},
     {"audit", "whether every event came out once, from the topics alone", mtf_command_audit},
     {"dlq", "list | replay dead letters", mtf_command_dlq},

@@ -39,11 +39,8 @@ mtf_status store_rows_print(const mtf_store *store, const mtf_settings *settings
     mtf_status status =
         mtf_reward_parse(&reward, settings->reward_weights, settings->reward_clip, err);
     if (status != MTF_OK) return status;
-    if (reward.count != shape.signal_count)
-        return mtf_fail(err, MTF_INVALID,
-                        "store rows: the store's rows have %u signals and reward.weights names %u; "
-                        "use the settings the store was made with",
-                        shape.signal_count, reward.count);
+    status = mtf_reward_order(&reward, mtf_store_signals(store), err);
+    if (status != MTF_OK) return status;
     mtf_store_cursor *cursor = mtf_store_scan(store, 0, UINT32_MAX, 0, 1);
     if (!cursor) return mtf_fail(err, MTF_NOMEM, "store rows: no memory for a scan");
     mtf_row row = {0};

@@ -134,3 +134,31 @@ void mtf_reward_names(const mtf_reward *reward, mtf_buf *out)
     for (uint32_t k = 0; k < reward->count; k++)
         mtf_buf_printf(out, "%s%s", k ? " " : "", reward->terms[k].name);
 }
+
+mtf_status mtf_reward_order(mtf_reward *reward, mtf_str names, mtf_err *err)
+{
+    mtf_reward ordered = *reward;
+    ordered.count = 0;
+    ordered.label = NO_LABEL;
+    for (const char *at = names.data, *end = at + names.size; at < end;) {
+        const char *stop = memchr(at, ' ', (size_t)(end - at));
+        const mtf_str name = {at, (uint32_t)((stop ? stop : end) - at)};
+        const uint32_t i = find(reward, name);
+        if (i == reward->count || ordered.count == reward->count)
+            return bad_pair(
+                err, "reward.weights", name,
+                "the store's rows have it; name it, with a weight of 0 if it should not "
+                "count");
+        if (i == reward->label) ordered.label = ordered.count;
+        ordered.terms[ordered.count++] = reward->terms[i];
+        at += name.size + 1;
+    }
+    for (uint32_t i = 0; i < reward->count; i++)
+        if (find(&ordered, mtf_str_of(reward->terms[i].name)) == ordered.count)
+            return bad_pair(
+                err, "reward.weights", mtf_str_of(reward->terms[i].name),
+                "the store's rows do not have it: they keep the signals that were named "
+                "when the store was made");
+    *reward = ordered;
+    return MTF_OK;
+}

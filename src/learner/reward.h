@@ -38,5 +38,8 @@ bool mtf_reward_label(const mtf_reward *reward, const float *values);
 double mtf_reward_bound(const mtf_reward *reward, uint32_t items);
 /** The names in order, "valid watch ...": what the store's rows depend on. */
 void mtf_reward_names(const mtf_reward *reward, mtf_buf *out);
+/** Puts the terms into the order of these names, a store's (mtf_store_signals). MTF_INVALID: not
+ * the same names; says which is missing where, and the remedy. */
+mtf_status mtf_reward_order(mtf_reward *reward, mtf_str names, mtf_err *err) MTF_NODISCARD;
 
 #endif

@@ -220,6 +220,11 @@ const char *mtf_store_identity_text(const mtf_store *store)
     return (const char *)store->identity.data;
 }
 
+mtf_str mtf_store_signals(const mtf_store *store)
+{
+    return mtf_store_identity_line(mtf_store_identity_text(store), "signals");
+}
+
 mtf_status mtf_store_has(mtf_store *store, const uint8_t key[MTF_ROW_KEY_BYTES], bool *has,
                          mtf_err *err)
 {

@@ -86,6 +86,8 @@ const char *mtf_store_path(const mtf_store *store);
 mtf_row_shape mtf_store_shape(const mtf_store *store);
 /** The stored identity as "name: text" lines, valid until close. */
 const char *mtf_store_identity_text(const mtf_store *store);
+/** The names of the rows' signals in order, "valid watch ...", valid until close. */
+mtf_str mtf_store_signals(const mtf_store *store);
 
 /** Are rows stored, or in the open batch, whose first one of its session and day has this key? */
 mtf_status mtf_store_has(mtf_store *store, const uint8_t key[MTF_ROW_KEY_BYTES], bool *has,

@@ -37,12 +37,20 @@ mtf_status mtf_store_identity_format(const char *path, char *text, bool *older, 
                     path, (int)(line < 40 ? line : 40), text, STORE_FORMAT);
 }
 
-static bool line_number(const char *text, const char *name, uint32_t *value)
+mtf_str mtf_store_identity_line(const char *text, const char *name)
 {
     char pattern[40];
     snprintf(pattern, sizeof pattern, "\n%s: ", name);
     const char *at = strstr(text, pattern);
-    return at && sscanf(at + strlen(pattern), "%" SCNu32, value) == 1;
+    if (!at) return (mtf_str){0};
+    at += strlen(pattern);
+    return (mtf_str){at, (uint32_t)strcspn(at, "\n")};
+}
+
+static bool line_number(const char *text, const char *name, uint32_t *value)
+{
+    const mtf_str line = mtf_store_identity_line(text, name);
+    return line.size && sscanf(line.data, "%" SCNu32, value) == 1;
 }
 
 mtf_status mtf_store_identity_shape(const char *text, mtf_row_shape *shape, mtf_err *err)

@@ -15,6 +15,8 @@ mtf_status mtf_store_identity_format(const char *path, char *text, bool *older,
 /** The shape back from such text. MTF_CORRUPT when a line is missing. */
 mtf_status mtf_store_identity_shape(const char *text, mtf_row_shape *shape,
                                     mtf_err *err) MTF_NODISCARD;
+/** The text of a line; empty when it is not there. */
+mtf_str mtf_store_identity_line(const char *text, const char *name);
 /** MTF_INVALID with the first line that differs, and the way out. */
 mtf_status mtf_store_identity_check(const char *path, const char *stored, const char *wanted,
                                     mtf_err *err) MTF_NODISCARD;

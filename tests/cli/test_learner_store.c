@@ -115,6 +115,21 @@ static void a_restart_goes_on_and_doubles_are_counted_once(void **state)
     brokers_close(&b);
 }
 
+/** Rows hold signals, not rewards: with other weights for them the learner goes on where it was. */
+static void other_weights_of_the_same_signals_are_no_other_store(void **state)
+{
+    (void)state;
+    brokers b;
+    program p;
+    open_stored(&b);
+    put_sessions(&b, 6, 1);
+    program_start(&p, b.folder, "learn", "-c", b.config, "--set",
+                  "reward.weights=valid=0.5 watch=0 finish=3 positive=2 negative=-9");
+    brokers_read(&b, "mtf.dead-letter", 2, ignore_record, NULL);
+    stop_learner(&p, "learn.end records=2 sessions=1 transitions=1 duplicates=0 bad=1");
+    brokers_close(&b);
+}
+
 /** Value of a number in the store's JSON. */
 static long number_of(const json_t *root, const char *name)
 {
@@ -279,6 +294,7 @@ int main(void)
         cmocka_unit_test(a_second_learner_on_the_store_waits_for_it_or_fails_fast),
         cmocka_unit_test(a_store_path_that_cannot_be_a_folder_is_a_disk_error),
         cmocka_unit_test(a_restart_goes_on_and_doubles_are_counted_once),
+        cmocka_unit_test(other_weights_of_the_same_signals_are_no_other_store),
         cmocka_unit_test(stats_show_what_is_stored_also_while_a_learner_works),
         cmocka_unit_test(
             another_topic_under_the_store_stops_the_learner_until_the_loss_is_accepted),

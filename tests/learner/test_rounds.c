@@ -270,6 +270,60 @@ static void enough_sessions_make_a_round_and_no_fewer(void **state)
     assert_int_equal(f->reports, 1); /* the new champion has no sessions yet */
 }
 
+/** Mean drift of dimension 0 of a round's actor, from the baseline's 0. */
+static double drift_of_a_round(fixture *f)
+{
+    const int reports = f->reports;
+    tick(f);
+    assert_int_equal(f->reports, reports + 1);
+    return f->report.evaluation.first_order.drift[0];
+}
+
+/** The store keeps signals, not rewards: whoever changes the weights starts the learner again, and
+ *  the next round learns the new reward from the rows that are there. */
+static void changed_weights_count_from_the_next_round_on_without_reading_again(void **state)
+{
+    fixture *f = *state;
+    size_t count;
+    data_set(&f->settings, "learner.steps", "600");
+    data_set(&f->settings, "learner.actor_lr", "0.003");
+    data_set(&f->settings, "learner.critic_lr", "0.01");
+    f->verdict = MTF_VERDICT_HOLD; /* the champion and its rows stay */
+    reopen(f);
+    collect(f, 1, 0, 2000);
+    assert_true(drift_of_a_round(f) > 0.05); /* valid=1: the slope of dimension 0 is 2 */
+    const double gain = f->report.evaluation.first_order.gain.value;
+    close_rounds(f);
+    data_set(&f->settings, "reward.weights", "valid=-1 watch=0.5");
+    f->reward = data_reward(&f->settings);
+    open_rounds(f);
+    collect(f, 1, 2000, 300); /* after a hold a round waits for more */
+    assert_true(drift_of_a_round(f) < -0.05);
+    assert_true(gain > 0 && f->report.evaluation.first_order.gain.value > 0); /* both their own */
+    assert_int_equal(mtf_store_positions(f->store, &count)[0].next, 2300);    /* nothing was lost */
+}
+
+/** A round that is in training when the weights change begins its training anew. */
+static void a_round_under_way_is_trained_anew_with_changed_weights(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    data_set(&f->settings, "learner.steps", "100");
+    reopen(f);
+    collect(f, 1, 0, 2000);
+    f->stop_at = 60;
+    assert_int_equal(mtf_rounds_tick(f->rounds, &err), MTF_CLOSED);
+    atomic_store(&f->stop, false);
+    f->stop_at = f->first_step = 0;
+    close_rounds(f);
+    data_set(&f->settings, "reward.weights", "valid=-1 watch=0.5");
+    f->reward = data_reward(&f->settings);
+    open_rounds(f);
+    tick(f);
+    assert_int_equal(f->first_step, 1);
+    assert_int_equal(f->reports, 1);
+}
+
 static void training_finds_the_better_action(void **state)
 {
     fixture *f = *state;
@@ -857,6 +911,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_first_policy_acts_zero_everywhere, set_up, tear_down),
         cmocka_unit_test_setup_teardown(enough_sessions_make_a_round_and_no_fewer, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            changed_weights_count_from_the_next_round_on_without_reading_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_round_under_way_is_trained_anew_with_changed_weights,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(training_finds_the_better_action, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_next_round_continues_from_the_champions_checkpoint, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_lost_checkpoint_leaves_the_actor_and_says_so, set_up, tear_down),
