@@ -1,8 +1,9 @@
 /** `mtf simulate`: the simulated recommender. It serves the policy of the topic, explores round it,
  * and logs to the exploration topic; or writes a file; or describes what can be reached in its
- * world. */
+ * world; or searches it for one action for everybody. */
 #include "cli/cli.h"
 #include "cli/sim_feed.h"
+#include "cli/sim_search.h"
 #include "cli/stages.h"
 #include "core/clock.h"
 #include "core/file.h"
@@ -16,9 +17,9 @@
 #include <time.h>
 
 typedef struct simulate_options {
-    int64_t rounds, sessions, users, seed, start_ms, span_ms, wait_s, partitions;
+    int64_t rounds, sessions, users, seed, start_ms, span_ms, wait_s, partitions, each;
     double box, sigma, baseline_share;
-    const char *explore, *out, *policy, *write;
+    const char *explore, *out, *policy, *write, *search;
     bool describe, separate, session_ids, shuffle, value;
 } simulate_options;
 
@@ -284,6 +285,7 @@ int mtf_command_simulate(mtf_cli *cli, int argc, char **argv)
                           .span_ms = 86400000,
                           .wait_s = 600,
                           .partitions = 4,
+                          .each = 500,
                           .box = -1,
                           .sigma = 0.2,
                           .explore = "box"};
@@ -322,10 +324,15 @@ int mtf_command_simulate(mtf_cli *cli, int argc, char **argv)
         {"--describe", MTF_OPTION_FLAG, &o.describe, 0, 0, NULL,
          "search this world for what can be reached; minutes"},
         {"--write", MTF_OPTION_TEXT, &o.write, 0, 0, "FILE",
-         "with --describe: also as src/sim/reference.inc"},
+         "with --describe: also as src/sim/reference.inc; with --search: the policy's record"},
+        {"--search", MTF_OPTION_TEXT, &o.search, 0, 0, "METHOD",
+         "search for one action for everybody: es, bo, grid or constant; costs rounds x sessions"},
+        {"--each", MTF_OPTION_INT, &o.each, 2, 1e7, "N",
+         "with --search: sessions an action is served to, default 500"},
     };
     mtf_err err = {0};
-    mtf_status status = mtf_cli_read(cli, argc, argv, "simulate -c FILE | --out FILE | --describe",
+    mtf_status status = mtf_cli_read(cli, argc, argv,
+                                     "simulate -c FILE | --out FILE | --describe | --search METHOD",
                                      options, sizeof options / sizeof *options, NULL, &err);
     if (status == MTF_OK) status = mtf_cli_no_words(cli, &err);
     if (status != MTF_OK) return mtf_cli_exit(status, &err);
@@ -333,10 +340,14 @@ int mtf_command_simulate(mtf_cli *cli, int argc, char **argv)
     status = open_sim(cli, &o, &run.sim, &err);
     if (status == MTF_OK && o.describe) {
         status = describe(cli, &o, run.sim, &err);
+    } else if (status == MTF_OK && o.search) {
+        const sim_search_options search = {o.search, o.rounds * o.sessions, o.each, o.seed,
+                                           o.write};
+        status = sim_search(cli, run.sim, &search, &err);
     } else if (status == MTF_OK) {
         status = o.out ? to_file(&run, &err) : to_kafka(&run, &err);
     }
     sim_feed_fini(&run.feed);
     if (run.sim) mtf_sim_close(run.sim);
-    return mtf_cli_exit(status, &err);
+    return (o.search ? mtf_cli_exit_work : mtf_cli_exit)(status, &err);
 }
