@@ -35,7 +35,7 @@
     X(sessionize, allow_create_time, B, 0, 0, 1, "", "accept topics stamped by producers (mock brokers) instead of LogAppendTime") \
     X(sessionize, delivery, S, "exactly-once", 1, 20, "", "exactly-once: sessions and positions, and policies, go out in Kafka transactions; at-least-once: for brokers older than 2.5, readers may see a session or a policy twice") \
     X(errors, max_consecutive, I, 1000, 0, 1000000000, "records", "stop after so many bad records in a row; 0 = never") \
-    X(reward, weights, S, "valid=1 watch=0.02 finish=0.5 positive=2 negative=-2", 1, 4000, "", "formula 2: signal=weight ...; watch is seconds") \
+    X(reward, weights, S, "valid=1 watch=0.02 finish=0.5 positive=2 negative=-2", 1, 4000, "", "formula 2: signal=weight ...; watch is seconds; the store keeps the signals named here, one of weight 0 without counting it") \
     X(reward, clip, S, "watch=300", 0, 4000, "", "winsorise a signal of one item: signal=max ...; a signal without a clip counts as at most 1 per item in the bound of |Q| whose crossing rejects a round: clip every signal that can be larger") \
     X(policy, name, S, "default", 1, 100, "", "policy name: the key of its records") \
     X(policy, state_dim, I, 64, 1, 4096, "floats", "state length") \
