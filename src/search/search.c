@@ -134,11 +134,6 @@ void mtf_search_close(mtf_search *search)
     free(search);
 }
 
-const char *mtf_search_method(const mtf_search *search)
-{
-    return search->ops->name;
-}
-
 /* -- asking and telling ------------------------------------------ */
 
 uint32_t mtf_search_batch(const mtf_search *search)
@@ -212,6 +207,35 @@ mtf_status mtf_search_tell(mtf_search *search, const double *values, const doubl
         take(search, search->asked_count, search->asked, values, variances, err);
     if (status == MTF_OK) search->asked_count = 0;
     return status;
+}
+
+static mtf_status try_batch(mtf_search *search, mtf_search_objective *objective, void *arg,
+                            mtf_err *err)
+{
+    const double *points;
+    double values[MTF_SEARCH_BATCH_MAX], variances[MTF_SEARCH_BATCH_MAX];
+    uint32_t count;
+    mtf_status status = mtf_search_ask(search, &points, &count, err);
+    for (uint32_t i = 0; status == MTF_OK && i < count; i++) {
+        const mtf_search_trial trial = {points + (size_t)i * search->dims, search->told + i,
+                                        search->told};
+        status = objective(arg, &trial, &values[i], &variances[i], err);
+    }
+    return status ? status : mtf_search_tell(search, values, variances, err);
+}
+
+mtf_status mtf_search_run(mtf_search *search, uint32_t points, mtf_search_objective *objective,
+                          void *arg, mtf_err *err)
+{
+    mtf_status status = MTF_OK;
+    if (search->told == 0 && mtf_search_batch(search) > points)
+        return mtf_fail(err, MTF_INVALID, "search: %s begins with %u points, more than %u",
+                        search->ops->name, mtf_search_batch(search), points);
+    for (;;) {
+        const uint32_t batch = mtf_search_batch(search);
+        if (status || batch == 0 || (uint64_t)search->told + batch > points) return status;
+        status = try_batch(search, objective, arg, err);
+    }
 }
 
 uint32_t mtf_search_told(const mtf_search *search)

@@ -33,12 +33,11 @@ typedef struct mtf_search_config {
 typedef struct mtf_search mtf_search;
 
 /** MTF_INVALID: no such method, or the box has no inside, or a method's limit (bo: 31 dimensions);
- *  names it. */
+ *  names it. Puts OpenBLAS on one thread, for the whole process, as the learner does. */
 mtf_status mtf_search_open(const char *method, const mtf_search_config *config, mtf_search **search,
                            mtf_err *err) MTF_NODISCARD;
 /** NULL is fine. */
 void mtf_search_close(mtf_search *search);
-const char *mtf_search_method(const mtf_search *search);
 /** The methods' names, parted by spaces. */
 const char *mtf_search_methods(void);
 
@@ -54,6 +53,23 @@ mtf_status mtf_search_ask(mtf_search *search, const double **points, uint32_t *c
  *  a value is not finite, or a variance negative; nothing is taken. */
 mtf_status mtf_search_tell(mtf_search *search, const double *values, const double *variances,
                            mtf_err *err) MTF_NODISCARD;
+
+/** Which trial of a search this is: the point's place among all, and that of its batch's first. */
+typedef struct mtf_search_trial {
+    const double *point; /* (dims,) */
+    uint32_t index, batch;
+} mtf_search_trial;
+
+/** What a point is worth: its value, and the variance of the value's error (0: exact). Not MTF_OK
+ *  ends the search. On the caller's thread. */
+typedef mtf_status mtf_search_objective(void *arg, const mtf_search_trial *trial, double *value,
+                                        double *variance, mtf_err *err);
+
+/** Asks, tries and tells until the next batch would make it more than `points` in all, or the
+ * search is at its end. MTF_INVALID: not even the first batch fits; or the objective's status. */
+mtf_status mtf_search_run(mtf_search *search, uint32_t points, mtf_search_objective *objective,
+                          void *arg, mtf_err *err) MTF_NODISCARD;
+
 /** Points told so far. */
 uint32_t mtf_search_told(const mtf_search *search);
 

@@ -14,6 +14,19 @@ mtf_sim_tune_config mtf_sim_tune_config_default(const char *method)
         .method = method, .sessions = 200000, .sessions_each = 500, .seed = 1, .threads = 2};
 }
 
+typedef struct tuning {
+    const mtf_sim *sim;
+    const mtf_sim_tune_config *config;
+    mtf_sim_tuned *tuned;
+} tuning;
+
+/** Whole actions that the sessions pay for. */
+static uint32_t points_of(const mtf_sim_tune_config *config)
+{
+    const int64_t points = config->sessions / config->sessions_each;
+    return points < UINT32_MAX ? (uint32_t)points : UINT32_MAX;
+}
+
 static mtf_status open_search(const mtf_sim_tune_config *config, mtf_search **search, mtf_err *err)
 {
     double low[MTF_SIM_ACTIONS], high[MTF_SIM_ACTIONS], start[MTF_SIM_ACTIONS];
@@ -21,57 +34,39 @@ static mtf_status open_search(const mtf_sim_tune_config *config, mtf_search **se
         low[d] = -1, high[d] = 1;
         start[d] = config->start ? config->start[d] : 0;
     }
-    const int64_t points = config->sessions / config->sessions_each;
     const mtf_search_config wanted = {.dims = MTF_SIM_ACTIONS,
                                       .lower = low,
                                       .upper = high,
                                       .start = start,
-                                      .budget = points < UINT32_MAX ? (uint32_t)points : UINT32_MAX,
+                                      .budget = points_of(config),
                                       .seed = config->seed};
     return mtf_search_open(config->method, &wanted, search, err);
 }
 
-/** The users an action meets: its own, or those of its batch. */
-static uint64_t users_of(const mtf_sim_tune_config *config, uint32_t first, uint32_t i)
+/** Serves the trial's action to users of its own, or of its batch. */
+static mtf_status serve(void *arg, const mtf_search_trial *trial, double *value, double *variance,
+                        mtf_err *err)
 {
-    return mtf_rng_bits(config->seed, USERS_STREAM, config->common ? first : first + i);
-}
-
-static mtf_status try_batch(const mtf_sim *sim, const mtf_sim_tune_config *config,
-                            mtf_search *search, mtf_sim_tuned *tuned, mtf_err *err)
-{
-    const double *points;
-    double values[MTF_SEARCH_BATCH_MAX], variances[MTF_SEARCH_BATCH_MAX];
-    uint32_t count;
-    mtf_status status = mtf_search_ask(search, &points, &count, err);
-    for (uint32_t i = 0; status == MTF_OK && i < count; i++) {
-        float action[MTF_SIM_ACTIONS];
-        mtf_sim_value value;
-        for (uint32_t d = 0; d < MTF_SIM_ACTIONS; d++)
-            action[d] = (float)points[i * MTF_SIM_ACTIONS + d];
-        if (config->stop && atomic_load(config->stop)) return mtf_fail(err, MTF_CLOSED, "stopped");
-        status = mtf_sim_evaluate_action(sim, action, config->sessions_each,
-                                         users_of(config, mtf_search_told(search), i),
-                                         config->threads, NULL, &value, err);
-        if (status) break;
-        const double deviation = (value.high - value.low) / (2 * 1.96); /* of the mean */
-        values[i] = value.mean;
-        variances[i] = deviation * deviation;
-        tuned->points++;
-        tuned->sessions += config->sessions_each;
-        tuned->mean += (value.mean - tuned->mean) / tuned->points;
-        if (config->progress)
-            config->progress(config->progress_arg, tuned->sessions, config->sessions);
-    }
-    return status ? status : mtf_search_tell(search, values, variances, err);
-}
-
-/** Can the next batch be paid? */
-static bool goes_on(const mtf_sim_tune_config *config, const mtf_search *search,
-                    const mtf_sim_tuned *tuned)
-{
-    const int64_t batch = mtf_search_batch(search);
-    return batch > 0 && tuned->sessions + batch * config->sessions_each <= config->sessions;
+    const tuning *t = arg;
+    const mtf_sim_tune_config *config = t->config;
+    const uint64_t users =
+        mtf_rng_bits(config->seed, USERS_STREAM, config->common ? trial->batch : trial->index);
+    float action[MTF_SIM_ACTIONS];
+    mtf_sim_value served;
+    if (config->stop && atomic_load(config->stop)) return mtf_fail(err, MTF_CLOSED, "stopped");
+    for (uint32_t d = 0; d < MTF_SIM_ACTIONS; d++) action[d] = (float)trial->point[d];
+    const mtf_status status = mtf_sim_evaluate_action(t->sim, action, config->sessions_each, users,
+                                                      config->threads, NULL, &served, err);
+    if (status) return status;
+    const double deviation = (served.high - served.low) / (2 * 1.96); /* of the mean */
+    *value = served.mean;
+    *variance = deviation * deviation;
+    t->tuned->points++;
+    t->tuned->sessions += config->sessions_each;
+    t->tuned->mean += (served.mean - t->tuned->mean) / t->tuned->points;
+    if (config->progress)
+        config->progress(config->progress_arg, t->tuned->sessions, config->sessions);
+    return MTF_OK;
 }
 
 static mtf_status make_policy(const mtf_sim *sim, const mtf_sim_tune_config *config,
@@ -92,6 +87,7 @@ mtf_status mtf_sim_tune(const mtf_sim *sim, const mtf_sim_tune_config *config, m
 {
     mtf_search *search = NULL;
     double best[MTF_SIM_ACTIONS];
+    tuning t = {sim, config, tuned};
     *tuned = (mtf_sim_tuned){0};
     if (config->sessions_each < 2 || config->sessions < config->sessions_each)
         return mtf_fail(
@@ -100,14 +96,13 @@ mtf_status mtf_sim_tune(const mtf_sim *sim, const mtf_sim_tune_config *config, m
             (long long)config->sessions, config->sessions_each);
     mtf_status status = open_search(config, &search, err);
     if (status) return status;
-    if (!goes_on(config, search, tuned))
+    if (mtf_search_batch(search) > points_of(config))
         status = mtf_fail(err, MTF_INVALID,
                           "search: %s begins with %u actions; %lld sessions at %u an action are "
                           "too few",
                           config->method, mtf_search_batch(search), (long long)config->sessions,
                           config->sessions_each);
-    while (status == MTF_OK && goes_on(config, search, tuned))
-        status = try_batch(sim, config, search, tuned, err);
+    if (status == MTF_OK) status = mtf_search_run(search, points_of(config), serve, &t, err);
     if (status == MTF_OK) status = mtf_search_best(search, best, err);
     if (status == MTF_OK) {
         for (uint32_t d = 0; d < MTF_SIM_ACTIONS; d++) tuned->action[d] = (float)best[d];

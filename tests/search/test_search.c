@@ -504,6 +504,62 @@ static void a_save_of_another_search_is_refused(void **state)
     mtf_buf_fini(&saved);
 }
 
+/* -- running ----------------------------------------------------- */
+
+typedef struct run {
+    uint32_t calls, batches, fail_at; /* fail_at 0: never */
+} run;
+
+static mtf_status objective_of_run(void *arg, const mtf_search_trial *trial, double *value,
+                                   double *variance, mtf_err *err)
+{
+    run *r = arg;
+    assert_int_equal(trial->index, r->calls);
+    assert_true(trial->batch <= trial->index);
+    r->batches += trial->batch == trial->index;
+    if (++r->calls == r->fail_at) return mtf_fail(err, MTF_IO, "the test's world ended");
+    *value = sphere(trial->point, 4);
+    *variance = 0;
+    return MTF_OK;
+}
+
+static void a_run_tries_no_more_than_it_is_given(void **state)
+{
+    (void)state;
+    mtf_err err = {0};
+    run r = {0};
+    mtf_search *search = open_search("es", 4, 1); /* 8 a batch */
+    mtf_assert_ok(mtf_search_run(search, 100, objective_of_run, &r, &err), &err);
+    assert_true(r.calls == 96 && r.batches == 12 && mtf_search_told(search) == 96);
+    mtf_assert_ok(mtf_search_run(search, 100, objective_of_run, &r, &err), &err);
+    assert_int_equal(r.calls, 96);
+    mtf_assert_ok(mtf_search_run(search, 104, objective_of_run, &r, &err), &err);
+    assert_int_equal(r.calls, 104);
+    mtf_search_close(search);
+    search = open_search("grid", 4, 1);
+    r = (run){0};
+    mtf_assert_ok(mtf_search_run(search, UINT32_MAX, objective_of_run, &r, &err), &err);
+    assert_int_equal(r.calls, 900); /* 6 x 6 x 5 x 5; 1024 is its budget */
+    mtf_search_close(search);
+}
+
+static void a_run_ends_with_its_objective_and_says_when_nothing_can_be_tried(void **state)
+{
+    (void)state;
+    mtf_err err = {0};
+    run r = {.fail_at = 11};
+    mtf_search *search = open_search("es", 4, 1);
+    assert_int_equal(mtf_search_run(search, 7, objective_of_run, &r, &err), MTF_INVALID);
+    assert_non_null(strstr(err.msg, "es begins with 8 points, more than 7"));
+    assert_int_equal(mtf_search_run(search, 100, objective_of_run, &r, &err), MTF_IO);
+    assert_string_equal(err.msg, "the test's world ended");
+    assert_int_equal(mtf_search_told(search), 8); /* the batch is asked again */
+    r = (run){.calls = 8, .batches = 1};
+    mtf_assert_ok(mtf_search_run(search, 16, objective_of_run, &r, &err), &err);
+    assert_int_equal(mtf_search_told(search), 16);
+    mtf_search_close(search);
+}
+
 /* -- refusals ---------------------------------------------------- */
 
 static void values_that_are_no_numbers_are_refused_and_nothing_is_taken(void **state)
@@ -577,6 +633,8 @@ int main(void)
         cmocka_unit_test(a_damaged_save_is_refused),
         cmocka_unit_test(a_wrong_save_with_a_right_checksum_breaks_nothing),
         cmocka_unit_test(a_save_of_another_search_is_refused),
+        cmocka_unit_test(a_run_tries_no_more_than_it_is_given),
+        cmocka_unit_test(a_run_ends_with_its_objective_and_says_when_nothing_can_be_tried),
         cmocka_unit_test(values_that_are_no_numbers_are_refused_and_nothing_is_taken),
         cmocka_unit_test(wrong_boxes_are_refused_with_words),
     };
