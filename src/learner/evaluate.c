@@ -8,7 +8,6 @@
 #define RIDGE          1e-3 /* of the rows' number: features are of deviation 1 */
 #define OUTSIDE_MARGIN 0.05f
 #define WIDTH_MIN      1e-6f /* a narrower dimension is frozen: no density */
-#define SUMS           6
 
 static mtf_status no_memory(mtf_err *err)
 {
@@ -94,38 +93,6 @@ void mtf_baseline_at(const mtf_baseline *baseline, const mtf_cohort *cohort, con
     }
 }
 
-/* -- sums by user, and figures of them --------------------------- */
-
-typedef double (*figure)(const double sums[SUMS]);
-
-/** Standard error of a figure of sums over users: the deviation over draws of as many users with
- *  replacement. sums (users, SUMS). */
-static double bootstrap(const double (*sums)[SUMS], size_t users, int64_t draws, uint64_t seed,
-                        figure of)
-{
-    double mean = 0, square = 0, count = 0;
-    for (int64_t draw = 0; draw < draws; draw++) {
-        mtf_rng rng = mtf_rng_of(seed, (uint64_t)draw);
-        double total[SUMS] = {0};
-        for (size_t u = 0; u < users; u++) {
-            const double *one = sums[mtf_rng_below(&rng, users)];
-            for (int k = 0; k < SUMS; k++) total[k] += one[k];
-        }
-        const double value = of(total);
-        if (!isfinite(value)) continue;
-        count++;
-        const double delta = value - mean;
-        mean += delta / count;
-        square += delta * (value - mean);
-    }
-    return count > 1 ? sqrt(square / (count - 1)) : (double)NAN;
-}
-
-static void finish(mtf_estimate *estimate)
-{
-    estimate->z = estimate->se > 0 ? estimate->value / estimate->se : 0;
-}
-
 /* -- the first-order box estimator ------------------------------- */
 
 /** Row i's term sum_d 12 (a - mid)(mu - bp) / width^2; adds drifts, effects and what is outside. */
@@ -152,51 +119,38 @@ static double row_slope(const mtf_cohort *cohort, const float *mu, size_t i, dou
     return slope;
 }
 
-static double weighted_mean(const double sums[SUMS])
-{
-    return sums[0] / sums[1];
-}
-
 mtf_status mtf_first_order_make(const mtf_cohort *cohort, const float *mu, const double *b,
                                 int64_t draws, uint64_t seed, mtf_first_order *out, mtf_err *err)
 {
-    double(*sums)[SUMS] = calloc(cohort->users + 1, sizeof *sums);
-    if (!sums) return no_memory(err);
+    mtf_sums sums;
+    mtf_status status = mtf_sums_init(&sums, cohort->users, err);
+    if (status) return status;
     *out = (mtf_first_order){0};
-    double total[SUMS] = {0};
+    double weights = 0;
     for (size_t i = 0; i < cohort->rows; i++) {
         if (!cohort->eligible[i]) continue;
         const double surprise = cohort->g[i] - b[i], weight = cohort->weight[i];
-        const double term = surprise * row_slope(cohort, mu, i, surprise, out);
-        double *user = sums[cohort->user[i]];
-        out->users += user[1] == 0;
-        out->rows++;
-        user[0] += weight * term, total[0] += weight * term;
-        user[1] += weight, total[1] += weight;
+        double *user = mtf_sums_row(&sums, cohort->user[i]);
+        user[0] += weight * surprise * row_slope(cohort, mu, i, surprise, out);
+        user[1] += weight;
+        weights += weight;
     }
-    mtf_estimate *gain = &out->gain;
-    gain->value = weighted_mean(total); /* 0/0: NaN */
-    gain->se = bootstrap((const double(*)[SUMS])sums, cohort->users, draws, seed, weighted_mean);
-    double square = 0;
-    for (size_t u = 0; u < cohort->users; u++) {
-        const double residual = sums[u][0] - gain->value * sums[u][1];
-        square += residual * residual;
-    }
-    gain->se_cluster = sqrt(square) / total[1];
-    finish(gain);
+    status = mtf_bootstrap(&sums, mtf_figure_mean, draws, seed, &out->gain, err);
+    out->rows = out->gain.rows;
+    out->users = out->gain.users;
     for (size_t d = 0; d < cohort->action_dim; d++) {
-        out->drift[d] /= total[1];
-        out->effect[d] /= total[1];
+        out->drift[d] /= weights; /* 0/0: NaN */
+        out->effect[d] /= weights;
     }
     out->outside_share /= (double)out->rows * cohort->action_dim;
-    free(sums);
-    return MTF_OK;
+    mtf_sums_fini(&sums);
+    return status;
 }
 
 /* -- skill of the critics ---------------------------------------- */
 
 /** Pearson's correlation from sums of w, wq, wg, wqq, wgg, wqg; 0 where either is constant. */
-static double correlation(const double sums[SUMS])
+static double correlation(const double sums[MTF_SUMS])
 {
     const double n = sums[0], q = sums[1] / n, g = sums[2] / n;
     const double qq = sums[3] / n - q * q, gg = sums[4] / n - g * g;
@@ -206,24 +160,19 @@ static double correlation(const double sums[SUMS])
 mtf_status mtf_skill_make(const mtf_cohort *cohort, const float *q, int64_t draws, uint64_t seed,
                           mtf_estimate *out, mtf_err *err)
 {
-    double(*sums)[SUMS] = calloc(cohort->users + 1, sizeof *sums);
-    if (!sums) return no_memory(err);
-    double total[SUMS] = {0};
+    mtf_sums sums;
+    mtf_status status = mtf_sums_init(&sums, cohort->users, err);
+    if (status) return status;
     for (size_t i = 0; i < cohort->rows; i++) {
         if (!cohort->eligible[i]) continue;
         const double w = cohort->weight[i], x = q[i], g = cohort->g[i];
-        const double terms[SUMS] = {w, w * x, w * g, w * x * x, w * g * g, w * x * g};
-        for (int k = 0; k < SUMS; k++) {
-            sums[cohort->user[i]][k] += terms[k];
-            total[k] += terms[k];
-        }
+        const double terms[MTF_SUMS] = {w, w * x, w * g, w * x * x, w * g * g, w * x * g};
+        double *user = mtf_sums_row(&sums, cohort->user[i]);
+        for (int k = 0; k < MTF_SUMS; k++) user[k] += terms[k];
     }
-    *out = (mtf_estimate){.value = total[0] > 0 ? correlation(total) : (double)NAN,
-                          .se_cluster = (double)NAN};
-    out->se = bootstrap((const double(*)[SUMS])sums, cohort->users, draws, seed, correlation);
-    finish(out);
-    free(sums);
-    return MTF_OK;
+    status = mtf_bootstrap(&sums, correlation, draws, seed, out, err);
+    mtf_sums_fini(&sums);
+    return status;
 }
 
 /* -- all of it --------------------------------------------------- */

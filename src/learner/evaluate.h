@@ -1,10 +1,11 @@
-/** Is the candidate better than the policy that logged? Estimates on held-out users, with errors by
- *  user: rows of a user, and of a session above all, are not independent. */
+/** Is the candidate better than the policy that logged? What the gate asks, on held-out users, with
+ *  errors by user. */
 #ifndef MTF_EVALUATE_H
 #define MTF_EVALUATE_H
 
 #include "core/evidence.h"
 #include "learner/algorithm.h"
+#include "learner/bootstrap.h"
 #include "learner/cohort.h"
 #include "learner/gauc.h"
 
@@ -22,12 +23,6 @@ void mtf_baseline_fini(mtf_baseline *baseline);
 /** b (N,) out. */
 void mtf_baseline_at(const mtf_baseline *baseline, const mtf_cohort *cohort, const float *q,
                      double *b);
-
-/** A mean over rows with its errors over users. */
-typedef struct mtf_estimate {
-    double value, se, z; /* se: bootstrap by user; z = value / se, 0 where se is 0 */
-    double se_cluster;   /* the same by the sandwich formula */
-} mtf_estimate;
 
 /** The first-order box estimator (spec 5, [D]): the weighted mean over eligible rows of
  *  (G - b) sum_d 12 (a_d - mid_d)(mu_d - bp_d) / width_d^2, mid and width of the row's own box, mu
@@ -47,8 +42,7 @@ mtf_status mtf_first_order_make(const mtf_cohort *cohort, const float *mu, const
                                 int64_t draws, uint64_t seed, mtf_first_order *out,
                                 mtf_err *err) MTF_NODISCARD;
 
-/** The correlation of q (N,) with G over eligible rows; se and z by bootstrap (no se_cluster: NaN).
- */
+/** The correlation of q (N,) with G over eligible rows. */
 mtf_status mtf_skill_make(const mtf_cohort *cohort, const float *q, int64_t draws, uint64_t seed,
                           mtf_estimate *out, mtf_err *err) MTF_NODISCARD;
 

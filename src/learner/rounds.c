@@ -219,7 +219,7 @@ static void begin_report(mtf_rounds *rounds)
 {
     const double nan = (double)NAN;
     const mtf_round_state *state = &rounds->state;
-    const mtf_estimate unknown = {nan, nan, nan, nan};
+    const mtf_estimate unknown = mtf_estimate_none();
     rounds->report = (mtf_round_report){
         .round = state->round,
         .parent = state->parent,
