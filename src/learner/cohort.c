@@ -29,8 +29,9 @@ void mtf_cohort_fini(mtf_cohort *cohort)
     free(cohort->s);
     free(cohort->a);
     free(cohort->weight);
-    free(cohort->g);
-    free(cohort->eligible);
+    free(cohort->r);
+    free(cohort->logged);
+    free(cohort->version);
     free(cohort->user);
     free(cohort->item_first);
     free(cohort->predictions);
@@ -50,25 +51,33 @@ mtf_status mtf_cohort_init(mtf_cohort *cohort, const mtf_row_shape *shape, size_
         .rows = rows,
         .items = items,
         .s = calloc(n * shape->state_dim, sizeof(float)),
-        .a = calloc(n * A * 4, sizeof(float)),
+        .a = calloc(n * A * 5, sizeof(float)),
         .weight = calloc(n, sizeof(float)),
-        .g = calloc(n, sizeof(double)),
-        .eligible = calloc(n, sizeof(bool)),
-        .user = calloc(n, sizeof(uint32_t)),
+        .r = calloc(n * 2, sizeof(double)),
+        .logged = calloc(n * 5, sizeof(bool)),
+        .version = calloc(n, sizeof(int64_t)),
+        .user = calloc(n * 2, sizeof(uint32_t)),
         .item_first = calloc(n + 1, sizeof(size_t)),
         .predictions = calloc(m * (shape->prediction_count + 1), sizeof(float)),
         .item_reward = calloc(m, sizeof(float)),
         .item_label = calloc(m, sizeof(bool)),
     };
-    if (!cohort->s || !cohort->a || !cohort->weight || !cohort->g || !cohort->eligible ||
-        !cohort->user || !cohort->item_first || !cohort->predictions || !cohort->item_reward ||
-        !cohort->item_label) {
+    if (!cohort->s || !cohort->a || !cohort->weight || !cohort->r || !cohort->logged ||
+        !cohort->version || !cohort->user || !cohort->item_first || !cohort->predictions ||
+        !cohort->item_reward || !cohort->item_label) {
         mtf_cohort_fini(cohort);
         return no_memory(err);
     }
     cohort->bp = cohort->a + n * A;
     cohort->lower = cohort->bp + n * A;
     cohort->upper = cohort->lower + n * A;
+    cohort->mu = cohort->upper + n * A;
+    cohort->g = cohort->r + n;
+    cohort->eligible = cohort->logged + n;
+    cohort->first = cohort->eligible + n;
+    cohort->next = cohort->first + n;
+    cohort->done = cohort->next + n;
+    cohort->session = cohort->user + n;
     return MTF_OK;
 }
 
@@ -154,7 +163,7 @@ static void fill_items(const mtf_cohort_config *config, const mtf_row_shape *sha
     }
 }
 
-/** Row i of the sorted places; leaves its one-step reward in g. */
+/** Row i of the sorted places. */
 static mtf_status fill_row(const mtf_cohort_config *config, const mtf_row_shape *shape,
                            const collection *all, size_t i, mtf_row *row, mtf_cohort *cohort,
                            mtf_err *err)
@@ -169,30 +178,36 @@ static mtf_status fill_row(const mtf_cohort_config *config, const mtf_row_shape 
     memcpy(cohort->bp + i * A, row->bp, bytes);
     memcpy(cohort->lower + i * A, row->lower, bytes);
     memcpy(cohort->upper + i * A, row->upper, bytes);
+    if (config->act) config->act(config->policy, row->s, cohort->mu + i * A);
     cohort->weight[i] = row->h.weight;
-    cohort->g[i] = mtf_row_reward(shape, config->reward, row);
-    cohort->eligible[i] =
+    cohort->r[i] = mtf_row_reward(shape, config->reward, row);
+    cohort->version[i] = row->h.version;
+    cohort->first[i] = row->h.part == 0 && row->h.step == 0;
+    cohort->done[i] = row->h.done;
+    cohort->logged[i] =
         row->h.bucket == MTF_BUCKET_EXPLORE && mtf_selection_has(config->selection, &row->h);
     const bool first = i == 0;
     const bool fresh_user = first || at->h.user != at[-1].h.user;
     cohort->users += fresh_user;
     cohort->user[i] = (uint32_t)(cohort->users - 1);
     cohort->sessions += first || !same_session(&at->h, &at[-1].h);
+    cohort->session[i] = (uint32_t)(cohort->sessions - 1);
     cohort->item_first[i + 1] = cohort->item_first[i] + row->h.items;
     fill_items(config, shape, row, cohort->item_first[i], cohort);
     return MTF_OK;
 }
 
-/** One-step rewards in g become discounted returns to go, from the sessions' ends backwards. */
+/** What follows what, and the returns to go from the sessions' ends backwards. */
 static void make_returns(const collection *all, double gamma, mtf_cohort *cohort)
 {
     bool whole = false; /* is the return of row i + 1 */
     for (size_t i = cohort->rows; i-- > 0;) {
         const mtf_row_header *h = &all->places[i].h;
         const bool next = i + 1 < cohort->rows && follows(h, &all->places[i + 1].h);
-        if (next) cohort->g[i] += gamma * cohort->g[i + 1];
+        cohort->next[i] = next;
+        cohort->g[i] = cohort->r[i] + (next ? gamma * cohort->g[i + 1] : 0);
         whole = h->done || (next && whole);
-        cohort->eligible[i] &= whole;
+        cohort->eligible[i] = cohort->logged[i] && whole;
     }
 }
 

@@ -1,21 +1,27 @@
 /** The rows of some users in memory, session by session: what policies are judged on (held-out
- *  users) and what the judge's baseline is fitted on (training users). */
+ *  users) and what the judge's models are fitted on (training users). */
 #ifndef MTF_COHORT_H
 #define MTF_COHORT_H
 
 #include "learner/feed.h"
 
 /** N rows, sorted by user, session and step. Item blocks hold row i's items from item_first[i] up
- * to item_first[i + 1]. */
+ *  to item_first[i + 1]. The state after row i is that of row i + 1 where next[i], there is none
+ *  where done[i], and else it is not known. */
 typedef struct mtf_cohort {
     uint32_t state_dim, action_dim, prediction_count;
     size_t rows, users, sessions, items;
     float *s;                      /* (N,S) normalised */
     float *a, *bp, *lower, *upper; /* (N,A) */
+    float *mu;                     /* (N,A) what config.act says; zero without it */
     float *weight;                 /* (N,) sample weights */
+    double *r;                     /* (N,) one-step reward, formula 2 */
     double *g;                     /* (N,) discounted return to go within the session */
-    bool *eligible;                /* (N,) explored by the champion, and g is whole */
-    uint32_t *user;                /* (N,) 0 .. users - 1, ascending */
+    bool *logged;                  /* (N,) explored by the version asked for */
+    bool *eligible;                /* (N,) logged, and g is whole */
+    bool *first, *next, *done;     /* (N,) begins its session; is followed; ends it truly */
+    int64_t *version;              /* (N,) of the policy that served it */
+    uint32_t *user, *session;      /* (N,) 0 .. users - 1, 0 .. sessions - 1, ascending */
     size_t *item_first;            /* (N + 1,) */
     float *predictions;            /* (items,P) */
     float *item_reward;            /* (items,) */
@@ -30,6 +36,9 @@ typedef struct mtf_cohort_config {
     bool heldout;     /* held-out users, else the others */
     int64_t rows_max; /* about: fewer users are taken, by hash, where there are more rows */
     int64_t rows;     /* that all such users have together, from the survey */
+    /** A policy: its action (A) for a raw state (S). May be NULL. */
+    void (*act)(const void *policy, const float *state, float *action);
+    const void *policy;
 } mtf_cohort_config;
 
 /** g of a row whose session's end is unknown (cut, or below retention) is incomplete: not eligible.

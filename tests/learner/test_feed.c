@@ -473,10 +473,20 @@ static void a_long_round_draws_a_slice_over_before_it_loads_the_next(void **stat
     mtf_normaliser_fini(&normaliser);
 }
 
+/** A policy that says what it saw. */
+static void act_as_the_state(const void *policy, const float *state, float *action)
+{
+    const float *factor = policy;
+    for (int d = 0; d < DATA_A; d++) action[d] = *factor * state[d];
+}
+
 static mtf_cohort load(fixture *f, const mtf_normaliser *normaliser, bool heldout, int64_t rows_max)
 {
     const mtf_survey found = survey(f, NULL);
+    const float factor = 0.5f;
     const mtf_cohort_config config = {
+        .act = act_as_the_state,
+        .policy = &factor,
         .selection = &f->selection,
         .reward = &f->reward,
         .normaliser = normaliser,
@@ -520,12 +530,24 @@ static void cohorts_hold_whole_sessions_with_returns_to_go(void **state)
     assert_int_equal(cohort.rows, rows);
     assert_int_equal(cohort.items, 2 * rows);
     assert_int_equal(cohort.item_first[cohort.rows], cohort.items);
+    int64_t whole = 0, cut = 0;
     for (size_t i = 0; i < cohort.rows; i++) {
+        assert_true(cohort.logged[i] && cohort.version[i] == world.version);
+        assert_int_equal(cohort.first[i], i == 0 || cohort.session[i] != cohort.session[i - 1]);
+        assert_false(cohort.next[i] && (cohort.done[i] || cohort.first[i + 1]));
+        mtf_assert_close(cohort.g[i], cohort.r[i] + (cohort.next[i] ? 0.5 * cohort.g[i + 1] : 0),
+                         1e-12, 0);
+        for (int d = 0; d < DATA_A; d++) /* the normaliser changes nothing */
+            mtf_assert_close(cohort.mu[i * DATA_A + d], 0.5f * cohort.s[i * DATA_S + d], 0, 0);
+        whole += cohort.done[i];
+        cut += !cohort.done[i] && !cohort.next[i];
         if (!cohort.eligible[i]) continue;
         eligible--;
         sum -= cohort.g[i];
         assert_true(i == 0 || cohort.user[i] - cohort.user[i - 1] <= 1);
     }
+    assert_int_equal(whole + cut, cohort.sessions);
+    assert_true(whole > 2 * cut && cut > 0);
     assert_int_equal(eligible, 0);
     mtf_assert_close(sum, 0, 0, 1e-3);
     mtf_cohort_fini(&cohort);
