@@ -52,7 +52,7 @@ allowed_for() { # file -> extended regex of the folders it may include
     src/core/*) echo 'core' ;;
     src/ingest/*) echo 'core|ingest' ;;
     src/sessionize/*) echo 'core|sessionize' ;;
-    src/learner/eval* | src/learner/gauc*) echo 'core|learner|client' ;;
+    src/learner/eval* | src/learner/gauc* | src/learner/scorecard*) echo 'core|learner|client' ;;
     src/learner/*) echo 'core|learner' ;;
     src/publish/*) echo 'core|publish|client' ;;
     src/client/*) echo 'core|client' ;;
