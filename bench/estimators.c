@@ -144,7 +144,7 @@ static mtf_status find_truths(const study *s, const known_world *world, mtf_pool
     if (status == MTF_OK)
         status = estimate(&without, world, (UINT64_C(1) << 40) + 1, (uint32_t)s->truth_users, false,
                           pool, &large, err);
-    for (size_t i = 0; status == MTF_OK && i < MTF_METRICS_MAX; i++) {
+    for (size_t i = 0; status == MTF_OK && i < MTF_SCORES_MAX; i++) {
         record *r = &records[i];
         if (!r->name) continue;
         const mtf_estimate *wide = mtf_scorecard_find(&large, r->name);
@@ -159,7 +159,7 @@ static mtf_status find_truths(const study *s, const known_world *world, mtf_pool
 
 static mtf_status run(const study *s, const known_world *world, mtf_pool *pool, mtf_err *err)
 {
-    record records[MTF_METRICS_MAX] = {{0}};
+    record records[MTF_SCORES_MAX] = {{0}};
     double support = 0, effective = 0, rows = 0, outside = 0;
     size_t count = 0;
     for (double n = 0; n < s->runs; n++) {
@@ -169,11 +169,11 @@ static mtf_status run(const study *s, const known_world *world, mtf_pool *pool, 
         if (status) return status;
         if (n == 0) {
             count = found.count;
-            for (size_t i = 0; i < count; i++) records[i].name = found.metrics[i].name;
+            for (size_t i = 0; i < count; i++) records[i].name = found.scores[i].name;
             status = find_truths(s, world, pool, records, err);
             if (status) return status;
         }
-        for (size_t i = 0; i < count; i++) note(&records[i], &found.metrics[i].estimate);
+        for (size_t i = 0; i < count; i++) note(&records[i], &found.scores[i].estimate);
         support += found.support / s->runs, effective += found.effective / s->runs;
         rows += (double)found.rows / s->runs, outside += found.outside_share / s->runs;
     }

@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/** The topic to its end, into head's book; the caller closes head. */
-static mtf_status read_topic(mtf_cli *cli, bool history, policy_head *head, mtf_err *err)
+mtf_status policy_topic_read(mtf_cli *cli, bool history, policy_head *head, mtf_err *err)
 {
     const stage_context context = {&cli->settings, &cli->log, cli->stop, true};
     mtf_kafka_client *client = NULL;
@@ -47,9 +46,7 @@ static mtf_status export_policy(const mtf_policy *policy, const policy_options *
     return status;
 }
 
-/** Does the file hold a record that a reader of these settings would take? */
-static mtf_status verify_file(const mtf_cli *cli, const char *path, mtf_policy **policy,
-                              mtf_err *err)
+mtf_status policy_file_read(const mtf_cli *cli, const char *path, mtf_policy **policy, mtf_err *err)
 {
     mtf_policy_keys *keys = NULL;
     mtf_buf bytes = {0};
@@ -117,7 +114,8 @@ static mtf_status look(mtf_cli *cli, const policy_options *options, const char *
                        mtf_err *err)
 {
     policy_head head = {0};
-    mtf_status status = read_topic(cli, options->history || options->version > 0, &head, err);
+    mtf_status status =
+        policy_topic_read(cli, options->history || options->version > 0, &head, err);
     if (status == MTF_OK) status = do_what(cli, options, what, &head.book, out, err);
     policy_head_close(&head);
     return status;
@@ -129,7 +127,7 @@ static mtf_status run(mtf_cli *cli, const policy_options *options, mtf_buf *out,
     mtf_policy *policy = NULL;
     if (policy_is_order(what)) return policy_order_give(cli, options, what, out, err);
     if (cli->word_count == 1) return look(cli, options, what, out, err);
-    mtf_status status = verify_file(cli, cli->words[1], &policy, err);
+    mtf_status status = policy_file_read(cli, cli->words[1], &policy, err);
     if (status == MTF_OK) status = show(cli, policy, out, err);
     mtf_policy_free(policy);
     return status;

@@ -12,6 +12,13 @@ typedef struct policy_options {
     const char *name, *out, *format, *reason;
 } policy_options;
 
+/** The policy topic, or its history, to its end, into head's book; the caller closes head. */
+mtf_status policy_topic_read(mtf_cli *cli, bool history, policy_head *head,
+                             mtf_err *err) MTF_NODISCARD;
+/** The record in a file, if a reader of these settings would take it; *policy is the caller's. */
+mtf_status policy_file_read(const mtf_cli *cli, const char *path, mtf_policy **policy,
+                            mtf_err *err) MTF_NODISCARD;
+
 /** rollback, promote, freeze or thaw. */
 bool policy_is_order(const char *word);
 /** Before any broker is asked. */

@@ -31,8 +31,8 @@ static mtf_status no_memory(mtf_err *err)
 static void add(work *w, const char *name, const char *what, const mtf_estimate *estimate)
 {
     mtf_scorecard *out = w->out;
-    MTF_ASSERT(out->count < MTF_METRICS_MAX);
-    out->metrics[out->count++] = (mtf_metric){name, what, *estimate};
+    MTF_ASSERT(out->count < MTF_SCORES_MAX);
+    out->scores[out->count++] = (mtf_score){name, what, *estimate};
 }
 
 /* -- folds ------------------------------------------------------- */
@@ -301,9 +301,9 @@ mtf_status mtf_scorecard_make(const mtf_scorecard_config *config, mtf_scorecard 
     return status;
 }
 
-const mtf_estimate *mtf_scorecard_find(const mtf_scorecard *metrics, const char *name)
+const mtf_estimate *mtf_scorecard_find(const mtf_scorecard *card, const char *name)
 {
-    for (size_t i = 0; i < metrics->count; i++)
-        if (strcmp(metrics->metrics[i].name, name) == 0) return &metrics->metrics[i].estimate;
+    for (size_t i = 0; i < card->count; i++)
+        if (strcmp(card->scores[i].name, name) == 0) return &card->scores[i].estimate;
     return NULL;
 }

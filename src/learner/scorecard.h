@@ -12,17 +12,17 @@
 #include "learner/fqe.h"
 #include "learner/importance.h"
 
-#define MTF_METRICS_MAX 24
+#define MTF_SCORES_MAX 24
 
-typedef struct mtf_metric {
+typedef struct mtf_score {
     const char *name; /* "fqe.gain" */
     const char *what; /* a line for people, units included */
     mtf_estimate estimate;
-} mtf_metric;
+} mtf_score;
 
 typedef struct mtf_scorecard {
     size_t count;
-    mtf_metric metrics[MTF_METRICS_MAX];
+    mtf_score scores[MTF_SCORES_MAX];
     int64_t rows, users, sessions; /* judged: logged rows, whose they are */
     double outside_share;          /* of action dimensions: the policy leaves the box by > 0.05 */
     double support, effective;     /* of the importance weights: importance.h */
@@ -55,6 +55,6 @@ typedef struct mtf_scorecard_config {
 mtf_status mtf_scorecard_make(const mtf_scorecard_config *config, mtf_scorecard *out,
                               mtf_err *err) MTF_NODISCARD;
 /** NULL: there is no metric of this name. */
-const mtf_estimate *mtf_scorecard_find(const mtf_scorecard *metrics, const char *name);
+const mtf_estimate *mtf_scorecard_find(const mtf_scorecard *card, const char *name);
 
 #endif

@@ -105,10 +105,10 @@ static void all_metrics_come_with_intervals(void **state)
     const mtf_scorecard again = make(&world, pool, seed, 400, 3, &training);
     assert_int_equal(found.count, 18);
     for (size_t i = 0; i < found.count; i++) {
-        const mtf_estimate *one = &found.metrics[i].estimate;
+        const mtf_estimate *one = &found.scores[i].estimate;
         assert_true(isfinite(one->value) && one->low < one->value && one->value < one->high);
         assert_true(one->se > 0 && one->rows >= one->users && one->users > USERS / 2);
-        assert_memory_equal(one, &again.metrics[i].estimate, sizeof *one);
+        assert_memory_equal(one, &again.scores[i].estimate, sizeof *one);
     }
     const double fqe = mtf_scorecard_find(&found, "fqe.value")->value;
     mtf_assert_close(fqe, truth.value.value, 0.1, 0); /* of 27: models are models */
