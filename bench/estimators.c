@@ -76,7 +76,7 @@ static mtf_status estimate(const study *s, const known_world *world, uint64_t se
                                    .refits = (uint32_t)s->refits,
                                    .fqe = mtf_fqe_config_default(),
                                    .seed = seed,
-                                   .pool = pool};
+                                   .fits = {.pool = pool}};
     config.fqe.steps = networks ? (uint64_t)s->steps : 0;
     config.fqe.rate = s->rate;
     config.fqe.batch = (uint32_t)s->batch;

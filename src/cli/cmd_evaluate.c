@@ -210,9 +210,7 @@ static mtf_status make_scorecard(evaluation *e, mtf_scorecard *card, mtf_err *er
         .refits = (uint32_t)o->refits,
         .fqe = mtf_fqe_config_default(),
         .seed = (uint64_t)o->seed,
-        .pool = e->pool,
-        .progress = show_fits,
-        .progress_arg = e,
+        .fits = {e->pool, show_fits, e},
     };
     config.fqe.alpha = MTF_FQE_ALPHA;
     config.fqe.gamma = s->learner_gamma;
@@ -276,7 +274,7 @@ int mtf_command_evaluate(mtf_cli *cli, int argc, char **argv)
          "other's models"},
         {"--draws", MTF_OPTION_INT, &o.draws, 2, 100000, "N", "of the bootstrap, default 1000"},
         {"--refits", MTF_OPTION_INT, &o.refits, 0, 1000, "N",
-         "of fitted Q, for its intervals, default 10"},
+         "of every network, for its intervals, default 10"},
         {"--steps", MTF_OPTION_INT, &o.steps, 0, 1e9, "N",
          "of every fit, default 5000; 0: no metric that needs a network"},
         {"--rate", MTF_OPTION_NUMBER, &o.rate, 1e-9, 1, "R", "of every fit, default 1e-4"},

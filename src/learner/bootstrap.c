@@ -109,6 +109,18 @@ void mtf_estimate_refitted(double value, const double *refits, size_t count, mtf
     out->high = value + half;
 }
 
+void mtf_estimate_widen(mtf_estimate *estimate, const double *refits, size_t count)
+{
+    if (count < 2) return;
+    const double model = deviation(refits, count) * student_975((double)(count - 1)) / NORMAL_975;
+    const double value = estimate->value, before = estimate->se;
+    set_error(estimate, hypot(before, model));
+    const double factor = before > 0 ? estimate->se / before : 0;
+    const double at_least = before > 0 ? 0 : NORMAL_975 * model; /* no error but the model's */
+    estimate->low = value - factor * (value - estimate->low) - at_least;
+    estimate->high = value + factor * (estimate->high - value) + at_least;
+}
+
 /* -- the draws --------------------------------------------------- */
 
 /** The users that have a row, side by side. */

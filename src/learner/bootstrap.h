@@ -57,4 +57,9 @@ void mtf_bootstrap_draw(size_t users, uint64_t seed, uint64_t draw, uint32_t *co
  *  users of its own draw: too few for percentiles, hence Student's t. NaN below two. */
 void mtf_estimate_refitted(double value, const double *refits, size_t count, mtf_estimate *out);
 
+/** Widens an estimate's error and interval by what its model may be off: refits (count,) are its
+ *  values on the same rows by models that were fitted anew, each on users of its own draw, none of
+ *  them judged. The two errors are independent. Fewer than two refits change nothing. */
+void mtf_estimate_widen(mtf_estimate *estimate, const double *refits, size_t count);
+
 #endif

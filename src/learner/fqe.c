@@ -10,7 +10,8 @@
 
 #define RATE_FINAL 0.1 /* of the rate, at the last step */
 #define ALIGN      64
-#define STOP_EVERY 64 /* steps between two looks at stop */
+#define STOP_EVERY 64       /* steps between two looks at stop */
+#define FIT_STREAM 0x667165 /* the rng stream of the fits' seeds */
 
 struct mtf_fqe {
     mtf_fqe_config config;
@@ -284,28 +285,8 @@ typedef struct job {
     const mtf_fqe_config *config;
     const mtf_fold *folds;
     size_t fold_count;
-    uint32_t first;            /* item of this wave: item / fold_count is the fit, 0 on all users */
-    double (*sums)[SUM_COUNT]; /* of each item */
-    mtf_status *status;
-    mtf_err *err;
+    double (*sums)[SUM_COUNT]; /* of each number: refit, fold */
 } job;
-
-static uint64_t fit_seed(uint64_t seed, uint64_t fit)
-{
-    return mtf_rng_bits(seed, fit, 0x667165);
-}
-
-/** How often each user counts in a fit; NULL with MTF_OK: once. */
-static mtf_status draw_users(const job *all, const mtf_cohort *cohort, bool apart, uint32_t fit,
-                             uint32_t **times, mtf_err *err)
-{
-    *times = NULL;
-    if (fit == 0) return MTF_OK;
-    *times = malloc((cohort->users + 1) * sizeof **times);
-    if (!*times) return no_memory(err);
-    mtf_bootstrap_draw(cohort->users, all->config->seed + apart, fit, *times);
-    return MTF_OK;
-}
 
 static mtf_status judge(mtf_fqe *fqe, const mtf_cohort *judged, const uint32_t *times,
                         double sums[SUM_COUNT], mtf_err *err)
@@ -328,41 +309,34 @@ static mtf_status judge(mtf_fqe *fqe, const mtf_cohort *judged, const uint32_t *
     return MTF_OK;
 }
 
-static mtf_status fit_and_judge(const job *all, uint32_t item, mtf_err *err)
+static mtf_status fit_and_judge(void *arg, uint32_t number, mtf_err *err)
 {
-    const uint32_t fit = item / (uint32_t)all->fold_count;
-    const mtf_fold *fold = &all->folds[item % all->fold_count];
-    const bool apart = fold->fit->user != fold->judged->user;
+    const job *all = arg;
+    const uint32_t refit = number / (uint32_t)all->fold_count;
+    const mtf_fold *fold = &all->folds[number % all->fold_count];
+    const uint64_t seed = all->config->seed;
     mtf_fqe_config config = *all->config;
-    config.seed = fit_seed(config.seed, item);
+    config.seed = mtf_rng_bits(seed, number, FIT_STREAM);
     mtf_fqe *fqe = NULL;
-    uint32_t *times = NULL, *times_judged = NULL;
+    uint32_t *fitted = NULL, *judged = NULL;
     mtf_status status =
         mtf_fqe_new(&config, fold->fit->state_dim, fold->fit->action_dim, &fqe, err);
-    if (status == MTF_OK) status = draw_users(all, fold->fit, apart, fit, &times, err);
-    if (status == MTF_OK) status = draw_users(all, fold->judged, false, fit, &times_judged, err);
-    if (status == MTF_OK) status = mtf_fqe_fit(fqe, fold->fit, times, err);
-    if (status == MTF_OK) status = judge(fqe, fold->judged, times_judged, all->sums[item], err);
-    free(times);
-    free(times_judged);
+    if (status == MTF_OK) status = mtf_fold_times(fold, false, seed, refit, &fitted, err);
+    if (status == MTF_OK) status = mtf_fold_times(fold, true, seed, refit, &judged, err);
+    if (status == MTF_OK) status = mtf_fqe_fit(fqe, fold->fit, fitted, err);
+    if (status == MTF_OK) status = judge(fqe, fold->judged, judged, all->sums[number], err);
+    free(fitted);
+    free(judged);
     mtf_fqe_free(fqe);
     return status;
 }
 
-static void run_item(void *arg, uint32_t item, uint32_t worker)
-{
-    (void)worker;
-    job *all = arg;
-    item += all->first;
-    all->status[item] = fit_and_judge(all, item, &all->err[item]);
-}
-
 /** The two figures of one fit, over all folds. */
-static void figures_of(const job *all, uint32_t fit, double *value, double *gain)
+static void figures_of(const job *all, uint32_t refit, double *value, double *gain)
 {
     double total[SUM_COUNT] = {0};
     for (size_t f = 0; f < all->fold_count; f++)
-        for (int k = 0; k < SUM_COUNT; k++) total[k] += all->sums[fit * all->fold_count + f][k];
+        for (int k = 0; k < SUM_COUNT; k++) total[k] += all->sums[refit * all->fold_count + f][k];
     *value = total[SUM_Q] / total[SUM_ONE];
     *gain = (total[SUM_WHOLE_Q] - total[SUM_WHOLE_G]) / total[SUM_WHOLE_ONE];
 }
@@ -396,35 +370,17 @@ static void conclude(const job *all, uint32_t refits, double *values, double *ga
 }
 
 mtf_status mtf_fqe_estimate(const mtf_fqe_config *config, const mtf_fold *folds, size_t fold_count,
-                            uint32_t refits, mtf_pool *pool,
-                            void (*progress)(void *arg, int64_t done, int64_t total), void *arg,
-                            mtf_session_value *out, mtf_err *err)
+                            uint32_t refits, const mtf_fits *fits, mtf_session_value *out,
+                            mtf_err *err)
 {
-    const uint32_t items = (uint32_t)((refits + 1) * fold_count), wave = mtf_pool_threads(pool);
-    job all = {.config = config,
-               .folds = folds,
-               .fold_count = fold_count,
-               .sums = calloc(items, sizeof *all.sums),
-               .status = calloc(items, sizeof *all.status),
-               .err = calloc(items, sizeof *all.err)};
+    const uint32_t count = (uint32_t)((refits + 1) * fold_count);
+    job all = {config, folds, fold_count, calloc(count, sizeof *all.sums)};
     double *values = calloc(2 * (size_t)refits + 1, sizeof *values);
-    mtf_status status = all.sums && all.status && all.err && values ? MTF_OK : no_memory(err);
     *out = (mtf_session_value){mtf_estimate_none(), mtf_estimate_none()};
-    for (uint32_t done = 0; done < items && status == MTF_OK;) {
-        const uint32_t count = items - done < wave ? items - done : wave;
-        all.first = done;
-        mtf_pool_run(pool, count, run_item, &all);
-        for (uint32_t i = done; i < done + count && status == MTF_OK; i++) {
-            status = all.status[i];
-            if (status && err) *err = all.err[i];
-        }
-        done += count;
-        if (progress) progress(arg, done, items);
-    }
+    mtf_status status = all.sums && values ? MTF_OK : no_memory(err);
+    if (status == MTF_OK) status = mtf_fits_run(fits, count, fit_and_judge, &all, err);
     if (status == MTF_OK) conclude(&all, refits, values, values + refits, out);
     free(all.sums);
-    free(all.status);
-    free(all.err);
     free(values);
     return status;
 }

@@ -19,8 +19,7 @@
 #include <stdatomic.h>
 
 #include "learner/bootstrap.h"
-#include "learner/cohort.h"
-#include "learner/pool.h"
+#include "learner/fits.h"
 
 typedef struct mtf_fqe_config {
     uint32_t hidden, batch;
@@ -47,12 +46,6 @@ mtf_status mtf_fqe_fit(mtf_fqe *fqe, const mtf_cohort *cohort, const uint32_t *t
 /** q (rows,) out: Q(s, a), s (rows,S) as in the cohort, a (rows,A). After a fit. */
 void mtf_fqe_value(mtf_fqe *fqe, size_t rows, const float *s, const float *a, float *q);
 
-/** Models fitted on the rows of `fit` judge those of `judged`. The two have no user in common: they
- *  are two cohorts, or two views of one (equal `user`), which then are drawn anew together. */
-typedef struct mtf_fold {
-    const mtf_cohort *fit, *judged;
-} mtf_fold;
-
 /** What a session is worth from its first state on, discounted by gamma. */
 typedef struct mtf_session_value {
     mtf_estimate value; /* mean Q(s0, mu(s0)) over logged first states of judged users */
@@ -60,11 +53,10 @@ typedef struct mtf_session_value {
 } mtf_session_value;
 
 /** Errors come from `refits` fits anew, each with other users and another start of the network
- *  (arXiv:2102.03607; few, hence Student's t): fewer than two give no interval. Works on pool's
- *  threads; the result does not depend on them. progress may be NULL. */
+ *  (arXiv:2102.03607; few, hence Student's t): fewer than two give no interval. The result does not
+ *  depend on the threads. Errors are mtf_fqe_fit's. */
 mtf_status mtf_fqe_estimate(const mtf_fqe_config *config, const mtf_fold *folds, size_t fold_count,
-                            uint32_t refits, mtf_pool *pool,
-                            void (*progress)(void *arg, int64_t done, int64_t total), void *arg,
-                            mtf_session_value *out, mtf_err *err) MTF_NODISCARD;
+                            uint32_t refits, const mtf_fits *fits, mtf_session_value *out,
+                            mtf_err *err) MTF_NODISCARD;
 
 #endif

@@ -48,7 +48,8 @@ mtf_status mtf_ncis_make(const mtf_cohort *cohort, const mtf_smoothing *smoothin
 /** The mean of q_policy + min(cap, rho) (r - q) over logged rows: arXiv:1103.4601. q (N,): a model
  *  of the reward at the logged action; q_policy (N,): its mean over the smoothed policy, or over
  *  draws of it. The model is fitted on other users than the cohort's. Without bias, where support
- *  is 1 and nothing is capped, whatever the model; the better the model, the smaller the error. */
+ *  is 1 and nothing is capped, whatever the model; the better the model, the smaller the error. Its
+ *  interval is that of these q: see reward_model.h. */
 mtf_status mtf_doubly_robust_make(const mtf_cohort *cohort, const mtf_smoothing *smoothing,
                                   double cap, const float *q, const float *q_policy, int64_t draws,
                                   uint64_t seed, mtf_one_step *out, mtf_err *err) MTF_NODISCARD;

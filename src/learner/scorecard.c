@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POLICY_DRAWS 8 /* of the smoothed policy, for the reward model's mean over it */
-#define FOLDS_MAX    2
+#define FOLDS_MAX 2
 
 /** What is worked with: folds over the judged rows, and what the models say of those. */
 typedef struct work {
@@ -15,11 +14,10 @@ typedef struct work {
     mtf_cohort views[FOLDS_MAX];
     mtf_fold folds[FOLDS_MAX];
     size_t fold_count;
-    bool *flags;             /* of the views: logged and eligible of each */
-    double *b;               /* (N,) the first-order estimator's baseline */
-    float *q, *q_policy;     /* (N,) the reward model's */
-    float *scratch, *action; /* (rows,) of the larger cohort; (N,A) */
-    double *row_values;      /* (N,) */
+    bool *flags;        /* of the views: logged and eligible of each */
+    double *b;          /* (N,) the first-order estimator's baseline */
+    double *row_values; /* (N,) */
+    float *no_critic;   /* (rows,) of the larger cohort: zeros */
     mtf_scorecard *out;
 } work;
 
@@ -77,14 +75,10 @@ static mtf_status work_init(work *w, const mtf_scorecard_config *config, mtf_sco
                 .smoothing = {judged->mu, config->smoothing.half_width},
                 .flags = calloc(4 * n, sizeof *w->flags),
                 .b = calloc(n, sizeof *w->b),
-                .q = calloc(2 * n, sizeof *w->q),
-                .scratch = calloc(most, sizeof *w->scratch),
-                .action = calloc(n * judged->action_dim, sizeof *w->action),
                 .row_values = calloc(n, sizeof *w->row_values),
+                .no_critic = calloc(most, sizeof *w->no_critic),
                 .out = out};
-    if (!w->flags || !w->b || !w->q || !w->scratch || !w->action || !w->row_values)
-        return no_memory(err);
-    w->q_policy = w->q + n;
+    if (!w->flags || !w->b || !w->row_values || !w->no_critic) return no_memory(err);
     make_folds(w);
     return MTF_OK;
 }
@@ -93,10 +87,8 @@ static void work_fini(work *w)
 {
     free(w->flags);
     free(w->b);
-    free(w->q);
-    free(w->scratch);
-    free(w->action);
     free(w->row_values);
+    free(w->no_critic);
 }
 
 /* -- what was logged --------------------------------------------- */
@@ -136,48 +128,20 @@ static mtf_status logged_metrics(work *w, mtf_err *err)
     return MTF_OK;
 }
 
-/* -- models, each fold's on its judged rows ---------------------- */
+/* -- estimators -------------------------------------------------- */
 
+/** b of the rows that the fold judges. */
 static mtf_status fit_baseline(work *w, const mtf_fold *fold, mtf_err *err)
 {
     mtf_baseline baseline = {0};
-    memset(w->scratch, 0, (fold->fit->rows + 1) * sizeof *w->scratch); /* no critic to ask */
-    mtf_status status = mtf_baseline_fit(fold->fit, w->scratch, &baseline, err);
+    const mtf_status status = mtf_baseline_fit(fold->fit, w->no_critic, &baseline, err);
     if (status) return status;
-    memset(w->scratch, 0, (fold->judged->rows + 1) * sizeof *w->scratch);
-    mtf_baseline_at(&baseline, fold->judged, w->scratch, w->row_values);
+    mtf_baseline_at(&baseline, fold->judged, w->no_critic, w->row_values);
     for (size_t i = 0; i < fold->judged->rows; i++)
         if (fold->judged->eligible[i]) w->b[i] = w->row_values[i];
     mtf_baseline_fini(&baseline);
     return MTF_OK;
 }
-
-/** q and q_policy from a network that was fitted to the reward alone. */
-static mtf_status fit_reward(work *w, const mtf_fold *fold, mtf_err *err)
-{
-    const mtf_cohort *judged = fold->judged;
-    mtf_fqe_config config = w->config->fqe;
-    mtf_fqe *fqe = NULL;
-    config.gamma = config.alpha = 0;
-    config.seed = w->config->seed;
-    mtf_status status = mtf_fqe_new(&config, judged->state_dim, judged->action_dim, &fqe, err);
-    if (status == MTF_OK) status = mtf_fqe_fit(fqe, fold->fit, NULL, err);
-    if (status) goto done;
-    mtf_fqe_value(fqe, judged->rows, judged->s, judged->a, w->scratch);
-    for (size_t i = 0; i < judged->rows; i++)
-        if (judged->logged[i]) w->q[i] = w->scratch[i];
-    for (uint64_t draw = 0; draw < POLICY_DRAWS; draw++) {
-        mtf_smoothing_draw(judged, &w->smoothing, w->config->seed, draw, w->action);
-        mtf_fqe_value(fqe, judged->rows, judged->s, w->action, w->scratch);
-        for (size_t i = 0; i < judged->rows; i++)
-            if (judged->logged[i]) w->q_policy[i] += w->scratch[i] / POLICY_DRAWS;
-    }
-done:
-    mtf_fqe_free(fqe);
-    return status;
-}
-
-/* -- estimators -------------------------------------------------- */
 
 static mtf_status first_order(work *w, mtf_err *err)
 {
@@ -208,12 +172,26 @@ static mtf_status weighted(work *w, mtf_err *err)
     add(w, "ncis.gain", "over the served reward", &found.gain);
     w->out->support = found.support;
     w->out->effective = found.effective;
+    return MTF_OK;
+}
+
+static mtf_status modelled(work *w, mtf_err *err)
+{
+    const mtf_scorecard_config *config = w->config;
+    const mtf_reward_model_config model = {
+        .judged = w->judged,
+        .folds = w->folds,
+        .fold_count = w->fold_count,
+        .smoothing = w->smoothing,
+        .cap = config->cap,
+        .fqe = config->fqe,
+        .draws = config->draws,
+        .refits = config->refits,
+        .seed = config->seed,
+    };
+    mtf_one_step found;
     if (!config->fqe.steps) return MTF_OK;
-    for (size_t f = 0; f < w->fold_count && status == MTF_OK; f++)
-        status = fit_reward(w, &w->folds[f], err);
-    if (status == MTF_OK)
-        status = mtf_doubly_robust_make(w->judged, &w->smoothing, config->cap, w->q, w->q_policy,
-                                        config->draws, config->seed, &found, err);
+    const mtf_status status = mtf_reward_model_judge(&model, &config->fits, &found, err);
     if (status) return status;
     add(w, "doubly_robust.value", "reward of a request, modelled and weighted", &found.value);
     add(w, "doubly_robust.gain", "over the served reward", &found.gain);
@@ -237,8 +215,8 @@ static mtf_status fitted(work *w, mtf_err *err)
         mtf_session_value found;
         fqe.alpha = forms[k].alpha;
         fqe.seed = config->seed;
-        status = mtf_fqe_estimate(&fqe, w->folds, w->fold_count, config->refits, config->pool,
-                                  config->progress, config->progress_arg, &found, err);
+        status = mtf_fqe_estimate(&fqe, w->folds, w->fold_count, config->refits, &config->fits,
+                                  &found, err);
         if (status) break;
         add(w, forms[k].value, forms[k].what, &found.value);
         add(w, forms[k].gain, "over the served return", &found.gain);
@@ -288,8 +266,8 @@ static void count_judged(const mtf_cohort *judged, mtf_scorecard *out)
 
 mtf_status mtf_scorecard_make(const mtf_scorecard_config *config, mtf_scorecard *out, mtf_err *err)
 {
-    mtf_status (*const parts[])(work *, mtf_err *) = {logged_metrics, first_order, weighted, fitted,
-                                                      ranked};
+    mtf_status (*const parts[])(work *, mtf_err *) = {logged_metrics, first_order, weighted,
+                                                      modelled,       fitted,      ranked};
     work w;
     mtf_status status = work_init(&w, config, out, err);
     if (status == MTF_OK) count_judged(config->judged, out);

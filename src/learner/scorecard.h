@@ -1,6 +1,6 @@
 /** Every metric of a policy on rows that another one explored, each with its interval by user: what
  *  `mtf evaluate` prints. What each assumes is said where it is made: learner/evaluate.h (first
- *  order), importance.h (NCIS, doubly robust), fqe.h (sessions' values), gauc.h.
+ *  order), importance.h (NCIS), reward_model.h (doubly robust), fqe.h (sessions' values), gauc.h.
  *
  *  The models in between (the first-order estimator's baseline, the doubly robust one's reward,
  *  fitted Q) never judge a user that they were fitted on: either `training` holds other users than
@@ -9,8 +9,7 @@
 #define MTF_SCORECARD_H
 
 #include "learner/evaluate.h"
-#include "learner/fqe.h"
-#include "learner/importance.h"
+#include "learner/reward_model.h"
 
 #define MTF_SCORES_MAX 24
 
@@ -41,13 +40,11 @@ typedef struct mtf_scorecard_config {
     mtf_gauc_mean gauc_mean;
     bool gauc_plain;
     int64_t draws;      /* of every bootstrap without refits */
-    uint32_t refits;    /* of fitted Q */
+    uint32_t refits;    /* of networks */
     mtf_fqe_config fqe; /* of all models that are networks; its alpha and stop too. steps 0: none of
                            them, and no metric that needs one */
     uint64_t seed;
-    mtf_pool *pool;
-    void (*progress)(void *arg, int64_t done, int64_t total); /* of fits; may be NULL */
-    void *progress_arg;
+    mtf_fits fits;
 } mtf_scorecard_config;
 
 /** A function of its arguments alone, whatever the pool's threads. MTF_SKIP: no row to judge on, or

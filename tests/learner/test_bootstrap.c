@@ -187,6 +187,38 @@ static void few_refits_make_a_wider_interval(void **state)
     assert_true(out.value == 7 && isnan(out.se) && isnan(out.low) && isnan(out.z));
 }
 
+/** A figure of judged rows and of a model that has noise of its own: only the widened interval
+ * holds the truth as often as it says. */
+static void a_models_own_error_widens_the_interval(void **state)
+{
+    (void)state;
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(45), 6);
+    enum { TRIALS = 400, REFITS = 10 };
+    int missed = 0, missed_before = 0;
+    for (int trial = 0; trial < TRIALS; trial++) {
+        const double model = 1.5 * mtf_rng_normal(&rng);
+        mtf_estimate out = {.value = 3 + mtf_rng_normal(&rng) + model, .se = 1};
+        out.low = out.value - 1.96, out.high = out.value + 1.96;
+        missed_before += out.low > 3 || out.high < 3;
+        double refits[REFITS];
+        for (int k = 0; k < REFITS; k++) refits[k] = out.value + 1.5 * mtf_rng_normal(&rng);
+        mtf_estimate_widen(&out, refits, REFITS);
+        missed += out.low > 3 || out.high < 3;
+        mtf_assert_close((out.high - out.low) / 2, 1.96 * out.se, 1e-9, 0);
+        mtf_assert_close(out.z, out.value / out.se, 1e-12, 0);
+    }
+    assert_in_range(missed, 5, 36); /* 20 expected */
+    assert_true(missed_before > 80);
+    /* Where the rows bring no error of their own, the model's is all. */
+    mtf_estimate none = {.value = 1, .low = 1, .high = 1};
+    mtf_estimate_widen(&none, (const double[]){0, 1, 2, 3, 4}, 5);
+    mtf_assert_close(none.high - 1, 2.776 * sqrt(2.5), 0.01, 0);
+    mtf_assert_close(1 - none.low, 2.776 * sqrt(2.5), 0.01, 0);
+    const mtf_estimate before = none;
+    mtf_estimate_widen(&none, (const double[]){7}, 1);
+    assert_memory_equal(&none, &before, sizeof none);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +229,7 @@ int main(void)
         cmocka_unit_test(users_without_a_row_are_not_drawn),
         cmocka_unit_test(what_cannot_be_measured_is_unknown),
         cmocka_unit_test(few_refits_make_a_wider_interval),
+        cmocka_unit_test(a_models_own_error_widens_the_interval),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

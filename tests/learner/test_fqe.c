@@ -190,8 +190,9 @@ static mtf_session_value estimate(const mtf_fqe_config *config, const mtf_fold *
     mtf_pool *pool;
     mtf_err err = {0};
     mtf_assert_ok(mtf_pool_new(&pool, threads, &err), &err);
-    mtf_assert_ok(mtf_fqe_estimate(config, folds, count, refits, pool, NULL, NULL, &out, &err),
-                  &err);
+    mtf_assert_ok(
+        mtf_fqe_estimate(config, folds, count, refits, &(mtf_fits){.pool = pool}, &out, &err),
+        &err);
     mtf_pool_free(pool);
     return out;
 }

@@ -31,7 +31,7 @@ static mtf_scorecard make(const known_world *world, mtf_pool *pool, uint64_t see
                                    .refits = refits,
                                    .fqe = mtf_fqe_config_default(),
                                    .seed = seed,
-                                   .pool = pool};
+                                   .fits = {.pool = pool}};
     config.fqe.steps = steps;
     config.fqe.hidden = 16;
     config.fqe.batch = 64;
