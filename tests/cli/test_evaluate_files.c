@@ -4,6 +4,7 @@
  * itself. What the figures are worth is tests/learner/test_known_truth.c's. */
 #include "cli/program.h"
 #include "client/policy.h"
+#include "learner/data_fixture.h"
 
 #include <jansson.h>
 
@@ -16,23 +17,28 @@ static const char actions[] =
     "negative.bias=0.01..0.51";
 
 /** A policy of one layer that takes tanh(bias) in every dimension. */
-static void write_policy(const char *path, uint32_t state_dim, float bias)
+static void write_policy_for(const char *path, const char *dims, uint32_t state_dim, float bias)
 {
-    const uint32_t widths[] = {state_dim, 10};
     mtf_action_table table;
     mtf_buf record = {0};
     mtf_err err = {0};
-    mtf_assert_ok(mtf_action_table_parse(&table, actions, &err), &err);
+    mtf_assert_ok(mtf_action_table_parse(&table, dims, &err), &err);
+    const uint32_t widths[] = {state_dim, table.count};
     mtf_policy *policy = mtf_policy_new(widths, 1, &table);
     assert_non_null(policy);
     snprintf(policy->info.name, sizeof policy->info.name, "mtf");
     policy->info.version = 2;
     policy->info.parent = 1;
-    for (int d = 0; d < 10; d++) policy->layers[0].bias[d] = bias;
+    for (uint32_t d = 0; d < table.count; d++) policy->layers[0].bias[d] = bias;
     mtf_assert_ok(mtf_policy_encode(policy, &record, &err), &err);
     mtf_assert_ok(mtf_file_replace(path, mtf_buf_span(&record), &err), &err);
     mtf_buf_fini(&record);
     mtf_policy_free(policy);
+}
+
+static void write_policy(const char *path, uint32_t state_dim, float bias)
+{
+    write_policy_for(path, actions, state_dim, bias);
 }
 
 static int make_folder(void **state)
@@ -60,12 +66,13 @@ static int remove_folder(void **state)
     return 0;
 }
 
-/** The JSON of an evaluation; the caller's. */
-static json_t *evaluate(const char *policy, const char *users)
+/** The JSON of an evaluation on these rows; the caller's. */
+static json_t *evaluate_on(const char *policy, const char *users, const char *option,
+                           const char *rows)
 {
     program p;
     program_start(&p, folder, "evaluate", "--policy", policy, "--users", users, "--json", "--steps",
-                  "60", "--refits", "2", "--draws", "60", events);
+                  "60", "--refits", "2", "--draws", "60", option, rows);
     program_end(&p);
     if (p.code != 0) fail_msg("%d: %s", p.code, program_text(&p.err));
     json_error_t error;
@@ -73,6 +80,11 @@ static json_t *evaluate(const char *policy, const char *users)
     if (!found) fail_msg("%s in: %s", error.text, program_text(&p.out));
     program_free(&p);
     return found;
+}
+
+static json_t *evaluate(const char *policy, const char *users)
+{
+    return evaluate_on(policy, users, "--seed=1", events);
 }
 
 static double number(const json_t *object, const char *name)
@@ -139,6 +151,45 @@ static void the_policy_that_logged_gains_nothing(void **state)
     json_decref(found);
 }
 
+/** Rewards of the store's world are 1 + s_0 / 2 + slope . action: what moving by 0.1 gains at one
+ *  step is known. Two versions explored; the policy's parent is judged on unless told otherwise. */
+static void a_store_is_read_as_well(void **state)
+{
+    (void)state;
+    mtf_settings settings;
+    char config[2 * MTF_TEST_PATH], text[1024], policy[2 * MTF_TEST_PATH];
+    data_settings(&settings, folder);
+    data_world world = {.seed = 1,
+                        .slope = {2, -1},
+                        .noise = 0.1,
+                        .half_width = 0.15f,
+                        .version = 1,
+                        .start_ms = 1767225600000};
+    mtf_store *store = data_store(&settings);
+    data_fill(store, &settings, &world, 0, 1500);
+    world.version = 3;
+    data_fill(store, &settings, &world, 1500, 300);
+    mtf_store_close(store);
+    snprintf(text, sizeof text,
+             "store: {path: %s}\npolicy: {state_dim: 4, actions: '%s', box: 0.15}\n"
+             "reward: {weights: '%s', clip: '%s'}\nlearner: {gamma: 0.5}\n",
+             settings.store_path, settings.policy_actions, settings.reward_weights,
+             settings.reward_clip);
+    mtf_test_file(config, folder, "store.yaml", text);
+    snprintf(policy, sizeof policy, "%s/store.policy", folder);
+    write_policy_for(policy, settings.policy_actions, 4, 0.1f);
+    json_t *found = evaluate_on(policy, "all", "-c", config);
+    mtf_assert_close(number(found, "logged_version"), 1, 0, 0);
+    mtf_assert_close(number(found, "sessions"), 1500, 0, 0);
+    const json_t *gain = score(found, "first_order.gain");
+    mtf_assert_close(number(gain, "value"), 2 * tanh(0.1) - tanh(0.1), 0, 5 * number(gain, "se"));
+    assert_true(number(gain, "se") < 0.02);
+    json_decref(found);
+    program_check(folder, ARGS("evaluate", "--policy", policy, "-c", config, "--logged", "3"), 0,
+                  "judged on what version 3 explored");
+    mtf_settings_fini(&settings);
+}
+
 static void people_get_a_table(void **state)
 {
     (void)state;
@@ -176,6 +227,7 @@ int main(void)
         cmocka_unit_test(every_metric_comes_with_its_interval),
         cmocka_unit_test(heldout_users_are_a_share_of_all),
         cmocka_unit_test(the_policy_that_logged_gains_nothing),
+        cmocka_unit_test(a_store_is_read_as_well),
         cmocka_unit_test(people_get_a_table),
         cmocka_unit_test(what_does_not_fit_is_said),
     };
