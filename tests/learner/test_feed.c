@@ -537,7 +537,7 @@ static void cohorts_hold_whole_sessions_with_returns_to_go(void **state)
         assert_false(cohort.next[i] && (cohort.done[i] || cohort.first[i + 1]));
         mtf_assert_close(cohort.g[i], cohort.r[i] + (cohort.next[i] ? 0.5 * cohort.g[i + 1] : 0),
                          1e-12, 0);
-        for (int d = 0; d < DATA_A; d++) /* the normaliser changes nothing */
+        for (size_t d = 0; d < DATA_A; d++) /* the normaliser changes nothing */
             mtf_assert_close(cohort.mu[i * DATA_A + d], 0.5f * cohort.s[i * DATA_S + d], 0, 0);
         whole += cohort.done[i];
         cut += !cohort.done[i] && !cohort.next[i];
