@@ -185,8 +185,9 @@ static void a_store_is_read_as_well(void **state)
     mtf_assert_close(number(gain, "value"), 2 * tanh(0.1) - tanh(0.1), 0, 5 * number(gain, "se"));
     assert_true(number(gain, "se") < 0.02);
     json_decref(found);
-    program_check(folder, ARGS("evaluate", "--policy", policy, "-c", config, "--logged", "3"), 0,
-                  "judged on what version 3 explored");
+    program_check(
+        folder, ARGS("evaluate", "--policy", policy, "-c", config, "--logged", "3", "--steps", "0"),
+        0, "judged on what version 3 explored");
     mtf_settings_fini(&settings);
 }
 
