@@ -589,6 +589,8 @@ static void parts_of_a_split_session_make_one_return(void **state)
     assert_int_equal(cohort.sessions, 1);
     for (size_t i = 0; i < cohort.rows; i++) {
         assert_true(cohort.eligible[i]);
+        assert_int_equal(cohort.first[i], i == 0);
+        assert_int_equal(cohort.next[i], i + 1 < cohort.rows);
         mtf_assert_close(cohort.g[i], g[i], 1e-6, 1e-6);
     }
     mtf_cohort_fini(&cohort);

@@ -94,6 +94,15 @@ static double brute_ratio(const mtf_cohort *cohort, size_t i, double h)
     return (double)(policy / logged);
 }
 
+/** Moves row i's dimension d to lie about `to`, and the policy a little further that way. */
+static void move_to_edge(mtf_cohort *cohort, size_t i, size_t d, float to)
+{
+    const size_t at = i * A + d;
+    cohort->a[at] += to - cohort->bp[at];
+    cohort->bp[at] = to;
+    cohort->mu[at] = to > 0 ? to + 0.05f : to - 0.05f;
+}
+
 static void they_equal_their_formulas(void **state)
 {
     (void)state;
@@ -103,7 +112,8 @@ static void they_equal_their_formulas(void **state)
         for (size_t i = 0; i < cohort.rows; i++) {
             cohort.logged[i] = mtf_rng_uniform(&rng) < 0.8;
             if (i % 7 == 0) cohort.lower[i * A] = cohort.upper[i * A] = 0; /* frozen */
-            if (i % 5 == 0) cohort.mu[i * A + 1] = 0.97f;                  /* cut at 1 */
+            if (i % 5 == 0) move_to_edge(&cohort, i, 1, 0.85f);
+            if (i % 5 == 1) move_to_edge(&cohort, i, 1, -0.85f);
         }
         const double h = 0.05 + 0.2 * mtf_rng_uniform(&rng), cap = 3;
         double *rho = calloc(cohort.rows, sizeof *rho);

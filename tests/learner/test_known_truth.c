@@ -114,6 +114,16 @@ static void all_metrics_come_with_intervals(void **state)
     mtf_assert_close(fqe, truth.value.value, 0.1, 0); /* of 27: models are models */
     assert_true(mtf_scorecard_find(&found, "conservative.value")->value < fqe);
     assert_null(mtf_scorecard_find(&found, "nothing"));
+    /* A tenth of the policy in the boxes: the model's own error is most of it. */
+    const mtf_scorecard once = make(&world, pool, seed, 400, 0, &training);
+    for (int k = 0; k < 2; k++) {
+        const char *name = k ? "doubly_robust.gain" : "doubly_robust.value";
+        const mtf_estimate *alone = mtf_scorecard_find(&once, name);
+        const mtf_estimate *both = mtf_scorecard_find(&found, name);
+        mtf_assert_close(both->value, alone->value, 0, 0);
+        assert_true(both->se > 1.2 * alone->se &&
+                    both->high - both->value > alone->high - alone->value);
+    }
     const mtf_scorecard bare = make(&world, pool, seed, 0, 3, &training);
     assert_int_equal(bare.count, 12);
     assert_null(mtf_scorecard_find(&bare, "fqe.value"));
