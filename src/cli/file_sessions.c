@@ -5,6 +5,7 @@
 #include "cli/stages.h"
 #include "ingest/container.h"
 #include "ingest/encode.h"
+#include "ingest/session_file.h"
 
 /** A sink that hands sessions on and counts the rest. */
 typedef struct receiver {
@@ -62,7 +63,7 @@ static void print_summary(const char *command, const receiver *r,
     fputc('\n', stderr);
 }
 
-mtf_status file_sessions_read(mtf_cli *cli, const char *command, const file_sessions *to,
+static mtf_status read_events(mtf_cli *cli, const char *command, const file_sessions *to,
                               mtf_err *err)
 {
     const mtf_settings *s = &cli->settings;
@@ -100,4 +101,66 @@ mtf_status file_sessions_read(mtf_cli *cli, const char *command, const file_sess
     mtf_decoder_close(decoder);
     mtf_arena_fini(&r.arena);
     return status;
+}
+
+/* -- files of sessions ------------------------------------------- */
+
+#define SETTLE_EVERY 1000 /* sessions */
+
+static mtf_status read_file(const mtf_cli *cli, const char *path, const file_sessions *to,
+                            int64_t *taken, int64_t *bad, mtf_err *err)
+{
+    mtf_action_table table;
+    mtf_session_file *file = NULL;
+    mtf_status status = mtf_action_table_parse(&table, cli->settings.policy_actions, err);
+    const mtf_dims dims = {(uint32_t)cli->settings.policy_state_dim, table.count};
+    if (status == MTF_OK) status = mtf_session_file_open(path, dims, &file, err);
+    while (status == MTF_OK && !atomic_load(cli->stop)) {
+        mtf_session session;
+        status = mtf_session_file_next(file, &session, err);
+        if (status == MTF_SKIP) {
+            ++*bad;
+            status = MTF_OK;
+            continue;
+        }
+        if (status == MTF_OK && to->take) status = to->take(to->arg, &session, err);
+        if (status == MTF_OK && ++*taken % SETTLE_EVERY == 0 && to->settle)
+            status = to->settle(to->arg, err);
+    }
+    mtf_session_file_close(file);
+    return status == MTF_CLOSED ? MTF_OK : status;
+}
+
+static mtf_status read_sessions(mtf_cli *cli, const char *command, const file_sessions *to,
+                                mtf_err *err)
+{
+    int64_t taken = 0, bad = 0;
+    mtf_status status = MTF_OK;
+    mtf_err last = {0};
+    for (int i = 0; i < cli->word_count && status == MTF_OK; i++)
+        status = read_file(cli, cli->words[i], to, &taken, &bad, &last);
+    if (status != MTF_OK) return mtf_fail(err, status, "%s", last.msg);
+    if (to->settle) status = to->settle(to->arg, err);
+    fprintf(stderr, "%s: %lld session records, %lld that the settings do not fit\n", command,
+            (long long)taken, (long long)bad);
+    if (status == MTF_OK && atomic_load(cli->stop))
+        status = mtf_fail(err, MTF_CLOSED, "%s: stopped before the end of the sessions", command);
+    return status;
+}
+
+mtf_status file_sessions_read(mtf_cli *cli, const char *command, const file_sessions *to,
+                              mtf_err *err)
+{
+    bool first = false;
+    for (int i = 0; i < cli->word_count; i++) {
+        bool sessions;
+        const mtf_status status = mtf_session_file_is(cli->words[i], &sessions, err);
+        if (status != MTF_OK) return status;
+        if (i == 0) first = sessions;
+        if (sessions != first)
+            return mtf_fail(err, MTF_INVALID,
+                            "%s: %.150s holds %s, %.150s does not: give files of one kind", command,
+                            cli->words[0], first ? "sessions" : "events", cli->words[i]);
+    }
+    return (first ? read_sessions : read_events)(cli, command, to, err);
 }

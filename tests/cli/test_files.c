@@ -1,6 +1,7 @@
-/** Goal: files in, sessions out, with exact counts and the same bytes every time; broken, missing
- *  and unwritable files end with words and the right code. Method: `simulate --out` makes events
- *  whose counts it reports, `replay` reads them; then damaged copies. No broker. */
+/** Goal: files of events or of sessions in, sessions out, with exact counts and the same bytes
+ * every time; broken, missing and unwritable files end with words and the right code. Method:
+ * `simulate --out` makes events whose counts it reports, `replay` reads them; then damaged copies.
+ * No broker. */
 #include "cli/program.h"
 
 #include <jansson.h>
@@ -254,6 +255,24 @@ static void a_store_that_is_not_there_is_named(void **state)
     program_check(folder, ARGS("store", "stats", "--set", pair), 64, path);
 }
 
+#define GOLDEN MTF_SOURCE_DIR "/tests/ingest/golden/sessions-deflate.avro"
+
+static void files_of_sessions_are_read_as_they_are(void **state)
+{
+    (void)state;
+    const char *dims = "policy.actions=x.pow=0..2 y.pow=0..2 z.pow=0..2";
+    program p;
+    program_start(&p, folder, "replay", GOLDEN, "--out", "-", "--set", "policy.state_dim=4",
+                  "--set", "policy.actions=x.pow=0..2 y.pow=0..2");
+    program_end(&p);
+    program_said(&p, 0, "replay: 3 session records, 0 that the settings do not fit");
+    assert_int_equal(count_steps(program_text(&p.out), 3), 6);
+    program_free(&p);
+    program_check(folder, ARGS("replay", GOLDEN, "--set", "policy.state_dim=4", "--set", dims), 0,
+                  "replay: 0 session records, 3 that the settings do not fit");
+    program_check(folder, ARGS("replay", GOLDEN, events), 64, "give files of one kind");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +285,7 @@ int main(void)
         cmocka_unit_test(a_replay_that_is_stopped_is_not_done),
         cmocka_unit_test(with_a_user_key_no_session_names_its_user),
         cmocka_unit_test(a_store_that_is_not_there_is_named),
+        cmocka_unit_test(files_of_sessions_are_read_as_they_are),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -88,6 +88,12 @@ def make():
         with open(golden / f"replay-{codec}.avro", "wb") as out:
             fastavro.writer(out, parse_schema(older, _force=True), rows, codec=codec, sync_interval=400,
                             sync_marker=bytes(range(16)))
+    # A later writer of sessions: fields of its own, which are skipped.
+    later = load("session")
+    later["fields"].insert(0, {"name": "region", "type": "string"})
+    with open(golden / "sessions-deflate.avro", "wb") as out:
+        fastavro.writer(out, parse_schema(later, _force=True), [{**SESSION, "region": "north"}] * 3, codec="deflate",
+                        sync_interval=400, sync_marker=bytes(range(16)))
     for name in NAMES:
         print(f"{name:20} 0x{crc(load(name)):016x}u")
     for text in CANONICAL_CASES:
