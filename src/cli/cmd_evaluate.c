@@ -36,7 +36,7 @@ typedef struct evaluation {
     mtf_progress progress;
 } evaluation;
 
-static mtf_status check(const mtf_cli *cli, const evaluate_options *o, mtf_err *err)
+static mtf_status check(const evaluate_options *o, mtf_err *err)
 {
     if ((o->policy != NULL) == (o->version > 0))
         return mtf_fail(err, MTF_INVALID,
@@ -48,7 +48,6 @@ static mtf_status check(const mtf_cli *cli, const evaluate_options *o, mtf_err *
         strcmp(o->mean, "equal") != 0)
         return mtf_fail(err, MTF_INVALID, "--gauc-mean %s: say impressions, weights or equal",
                         o->mean);
-    (void)cli;
     return MTF_OK;
 }
 
@@ -230,6 +229,10 @@ static mtf_status evaluate(evaluation *e, mtf_err *err)
     if (status == MTF_OK)
         status = mtf_pool_new(&e->pool, (uint32_t)e->cli->settings.learner_threads, err);
     if (status == MTF_OK) status = make_scorecard(e, &card, err);
+    if (status == MTF_SKIP && e->selection.holdout_percent > 0) {
+        const mtf_err why = *err;
+        status = mtf_fail(err, MTF_SKIP, "%.140s; with --users all every user counts", why.msg);
+    }
     if (status) return status;
     const scorecard_about about = {.policy = e->policy,
                                    .logged = e->selection.version,
@@ -291,7 +294,7 @@ int mtf_command_evaluate(mtf_cli *cli, int argc, char **argv)
     mtf_status status =
         mtf_cli_read(cli, argc, argv, "evaluate --policy FILE | --version V [FILE.avro ...]",
                      options, sizeof options / sizeof *options, NULL, &err);
-    if (status == MTF_OK) status = check(cli, &o, &err);
+    if (status == MTF_OK) status = check(&o, &err);
     if (status != MTF_OK) return mtf_cli_exit(status, &err);
     evaluation e = {.cli = cli, .options = &o};
     status = evaluate(&e, &err);

@@ -120,7 +120,7 @@ mtf_status file_store_make(mtf_cli *cli, const char *command, file_store *made, 
                 "%s: %" PRId64 " sessions that the settings do not fit and %" PRId64
                 " that were there already are left out%s%.160s\n",
                 command, made->bad, made->duplicates, made->bad ? "; " : "", f.why.msg);
-    if (status == MTF_OK && made->sessions == 0)
+    if (status == MTF_OK && made->rows == 0)
         status = mtf_fail(err, MTF_SKIP,
                           "%s: the files hold no session that fits the settings (policy.state_dim, "
                           "policy.actions, reward.weights)%s%.160s",

@@ -200,6 +200,24 @@ static void people_get_a_table(void **state)
                   0, "gauc.request.gain");
 }
 
+static void too_little_data_is_said(void **state)
+{
+    (void)state;
+    char few[2 * MTF_TEST_PATH];
+    snprintf(few, sizeof few, "%s/few.avro", folder);
+    program_check(folder,
+                  ARGS("simulate", "--sessions", "2", "--users", "1", "--seed", "3", "--start-ms",
+                       "1767225600000", "--out", few),
+                  0, "\"sessions\":2");
+    program_check(folder, ARGS("evaluate", "--policy", other, few), 65,
+                  "with --users all every user counts");
+    program_check(folder, ARGS("evaluate", "--policy", other, "--users", "all", few), 65,
+                  "fitted Q evaluation: no explored row");
+    program_check(folder,
+                  ARGS("evaluate", "--policy", other, "--users", "all", "--steps", "0", few), 0,
+                  "nan"); /* one user: values, and no interval */
+}
+
 static void what_does_not_fit_is_said(void **state)
 {
     (void)state;
@@ -230,6 +248,7 @@ int main(void)
         cmocka_unit_test(the_policy_that_logged_gains_nothing),
         cmocka_unit_test(a_store_is_read_as_well),
         cmocka_unit_test(people_get_a_table),
+        cmocka_unit_test(too_little_data_is_said),
         cmocka_unit_test(what_does_not_fit_is_said),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
