@@ -1,7 +1,7 @@
 /** Goal: the roles work together end to end: a simulator serves and logs, `mtf run` makes sessions,
  *  stores transitions, trains a round and publishes its verdict, and the policies can be listed,
- *  shown, exported and served again. Method: mock brokers, one tiny round that the gate must hold
- *  (too few held-out rows), one that it must promote (a gate set wide open). */
+ *  shown, exported, evaluated and served again. Method: mock brokers, one tiny round that the gate
+ * must hold (too few held-out rows), one that it must promote (a gate set wide open). */
 #include "cli/brokers.h"
 
 #include <jansson.h>
@@ -89,6 +89,12 @@ static void a_promoted_round_is_served_exported_and_served_from_the_file(void **
     program_check(b.folder,
                   ARGS("simulate", "--sessions", "20", "--out", events, "--policy", record), 0,
                   "\"policy_version\":2");
+    program_check(
+        b.folder,
+        ARGS("evaluate", "-c", b.config, "--version", "2", "--steps", "0", "--draws", "20"), 0,
+        "policy default version 2, judged on what version 1 explored", "first_order.gain");
+    program_check(b.folder, ARGS("evaluate", "-c", b.config, "--version", "9"), 64,
+                  "no policy 'default' of version 9");
     program_check(b.folder, ARGS("policy", "export", "-c", b.config, "--out", tensors), 0, "");
     mtf_assert_ok(mtf_file_read(tensors, 1 << 20, &payload, &err), &err);
     assert_true(payload.size > 1000);
