@@ -48,7 +48,8 @@ void mtf_fqe_value(mtf_fqe *fqe, size_t rows, const float *s, const float *a, fl
 
 /** What a session is worth from its first state on, discounted by gamma. */
 typedef struct mtf_session_value {
-    mtf_estimate value; /* mean Q(s0, mu(s0)) over logged first states of judged users */
+    mtf_estimate value; /* mean Q(s0, mu(s0)) over all logged first states of judged users (appendix
+                           A: over 5000 of them) */
     mtf_estimate gain;  /* over the return logged from the same states, exploration included */
 } mtf_session_value;
 
