@@ -52,7 +52,7 @@
     X(round, max_rounds, I, 0, 0, 1000000, "rounds", "leave after so many; 0 = never") \
     X(round, holdout_percent, I, 10, 1, 50, "%", "share of users, by hash, held out for the gate") \
     X(learner, group, S, "mtf-learn", 1, 249, "", "consumer group of the learner's name; its positions live in the store") \
-    X(learner, algorithm, S, "integrated", 1, 40, "", "integrated") \
+    X(learner, algorithm, S, "integrated", 1, 40, "", "integrated (arXiv:2404.17589) | ddpg: the same with one critic and none of its own terms, whatever the settings say of them") \
     X(learner, threads, I, 2, 1, 64, "threads", "training threads; the result does not depend on it") \
     X(learner, seed, I, 1, 0, 9223372036854775807, "", "seed of initial weights and sampling") \
     X(learner, hidden, I, 128, 8, 1024, "units", "width of both hidden layers of actor and critics") \

@@ -35,6 +35,9 @@ typedef struct mtf_algorithm mtf_algorithm;
 
 typedef struct mtf_algorithm_ops {
     const char *name;
+    /** Sets what the algorithm does not leave to the settings of all (ddpg: one critic, no
+     *  penalty); open does the same to its copy. NULL: nothing. */
+    void (*configure)(mtf_algorithm_config *config);
     mtf_status (*open)(const mtf_algorithm_config *config, mtf_algorithm **algorithm, mtf_err *err);
     void (*close)(mtf_algorithm *algorithm);
     /** Starts a round: reward_scale divides rewards (critics' output layers are rescaled by old/new
@@ -68,5 +71,19 @@ typedef struct mtf_algorithm_ops {
 
 /** By name ("integrated"); NULL when there is none. */
 const mtf_algorithm_ops *mtf_algorithm_find(const char *name);
+
+/** MTF_INVALID: the batch has not the sizes of config; says which. */
+mtf_status mtf_algorithm_check_batch(const mtf_algorithm_config *config, const mtf_batch *batch,
+                                     mtf_err *err) MTF_NODISCARD;
+
+/** A setting and what it must be within for the arithmetic to make sense. */
+typedef struct mtf_algorithm_rule {
+    const char *name;
+    double value, low, high;
+} mtf_algorithm_rule;
+
+/** MTF_INVALID: names the first rule that is broken. */
+mtf_status mtf_algorithm_check(const mtf_algorithm_rule *rules, size_t count,
+                               mtf_err *err) MTF_NODISCARD;
 
 #endif

@@ -1,6 +1,5 @@
 #include "learner/integrated.h"
 
-#include "core/block.h"
 #include "learner/adam.h"
 #include "learner/kernels.h"
 
@@ -15,10 +14,7 @@
 /* The settings that must hold for the arithmetic to make sense. */
 static mtf_status check(const mtf_algorithm_config *config, mtf_err *err)
 {
-    const struct {
-        const char *name;
-        double value, low, high;
-    } rules[] = {
+    const mtf_algorithm_rule rules[] = {
         {"state dimension", config->state_dim, 1, 65536},
         {"action dimension", config->action_dim, 1, 1024},
         {"learner.hidden", config->hidden, 1, 8192},
@@ -40,47 +36,10 @@ static mtf_status check(const mtf_algorithm_config *config, mtf_err *err)
         {"learner.penalty", config->penalty, MTF_PENALTY_EXPM1, MTF_PENALTY_NONE},
         {"learner.target", config->target, MTF_TARGET_DISCOUNT, MTF_TARGET_CLIP},
     };
-    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-        if (!(rules[i].value >= rules[i].low && rules[i].value <= rules[i].high)) {
-            return mtf_fail(err, MTF_INVALID, "%s is %g: must be within %g and %g", rules[i].name,
-                            rules[i].value, rules[i].low, rules[i].high);
-        }
-    }
-    return MTF_OK;
+    return mtf_algorithm_check(rules, sizeof rules / sizeof rules[0], err);
 }
 
-/* Hands out consecutive pieces of one block, each on its own cache line; without a block it only
- * counts. */
-typedef struct memory {
-    float *block;
-    size_t used;
-} memory;
-
-static float *carve(memory *from, size_t count)
-{
-    float *piece = from->block == NULL ? NULL : from->block + from->used;
-    from->used += (count + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
-    return piece;
-}
-
-static void carve_net(memory *from, size_t size, mtf_net *net)
-{
-    net->weights = carve(from, size);
-    net->target = carve(from, size);
-    net->m = carve(from, size);
-    net->v = carve(from, size);
-}
-
-static void carve_space(memory *from, size_t rows, const mtf_mlp *mlp, mtf_mlp_space *space)
-{
-    const size_t units = rows * mlp->hidden;
-    space->h1 = carve(from, units);
-    space->h2 = carve(from, units);
-    space->d1 = carve(from, units);
-    space->d2 = mlp->outputs == 1 ? NULL : carve(from, units);
-}
-
-static void carve_all(mtf_algorithm *algorithm, memory *from)
+static void carve_all(mtf_algorithm *algorithm, mtf_carver *from)
 {
     const size_t m = algorithm->config.critics, rows = algorithm->config.batch;
     const size_t actions = algorithm->config.action_dim;
@@ -89,29 +48,30 @@ static void carve_all(mtf_algorithm *algorithm, memory *from)
                                &algorithm->shift,      &algorithm->phi,   &algorithm->literal,
                                &algorithm->q_mean,     &algorithm->q_std, &algorithm->penalty,
                                &algorithm->coefficient};
-    carve_net(from, algorithm->actor_mlp.size, &algorithm->actor);
+    mtf_carve_net(from, algorithm->actor_mlp.size, &algorithm->actor);
     for (size_t i = 0; i < m; i++) {
-        carve_net(from, algorithm->critic_mlp.size, &algorithm->critics[i]);
+        mtf_carve_net(from, algorithm->critic_mlp.size, &algorithm->critics[i]);
     }
     for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
-        *inputs[i] = carve(from, rows * algorithm->ldx);
+        *inputs[i] = mtf_carve(from, rows * algorithm->ldx);
     }
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
-        *columns[i] = carve(from, rows);
+        *columns[i] = mtf_carve(from, rows);
     }
-    carve_space(from, rows, &algorithm->actor_mlp, &algorithm->actor_space);
-    algorithm->q_policy = carve(from, m * rows);
-    algorithm->slope = carve(from, m * rows * actions);
-    algorithm->penalty_slope = carve(from, rows * actions);
-    algorithm->d_action = carve(from, rows * actions);
-    algorithm->actor_gradients = carve(from, algorithm->chunk_count * algorithm->actor_mlp.size);
+    mtf_carve_space(from, rows, &algorithm->actor_mlp, &algorithm->actor_space);
+    algorithm->q_policy = mtf_carve(from, m * rows);
+    algorithm->slope = mtf_carve(from, m * rows * actions);
+    algorithm->penalty_slope = mtf_carve(from, rows * actions);
+    algorithm->d_action = mtf_carve(from, rows * actions);
+    algorithm->actor_gradients =
+        mtf_carve(from, algorithm->chunk_count * algorithm->actor_mlp.size);
     for (uint32_t t = 0; t < algorithm->config.threads; t++) {
         mtf_worker_space *worker = &algorithm->workers[t];
-        carve_space(from, rows, &algorithm->critic_mlp, &worker->space);
+        mtf_carve_space(from, rows, &algorithm->critic_mlp, &worker->space);
         worker->space.ahead = &worker->ahead;
-        worker->q = carve(from, rows);
-        worker->dq = carve(from, rows);
-        worker->gradient = carve(from, algorithm->critic_mlp.size);
+        worker->q = mtf_carve(from, rows);
+        worker->dq = mtf_carve(from, rows);
+        worker->gradient = mtf_carve(from, algorithm->critic_mlp.size);
     }
 }
 
@@ -127,13 +87,11 @@ static bool take_memory(mtf_algorithm *algorithm)
         algorithm->outside == NULL || algorithm->open == NULL) {
         return false;
     }
-    memory from = {0};
+    mtf_carver from = {0};
     carve_all(algorithm, &from);
-    const size_t bytes = from.used * sizeof *algorithm->block;
-    algorithm->block = mtf_block_new(bytes);
+    algorithm->block = mtf_carver_block(&from);
     if (algorithm->block == NULL) return false;
-    memset(algorithm->block, 0, bytes);
-    from.block = algorithm->block, from.used = 0;
+    from = (mtf_carver){algorithm->block, 0};
     carve_all(algorithm, &from);
     return true;
 }
@@ -214,14 +172,8 @@ static mtf_status integrated_step(mtf_algorithm *algorithm, const mtf_batch *bat
                                   mtf_step_metrics *metrics, mtf_err *err)
 {
     const mtf_algorithm_config *config = &algorithm->config;
-    if (batch->rows != config->batch || batch->state_dim != config->state_dim ||
-        batch->action_dim != config->action_dim) {
-        return mtf_fail(err, MTF_INVALID,
-                        "a batch of %zu rows, %u states, %u actions given to a learner opened for "
-                        "%u, %u, %u",
-                        batch->rows, batch->state_dim, batch->action_dim, config->batch,
-                        config->state_dim, config->action_dim);
-    }
+    const mtf_status status = mtf_algorithm_check_batch(config, batch, err);
+    if (status != MTF_OK) return status;
     const unsigned before = mtf_flush_denormals_begin();
     algorithm->batch = batch;
     algorithm->actor_rate =
@@ -302,28 +254,36 @@ static void integrated_value(mtf_algorithm *algorithm, size_t rows, const float 
 static uint32_t integrated_actor(const mtf_algorithm *algorithm, uint32_t widths[5],
                                  const float *weights[4], const float *biases[4])
 {
-    const mtf_mlp *mlp = &algorithm->actor_mlp;
-    for (uint32_t layer = 0; layer < 3; layer++) {
-        const mtf_mlp_index weight = (mtf_mlp_index)(MTF_MLP_w1 + 2 * layer);
-        widths[layer] = (uint32_t)mlp->tensors[weight].cols;
-        weights[layer] = mtf_mlp_in(mlp, algorithm->actor.weights, weight);
-        biases[layer] = mtf_mlp_in(mlp, algorithm->actor.weights, (mtf_mlp_index)(weight + 1));
-    }
-    widths[3] = mlp->outputs;
-    return 3;
+    return mtf_net_layers(&algorithm->actor_mlp, &algorithm->actor, algorithm->config.action_dim,
+                          widths, weights, biases);
 }
 
+/* DDPG (Lillicrap et al., arXiv:1509.02971): one critic, nothing of the box, nothing of
+ * disagreement. */
+static void ddpg_configure(mtf_algorithm_config *config)
+{
+    config->critics = 1;
+    config->eta = config->lambda = config->delta = 0.0;
+    config->penalty = MTF_PENALTY_NONE;
+    config->target = MTF_TARGET_LITERAL;
+}
+
+static mtf_status ddpg_open(const mtf_algorithm_config *config, mtf_algorithm **out, mtf_err *err)
+{
+    mtf_algorithm_config own = *config;
+    ddpg_configure(&own);
+    return integrated_open(&own, out, err);
+}
+
+// clang-format off
+#define SHARED                                                                                     \
+    .close = integrated_close, .begin_round = mtf_integrated_begin_round, .step = integrated_step, \
+    .act = integrated_act, .value = integrated_value, .save = mtf_integrated_save,                 \
+    .load = mtf_integrated_load, .actor = integrated_actor,                                        \
+    .set_actor = mtf_integrated_set_actor, .reinit = mtf_integrated_reinit
+// clang-format on
+
 const mtf_algorithm_ops mtf_integrated_ops = {
-    .name = "integrated",
-    .open = integrated_open,
-    .close = integrated_close,
-    .begin_round = mtf_integrated_begin_round,
-    .step = integrated_step,
-    .act = integrated_act,
-    .value = integrated_value,
-    .save = mtf_integrated_save,
-    .load = mtf_integrated_load,
-    .actor = integrated_actor,
-    .set_actor = mtf_integrated_set_actor,
-    .reinit = mtf_integrated_reinit,
-};
+    .name = "integrated", .open = integrated_open, SHARED};
+const mtf_algorithm_ops mtf_ddpg_ops = {
+    .name = "ddpg", .configure = ddpg_configure, .open = ddpg_open, SHARED};

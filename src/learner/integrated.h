@@ -16,15 +16,12 @@
 
 #include "learner/algorithm.h"
 #include "learner/box.h"
-#include "learner/mlp.h"
+#include "learner/net.h"
 #include "learner/pool.h"
 
 extern const mtf_algorithm_ops mtf_integrated_ops;
-
-/** A network in training: four blocks of its layout. */
-typedef struct mtf_net {
-    float *weights, *target, *m, *v;
-} mtf_net;
+/** The same with one critic and none of its own terms, whatever the settings say of them. */
+extern const mtf_algorithm_ops mtf_ddpg_ops;
 
 /** The scratch of one thread. */
 typedef struct mtf_worker_space {

@@ -8,24 +8,17 @@
 #define SAVE_MAGIC   0x4946544du /* "MTFI" */
 #define SAVE_VERSION 1u
 
-static void start_net(const mtf_mlp *mlp, mtf_net *net, mtf_rng rng, double last_scale)
-{
-    mtf_mlp_init(mlp, net->weights, &rng, last_scale);
-    memcpy(net->target, net->weights, mlp->size * sizeof *net->target);
-    memset(net->m, 0, mlp->size * sizeof *net->m);
-    memset(net->v, 0, mlp->size * sizeof *net->v);
-}
-
 void mtf_integrated_reinit(mtf_algorithm *algorithm, uint64_t seed, bool actor, bool critics)
 {
     if (actor) {
         /* A tenth in the last layer: the first actions lie near 0, away from tanh's flat ends. */
-        start_net(&algorithm->actor_mlp, &algorithm->actor, mtf_rng_of(seed, 0), 0.1);
+        mtf_net_start(&algorithm->actor_mlp, &algorithm->actor, mtf_rng_of(seed, 0), 0.1);
         algorithm->actor_t = 0;
     }
     if (critics) {
         for (uint32_t i = 0; i < algorithm->config.critics; i++) {
-            start_net(&algorithm->critic_mlp, &algorithm->critics[i], mtf_rng_of(seed, 1 + i), 1.0);
+            mtf_net_start(&algorithm->critic_mlp, &algorithm->critics[i], mtf_rng_of(seed, 1 + i),
+                          1.0);
         }
         algorithm->critic_t = 0;
         algorithm->critics_fresh = true;
@@ -36,44 +29,11 @@ mtf_status mtf_integrated_set_actor(mtf_algorithm *algorithm, uint32_t layers,
                                     const uint32_t *widths, const float *const *weights,
                                     const float *const *biases, mtf_err *err)
 {
-    const mtf_mlp *mlp = &algorithm->actor_mlp;
-    const uint32_t wanted[] = {mlp->inputs, mlp->hidden, mlp->hidden, mlp->outputs};
-    if (layers != 3)
-        return mtf_fail(err, MTF_INVALID, "the policy has %u layers, the learner's actor has 3",
-                        layers);
-    if (memcmp(widths, wanted, sizeof wanted) != 0)
-        return mtf_fail(err, MTF_INVALID,
-                        "the policy's layers are %u-%u-%u-%u wide, the settings (learner.hidden, "
-                        "policy.state_dim, policy.actions) say %u-%u-%u-%u",
-                        widths[0], widths[1], widths[2], widths[3], wanted[0], wanted[1], wanted[2],
-                        wanted[3]);
-    mtf_net *actor = &algorithm->actor;
-    for (uint32_t layer = 0; layer < layers; layer++) {
-        const mtf_mlp_index index = (mtf_mlp_index)(MTF_MLP_w1 + 2 * layer);
-        const mtf_tensor *weight = &mlp->tensors[index], *bias = &mlp->tensors[index + 1];
-        memcpy(actor->weights + weight->offset, weights[layer],
-               weight->rows * weight->cols * sizeof *actor->weights);
-        memcpy(actor->weights + bias->offset, biases[layer],
-               bias->rows * bias->cols * sizeof *actor->weights);
-    }
-    memcpy(actor->target, actor->weights, mlp->size * sizeof *actor->target);
-    memset(actor->m, 0, mlp->size * sizeof *actor->m);
-    memset(actor->v, 0, mlp->size * sizeof *actor->v);
-    algorithm->actor_t = 0;
-    return MTF_OK;
-}
-
-/* Values in units of the new scale: the last layer is linear, so it alone changes. */
-static void rescale(const mtf_mlp *mlp, float *block, float factor)
-{
-    mtf_scale(mtf_mlp_at(mlp, block, MTF_MLP_w3), factor, mlp->hidden);
-    mtf_scale(mtf_mlp_at(mlp, block, MTF_MLP_b3), factor, 1);
-}
-
-static void reset_moments(const mtf_mlp *mlp, mtf_net *net)
-{
-    memset(net->m, 0, mlp->size * sizeof *net->m);
-    memset(net->v, 0, mlp->size * sizeof *net->v);
+    const mtf_status status =
+        mtf_net_set_layers(&algorithm->actor_mlp, &algorithm->actor, algorithm->config.action_dim,
+                           layers, widths, weights, biases, err);
+    if (status == MTF_OK) algorithm->actor_t = 0;
+    return status;
 }
 
 mtf_status mtf_integrated_begin_round(mtf_algorithm *algorithm, double reward_scale,
@@ -85,30 +45,18 @@ mtf_status mtf_integrated_begin_round(mtf_algorithm *algorithm, double reward_sc
     }
     const float factor = (float)(algorithm->reward_scale / reward_scale);
     for (uint32_t i = 0; i < algorithm->config.critics && !algorithm->critics_fresh; i++) {
-        rescale(&algorithm->critic_mlp, algorithm->critics[i].weights, factor);
-        rescale(&algorithm->critic_mlp, algorithm->critics[i].target, factor);
+        mtf_net_rescale(&algorithm->critic_mlp, &algorithm->critics[i], factor);
     }
     algorithm->reward_scale = reward_scale;
     algorithm->critics_fresh = false;
     algorithm->step = 0;
     if (!reset_optimizer) return MTF_OK;
-    reset_moments(&algorithm->actor_mlp, &algorithm->actor);
+    mtf_net_reset_moments(&algorithm->actor_mlp, &algorithm->actor);
     for (uint32_t i = 0; i < algorithm->config.critics; i++) {
-        reset_moments(&algorithm->critic_mlp, &algorithm->critics[i]);
+        mtf_net_reset_moments(&algorithm->critic_mlp, &algorithm->critics[i]);
     }
     algorithm->actor_t = algorithm->critic_t = 0;
     return MTF_OK;
-}
-
-static void save_net(const mtf_mlp *mlp, const mtf_net *net, mtf_buf *out)
-{
-    const float *const blocks[] = {net->weights, net->target, net->m, net->v};
-    for (size_t k = 0; k < sizeof blocks / sizeof blocks[0]; k++) {
-        for (size_t t = 0; t < MTF_MLP_COUNT; t++) {
-            const mtf_tensor *tensor = &mlp->tensors[t];
-            mtf_buf_put_f32_le(out, blocks[k] + tensor->offset, tensor->rows * tensor->cols);
-        }
-    }
 }
 
 /* magic, version, S, A, H, m (u32); step, both Adam counts, scale's bits, fresh (u64); then the
@@ -125,22 +73,9 @@ void mtf_integrated_save(const mtf_algorithm *algorithm, mtf_buf *out)
     for (size_t i = 0; i < sizeof head / sizeof head[0]; i++) mtf_buf_put_u32_le(out, head[i]);
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
         mtf_buf_put_u64_le(out, counts[i]);
-    save_net(&algorithm->actor_mlp, &algorithm->actor, out);
+    mtf_net_save(&algorithm->actor_mlp, &algorithm->actor, out);
     for (uint32_t i = 0; i < config->critics; i++) {
-        save_net(&algorithm->critic_mlp, &algorithm->critics[i], out);
-    }
-}
-
-static void load_net(const mtf_mlp *mlp, mtf_net *net, mtf_reader *reader)
-{
-    float *const blocks[] = {net->weights, net->target, net->m, net->v};
-    for (size_t k = 0; k < sizeof blocks / sizeof blocks[0]; k++) {
-        for (size_t t = 0; t < MTF_MLP_COUNT; t++) {
-            const mtf_tensor *tensor = &mlp->tensors[t];
-            const size_t count = tensor->rows * tensor->cols;
-            mtf_reader_f32_le(reader, blocks[k] + tensor->offset, count);
-            if (!mtf_all_finite(blocks[k] + tensor->offset, count)) reader->failed = true;
-        }
+        mtf_net_save(&algorithm->critic_mlp, &algorithm->critics[i], out);
     }
 }
 
@@ -169,9 +104,9 @@ mtf_status mtf_integrated_load(mtf_algorithm *algorithm, mtf_span saved, mtf_err
     const uint64_t scale_bits = mtf_reader_u64_le(&reader);
     memcpy(&algorithm->reward_scale, &scale_bits, sizeof scale_bits);
     algorithm->critics_fresh = mtf_reader_u64_le(&reader) != 0;
-    load_net(&algorithm->actor_mlp, &algorithm->actor, &reader);
+    mtf_net_load(&algorithm->actor_mlp, &algorithm->actor, &reader);
     for (uint32_t i = 0; i < config->critics; i++) {
-        load_net(&algorithm->critic_mlp, &algorithm->critics[i], &reader);
+        mtf_net_load(&algorithm->critic_mlp, &algorithm->critics[i], &reader);
     }
     if (reader.failed || mtf_reader_left(&reader) != 0 || !isfinite(algorithm->reward_scale) ||
         algorithm->reward_scale <= 0.0) {

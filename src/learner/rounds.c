@@ -31,9 +31,6 @@ mtf_status mtf_rounds_open(const mtf_rounds_config *config, mtf_rounds **out, mt
     rounds->settings_hash = mtf_train_settings_hash(settings);
     rounds->ops = mtf_algorithm_find(settings->learner_algorithm);
     mtf_status status = check_settings(settings, err);
-    if (status == MTF_OK && !rounds->ops)
-        status = mtf_fail(err, MTF_INVALID, "learner.algorithm: there is no \"%s\"",
-                          settings->learner_algorithm);
     if (status == MTF_OK)
         status = mtf_train_algorithm_config(settings, config->table->count,
                                             &rounds->algorithm_config, err);

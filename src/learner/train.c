@@ -15,6 +15,10 @@ static bool is(const char *text, const char *word)
 mtf_status mtf_train_algorithm_config(const mtf_settings *settings, uint32_t action_dim,
                                       mtf_algorithm_config *config, mtf_err *err)
 {
+    const mtf_algorithm_ops *ops = mtf_algorithm_find(settings->learner_algorithm);
+    if (!ops)
+        return mtf_fail(err, MTF_INVALID, "learner.algorithm: there is no \"%s\"",
+                        settings->learner_algorithm);
     *config = (mtf_algorithm_config){
         .state_dim = (uint32_t)settings->policy_state_dim,
         .action_dim = action_dim,
@@ -59,6 +63,7 @@ mtf_status mtf_train_algorithm_config(const mtf_settings *settings, uint32_t act
         return mtf_fail(err, MTF_INVALID,
                         "learner.target: \"%s\" is not discount, literal, additive or clip",
                         target);
+    if (ops->configure) ops->configure(config);
     return mtf_gemm_choose(settings->learner_precision, mtf_gemm_bf16(), &config->gemm, err);
 }
 

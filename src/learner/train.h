@@ -6,8 +6,9 @@
 #include "learner/algorithm.h"
 #include "learner/checkpoint.h"
 
-/** Of the settings. MTF_INVALID: learner.penalty, learner.target or learner.precision is none of
- * its words, or this machine lacks the precision. */
+/** Of the settings, as learner.algorithm takes them (its ops' configure). MTF_INVALID:
+ *  learner.algorithm, penalty, target or precision is none of its words, or this machine lacks the
+ *  precision. */
 mtf_status mtf_train_algorithm_config(const mtf_settings *settings, uint32_t action_dim,
                                       mtf_algorithm_config *config, mtf_err *err) MTF_NODISCARD;
 /** Hash of every setting that a round's result depends on. */

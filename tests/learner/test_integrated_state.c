@@ -442,7 +442,8 @@ static void algorithms_are_found_by_name(void **state)
 {
     (void)state;
     assert_ptr_equal(mtf_algorithm_find("integrated"), ops);
-    assert_null(mtf_algorithm_find("ddpg"));
+    assert_ptr_equal(mtf_algorithm_find("ddpg"), &mtf_ddpg_ops);
+    assert_null(mtf_algorithm_find("ddpgs"));
 }
 
 int main(void)
