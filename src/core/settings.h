@@ -52,7 +52,7 @@
     X(round, max_rounds, I, 0, 0, 1000000, "rounds", "leave after so many; 0 = never") \
     X(round, holdout_percent, I, 10, 1, 50, "%", "share of users, by hash, held out for the gate") \
     X(learner, group, S, "mtf-learn", 1, 249, "", "consumer group of the learner's name; its positions live in the store") \
-    X(learner, algorithm, S, "integrated", 1, 40, "", "integrated (arXiv:2404.17589) | ddpg: the same with one critic and none of its own terms, whatever the settings say of them") \
+    X(learner, algorithm, S, "integrated", 1, 40, "", "what trains: integrated (arXiv:2404.17589), or a learner to compare it with; docs/learning.md says what each is") \
     X(learner, threads, I, 2, 1, 64, "threads", "training threads; the result does not depend on it") \
     X(learner, seed, I, 1, 0, 9223372036854775807, "", "seed of initial weights and sampling") \
     X(learner, hidden, I, 128, 8, 1024, "units", "width of both hidden layers of actor and critics") \
@@ -78,6 +78,10 @@
     X(learner, reset_optimizer, B, 1, 0, 1, "", "Adam moments start anew each round") \
     X(learner, train_window, S, "champion", 1, 20, "", "whose exploration rows a round trains on: champion, the newest K versions that explored (the champion included; 1 = champion), or all. More than champion is not advised: rows pull towards the boxes they were logged in, so old ones pin the actor and take its bootstrap (phi) away; each such round warns") \
     X(learner, feed_mb, I, 1024, 16, 1048576, "MiB", "memory for the training feed") \
+    X(td3bc, alpha, F, 2.5, 0, 1e6, "", "weight of the value against the distance from the logged action") \
+    X(td3bc, noise, F, 0.2, 0, 10, "", "deviation of the noise on the target's action") \
+    X(td3bc, noise_clip, F, 0.5, 0, 10, "", "that noise is clipped to +- this") \
+    X(td3bc, policy_every, I, 2, 1, 1000000, "steps", "steps between moves of the actor") \
     X(gate, z, F, 1.0, -10, 10, "", "one-sided z that the value check must reach") \
     X(gate, min_transitions, I, 2000, 1, 1000000000, "rows", "held-out rows below which a round is held") \
     X(gate, outside_max, F, 0.05, 0, 1, "", "share of held-out action dimensions outside the box, margin 0.05") \

@@ -1,10 +1,12 @@
 #include "learner/algorithm.h"
 
 #include "learner/integrated.h"
+#include "learner/rivals.h"
 
 #include <string.h>
 
-static const mtf_algorithm_ops *const algorithms[] = {&mtf_integrated_ops, &mtf_ddpg_ops};
+static const mtf_algorithm_ops *const algorithms[] = {&mtf_integrated_ops, &mtf_ddpg_ops,
+                                                      &mtf_td3bc_ops};
 
 const mtf_algorithm_ops *mtf_algorithm_find(const char *name)
 {

@@ -7,7 +7,8 @@
 #include "learner/batch.h"
 #include "learner/gemm.h"
 
-/** Hyper-parameters: section `learner` of the settings, plus the dimensions. */
+/** Hyper-parameters: section `learner` of the settings and the algorithm's own, plus the
+ *  dimensions. */
 typedef struct mtf_algorithm_config {
     uint32_t state_dim, action_dim, hidden, critics, batch, threads, target_every;
     uint64_t seed, steps; /* steps of a round: the cosine schedule's length */
@@ -16,12 +17,16 @@ typedef struct mtf_algorithm_config {
     enum { MTF_PENALTY_EXPM1, MTF_PENALTY_PRINTED, MTF_PENALTY_NONE } penalty;
     enum { MTF_TARGET_DISCOUNT, MTF_TARGET_LITERAL, MTF_TARGET_ADDITIVE, MTF_TARGET_CLIP } target;
     const mtf_gemm *gemm; /* of the critics, nearly all of a step; NULL: float32 */
+    struct {
+        double alpha, noise, noise_clip;
+        uint32_t policy_every;
+    } td3bc;
 } mtf_algorithm_config;
 
 /** Of the last step. Values are in reward units (the reward scale is undone). */
 typedef struct mtf_step_metrics {
     double critic_loss;       /* summed over critics, mean over the batch */
-    double actor_loss;        /* formula 4 */
+    double actor_loss;        /* formula 4; of another learner: its own, not in reward units */
     double q_mean, q_abs_max; /* of Q_i(s, mu(s)) */
     double critic_spread;     /* mean over the batch of the critics' standard deviation at mu(s) */
     double penalty;           /* mean d, formula 5 */
@@ -57,7 +62,9 @@ typedef struct mtf_algorithm_ops {
      */
     mtf_status (*load)(mtf_algorithm *algorithm, mtf_span saved, mtf_err *err);
     /** The actor's layers for export: widths (layer_count + 1) and, in turn, each layer's weight
-     *  (outputs, inputs) and bias, borrowed until the next step. At most 4 layers. */
+     *  (outputs, inputs) and bias, borrowed until the next step. At most 4 layers, ReLU between,
+     *  tanh on top: act() for everybody else. NULL, and set_actor too, where what the policy does
+     *  is no such network: it can be evaluated, not served. */
     uint32_t (*actor)(const mtf_algorithm *algorithm, uint32_t widths[5], const float *weights[4],
                       const float *biases[4]);
     /** Takes an actor from layers as actor() gives them: weights, its target the same, no moments.

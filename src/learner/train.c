@@ -40,6 +40,10 @@ mtf_status mtf_train_algorithm_config(const mtf_settings *settings, uint32_t act
         .lr_final = settings->learner_lr_final,
         .actor_clip = settings->learner_actor_clip,
         .critic_clip = settings->learner_critic_clip,
+        .td3bc = {.alpha = settings->td3bc_alpha,
+                  .noise = settings->td3bc_noise,
+                  .noise_clip = settings->td3bc_noise_clip,
+                  .policy_every = (uint32_t)settings->td3bc_policy_every},
     };
     const char *penalty = settings->learner_penalty, *target = settings->learner_target;
     if (is(penalty, "expm1"))
@@ -67,6 +71,18 @@ mtf_status mtf_train_algorithm_config(const mtf_settings *settings, uint32_t act
     return mtf_gemm_choose(settings->learner_precision, mtf_gemm_bf16(), &config->gemm, err);
 }
 
+/** Settings of one learner, of which a round of another does not depend. */
+static mtf_str own_numbers(const mtf_settings *s, double numbers[8])
+{
+    size_t count = 0;
+    if (is(s->learner_algorithm, "td3bc")) {
+        numbers[count++] = s->td3bc_alpha, numbers[count++] = s->td3bc_noise;
+        numbers[count++] = s->td3bc_noise_clip;
+        numbers[count++] = (double)s->td3bc_policy_every;
+    }
+    return (mtf_str){(const char *)numbers, (uint32_t)(count * sizeof *numbers)};
+}
+
 /** Threads change no result, so they are left out; feed_mb decides how rows are sliced. */
 uint64_t mtf_train_settings_hash(const mtf_settings *settings)
 {
@@ -80,6 +96,8 @@ uint64_t mtf_train_settings_hash(const mtf_settings *settings)
                               s->learner_lambda,     s->learner_delta,      s->learner_soft_update,
                               s->learner_actor_lr,   s->learner_critic_lr,  s->learner_lr_final,
                               s->learner_actor_clip, s->learner_critic_clip};
+    double own[8];
+    const mtf_str own_part = own_numbers(s, own);
     const mtf_str parts[] = {
         {(const char *)integers, sizeof integers},
         {(const char *)numbers, sizeof numbers},
@@ -92,9 +110,11 @@ uint64_t mtf_train_settings_hash(const mtf_settings *settings)
         mtf_str_of(s->learner_warm_start),
         mtf_str_of(s->learner_train_window),
         mtf_str_of(s->learner_precision),
+        own_part,
     };
+    const size_t count = sizeof parts / sizeof *parts - (own_part.size == 0);
     uint8_t hash[16];
-    mtf_hash128(hash, parts, sizeof parts / sizeof *parts);
+    mtf_hash128(hash, parts, count);
     return mtf_load_u64_be(hash);
 }
 

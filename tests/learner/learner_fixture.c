@@ -27,6 +27,7 @@ mtf_algorithm_config fixture_config(void)
         .critic_clip = 100.0,
         .penalty = MTF_PENALTY_EXPM1,
         .target = MTF_TARGET_DISCOUNT,
+        .td3bc = {.alpha = 2.5, .noise = 0.2, .noise_clip = 0.5, .policy_every = 2},
     };
 }
 
@@ -34,7 +35,7 @@ mtf_algorithm *fixture_open(const mtf_algorithm_config *config)
 {
     mtf_algorithm *algorithm;
     mtf_err err = {0};
-    mtf_assert_ok(mtf_integrated_ops.open(config, &algorithm, &err), &err);
+    mtf_assert_ok(mtf_algorithm_find("integrated")->open(config, &algorithm, &err), &err);
     return algorithm;
 }
 

@@ -1,9 +1,10 @@
-/** What the tests of the default learner share: a small configuration, random batches, and a plain
- *  float64 network to compare with. */
+/** What the tests of the learners share: a small configuration, random batches, and a plain float64
+ *  network to compare with. */
 #ifndef MTF_LEARNER_FIXTURE_H
 #define MTF_LEARNER_FIXTURE_H
 
-#include "learner/integrated.h"
+#include "learner/algorithm.h"
+#include "learner/mlp.h"
 #include "support/mtf_test.h"
 
 /** The defaults of the project, for small networks: S 5, A 3, H 16, m 4, B 32. */

@@ -1,6 +1,7 @@
 /* Goal: the gradients of formulas 4 and 6 are those of the formulas, critics do not touch each
  * other, and the corner cases stay finite. Method: the losses written once more, plainly and in
  * float64, and differentiated by central differences in every weight of every tensor. */
+#include "learner/integrated.h"
 #include "learner/learner_fixture.h"
 
 #include "learner/kernels.h"

@@ -1,6 +1,7 @@
 /* Goal: a run depends on nothing but its inputs: not on the number of threads, not on being stopped
  * and resumed; and rounds, scales, restarts and the export do what the interface says. Method: runs
  * that must agree bit for bit, and hostile checkpoints. */
+#include "learner/integrated.h"
 #include "learner/learner_fixture.h"
 
 #include <string.h>

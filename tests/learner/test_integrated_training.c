@@ -2,6 +2,7 @@
  * gamma 0 it finds a known optimum inside the box, and outside settles where penalty and slope
  * balance; and only rounds carry it further than one box. Method: a small DDPG of its own in
  * float64, and reward surfaces with known answers. */
+#include "learner/integrated.h"
 #include "learner/learner_fixture.h"
 
 #include <string.h>

@@ -1,0 +1,9 @@
+/** The learners to compare with, by themselves; docs/learning.md says what each computes. */
+#ifndef MTF_LEARNER_RIVALS_H
+#define MTF_LEARNER_RIVALS_H
+
+#include "learner/algorithm.h"
+
+extern const mtf_algorithm_ops mtf_td3bc_ops; /* arXiv:2106.06860 */
+
+#endif

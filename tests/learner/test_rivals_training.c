@@ -1,0 +1,148 @@
+/* Goal: each learner to compare with finds what it should find in a world whose answer is known: in
+ * one step, and in two, of which the second pays for the first step's action, so that only a
+ * learner that bootstraps sees it. Method: rewards are a quadratic with its optimum inside the data
+ * (uniform within +-0.5); what each learner makes of it, its pull to the data included, is worked
+ * out here from its loss. */
+#include "learner/learner_fixture.h"
+#include "learner/rival.h"
+#include "learner/rivals.h"
+
+#include <string.h>
+
+enum { S = 3, A = 2, PROBES = 64 };
+#define REACH 0.5 /* of the data, each way */
+#define SCALE 0.5
+#define GAMMA 0.9
+
+/* One step: r = 1 - |a - optimum|^2. Two: r = -|a|^2, then 1 + (2/gamma) optimum . a of the step
+ * before, whatever the second action; Q of the first is a quadratic with the same optimum. */
+typedef struct world {
+    bool two_steps;
+    double optimum[A];
+} world;
+
+static void fill_row(mtf_batch *batch, size_t b, mtf_rng *rng, const world *w)
+{
+    const bool second = w->two_steps && b % 2 == 1;
+    float *s = batch->s + b * S, *s2 = batch->s2 + b * S, *a = batch->a + b * A;
+    double reward = second || !w->two_steps ? 1.0 : 0.0;
+    s[0] = second ? -1.0f : 1.0f;
+    s2[0] = -1.0f;
+    for (size_t d = 0; d < A; d++) {
+        const double before = fixture_uniform(rng, -REACH, REACH);
+        const double here = fixture_uniform(rng, -REACH, REACH);
+        s[1 + d] = (float)before;
+        s2[1 + d] = a[d] = (float)here;
+        batch->lower[b * A + d] = (float)-REACH, batch->upper[b * A + d] = (float)REACH;
+        if (second)
+            reward += 2.0 / GAMMA * w->optimum[d] * before;
+        else if (w->two_steps)
+            reward -= here * here;
+        else
+            reward -= (here - w->optimum[d]) * (here - w->optimum[d]);
+    }
+    batch->r[b] = (float)reward;
+    batch->done[b] = second || !w->two_steps ? 1.0f : 0.0f;
+}
+
+static mtf_algorithm_config world_config(void)
+{
+    mtf_algorithm_config config = fixture_config();
+    config.state_dim = S, config.action_dim = A, config.hidden = 64, config.batch = 64;
+    config.steps = 3000, config.gamma = GAMMA;
+    config.actor_lr = 3e-3, config.critic_lr = 5e-3;
+    config.target_every = 5, config.soft_update = 0.2;
+    return config;
+}
+
+static mtf_algorithm *learn(const mtf_algorithm_ops *ops, mtf_algorithm_config config,
+                            const world *w)
+{
+    mtf_algorithm *algorithm;
+    mtf_step_metrics metrics;
+    mtf_err err = {0};
+    mtf_batch *batch = fixture_batch_new(&config);
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(61), 0);
+    mtf_assert_ok(ops->open(&config, &algorithm, &err), &err);
+    mtf_assert_ok(ops->begin_round(algorithm, SCALE, true, &err), &err);
+    for (uint64_t k = 0; k < config.steps; k++) {
+        for (size_t b = 0; b < batch->rows; b++) fill_row(batch, b, &rng, w);
+        mtf_assert_ok(ops->step(algorithm, batch, &metrics, &err), &err);
+        assert_true(metrics.finite);
+    }
+    fixture_batch_free(batch);
+    return algorithm;
+}
+
+/* The mean action in first steps. */
+static void mean_action(const mtf_algorithm_ops *ops, mtf_algorithm *algorithm, double mean[A])
+{
+    float s[PROBES * S], a[PROBES * A];
+    mtf_rng rng = mtf_rng_of(8, 8);
+    for (size_t i = 0; i < PROBES * S; i++)
+        s[i] = i % S == 0 ? 1.0f : (float)fixture_uniform(&rng, -REACH, REACH);
+    ops->act(algorithm, PROBES, s, a);
+    memset(mean, 0, A * sizeof *mean);
+    for (size_t i = 0; i < PROBES * A; i++) mean[i % A] += (double)a[i] / PROBES;
+}
+
+static void check(const mtf_algorithm_ops *ops, const mtf_algorithm_config *config, const world *w,
+                  const double expected[A], double tolerance)
+{
+    double mean[A];
+    mtf_algorithm *algorithm = learn(ops, *config, w);
+    mean_action(ops, algorithm, mean);
+    for (size_t d = 0; d < A; d++) mtf_assert_close(mean[d], expected[d], 0, tolerance);
+    ops->close(algorithm);
+}
+
+static const world one_step = {false, {0.35, -0.25}}, two_steps = {true, {0.3, -0.2}};
+
+/* Where alpha/mean|Q| times the value's slope and the pull to the data's mean, 0, balance:
+ *  (alpha / mean|Q|) (mu - optimum) + mu / A = 0; mean|Q| is itself a function of mu. */
+static void td3bc_answer(const world *w, double alpha, double mu[A])
+{
+    double size = 1.0;
+    for (int k = 0; k < 100; k++) {
+        double distance = 0.0, square = 0.0;
+        for (size_t d = 0; d < A; d++) {
+            mu[d] = alpha / size * w->optimum[d] / (alpha / size + 1.0 / A);
+            distance += (mu[d] - w->optimum[d]) * (mu[d] - w->optimum[d]);
+            square += w->optimum[d] * w->optimum[d];
+        }
+        size = w->two_steps ? 0.5 * (GAMMA + square - distance) + 0.5 : 1.0 - distance;
+    }
+}
+
+static void td3bc_balances_value_and_data(void **state)
+{
+    (void)state;
+    const world *const worlds[] = {&one_step, &two_steps};
+    for (size_t k = 0; k < 2; k++) {
+        mtf_algorithm_config config = world_config();
+        double expected[A];
+        config.td3bc.alpha = 1.0;
+        td3bc_answer(worlds[k], config.td3bc.alpha, expected);
+        const double share = expected[0] / worlds[k]->optimum[0];
+        assert_true(share > 0.5 && share < 0.8);
+        check(&mtf_td3bc_ops, &config, worlds[k], expected, 0.06);
+    }
+}
+
+static void td3bc_without_value_is_the_datas_mean(void **state)
+{
+    (void)state;
+    mtf_algorithm_config config = world_config();
+    const double data[A] = {0, 0};
+    config.td3bc.alpha = 0.0, config.steps = 1000;
+    check(&mtf_td3bc_ops, &config, &one_step, data, 0.03);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(td3bc_balances_value_and_data),
+        cmocka_unit_test(td3bc_without_value_is_the_datas_mean),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
