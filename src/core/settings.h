@@ -82,6 +82,9 @@
     X(td3bc, noise, F, 0.2, 0, 10, "", "deviation of the noise on the target's action") \
     X(td3bc, noise_clip, F, 0.5, 0, 10, "", "that noise is clipped to +- this") \
     X(td3bc, policy_every, I, 2, 1, 1000000, "steps", "steps between moves of the actor") \
+    X(iql, expectile, F, 0.7, 0, 1, "", "tau: the expectile of a state's logged actions that counts as its value") \
+    X(iql, beta, F, 3, 0, 1e6, "", "how much more a better action is imitated: exp(beta advantage), in scaled rewards") \
+    X(iql, weight_max, F, 100, 1e-6, 1e9, "", "no action is imitated more than this") \
     X(gate, z, F, 1.0, -10, 10, "", "one-sided z that the value check must reach") \
     X(gate, min_transitions, I, 2000, 1, 1000000000, "rows", "held-out rows below which a round is held") \
     X(gate, outside_max, F, 0.05, 0, 1, "", "share of held-out action dimensions outside the box, margin 0.05") \

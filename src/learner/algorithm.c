@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const mtf_algorithm_ops *const algorithms[] = {&mtf_integrated_ops, &mtf_ddpg_ops,
-                                                      &mtf_td3bc_ops};
+                                                      &mtf_td3bc_ops, &mtf_iql_ops};
 
 const mtf_algorithm_ops *mtf_algorithm_find(const char *name)
 {

@@ -21,6 +21,9 @@ typedef struct mtf_algorithm_config {
         double alpha, noise, noise_clip;
         uint32_t policy_every;
     } td3bc;
+    struct {
+        double expectile, beta, weight_max;
+    } iql;
 } mtf_algorithm_config;
 
 /** Of the last step. Values are in reward units (the reward scale is undone). */

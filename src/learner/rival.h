@@ -116,6 +116,9 @@ void mtf_rival_normals(mtf_rng *rng, float *out, size_t count);
 /** y (rows,outputs) of network `index` at x; its scratch then fits mtf_mlp_backward. */
 void mtf_rival_forward(mtf_algorithm *rival, uint32_t index, bool target, size_t rows,
                        const float *x, size_t ldx, float *y);
+/** The action columns of x (B,ldx) = tanh of the actor (or its target) at the states there, of an
+ *  actor with A outputs; scratch (B,A). */
+void mtf_rival_act_at(mtf_algorithm *rival, bool target, float *x, float *scratch);
 /** Q1, Q2 (or their targets) at x (rows,ldx). */
 void mtf_rival_critics(mtf_algorithm *rival, bool target, size_t rows, const float *x,
                        float *const q[2]);

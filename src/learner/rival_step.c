@@ -60,6 +60,17 @@ void mtf_rival_forward(mtf_algorithm *rival, uint32_t index, bool target, size_t
                     &net->space, y, net->mlp.outputs);
 }
 
+void mtf_rival_act_at(mtf_algorithm *rival, bool target, float *x, float *scratch)
+{
+    const size_t states = rival->config.state_dim, actions = rival->config.action_dim;
+    const size_t rows = rival->batch->rows;
+    mtf_rival_forward(rival, MTF_RIVAL_ACTOR, target, rows, x, rival->ldx, scratch);
+    for (size_t b = 0; b < rows; b++) {
+        for (size_t d = 0; d < actions; d++)
+            x[b * rival->ldx + states + d] = tanhf(scratch[b * actions + d]);
+    }
+}
+
 typedef struct critics_call {
     mtf_algorithm *rival;
     const float *x;

@@ -5,5 +5,6 @@
 #include "learner/algorithm.h"
 
 extern const mtf_algorithm_ops mtf_td3bc_ops; /* arXiv:2106.06860 */
+extern const mtf_algorithm_ops mtf_iql_ops;   /* arXiv:2110.06169 */
 
 #endif

@@ -40,19 +40,6 @@ static float clamp(float x, float limit)
     return fminf(fmaxf(x, -limit), limit);
 }
 
-/* The action columns of x (rows,ldx) = mu(s), of the target at s' or of the actor at s. */
-static void act_into(mtf_algorithm *rival, bool target, float *x)
-{
-    const size_t states = rival->config.state_dim, actions = rival->config.action_dim;
-    const size_t rows = rival->batch->rows;
-    float *a = rival->scratch[D_ACTION];
-    mtf_rival_forward(rival, MTF_RIVAL_ACTOR, target, rows, x, rival->ldx, a);
-    for (size_t b = 0; b < rows; b++) {
-        for (size_t d = 0; d < actions; d++)
-            x[b * rival->ldx + states + d] = tanhf(a[b * actions + d]);
-    }
-}
-
 static void make_targets(mtf_algorithm *rival)
 {
     const mtf_algorithm_config *config = &rival->config;
@@ -61,7 +48,7 @@ static void make_targets(mtf_algorithm *rival)
     float *noise = rival->scratch[NOISE];
     mtf_rng draws = mtf_rival_draws(rival, 0);
     mtf_rival_normals(&draws, noise, rows * actions);
-    act_into(rival, true, rival->x_next);
+    mtf_rival_act_at(rival, true, rival->x_next, rival->scratch[D_ACTION]);
     for (size_t b = 0; b < rows; b++) {
         float *a = rival->x_next + b * rival->ldx + config->state_dim;
         for (size_t d = 0; d < actions; d++)
@@ -119,7 +106,7 @@ static mtf_status td3bc_step(mtf_algorithm *rival, const mtf_batch *batch,
     if (status != MTF_OK) return status;
     make_targets(rival);
     mtf_rival_regress(rival);
-    act_into(rival, false, rival->x_policy);
+    mtf_rival_act_at(rival, false, rival->x_policy, rival->scratch[D_ACTION]);
     mtf_rival_judge(rival, 1);
     actor_loss(rival);
     move_actor(rival);

@@ -150,7 +150,27 @@ class Td3bc:
         yield (2 if (k + 1) % 2 == 0 else None), loss
 
 
-LEARNERS = {"td3bc": Td3bc}
+class Iql:
+    own = {"expectile": 0.7, "beta": 2.0, "weight_max": 6.0}
+    shapes = [(S + A, 1), (S + A, 1), (S, A), (S, 1)]
+    values, moving, loose = (0, 1, 3), [0, 1], A
+    rates = [CRITIC_LR, CRITIC_LR, ACTOR_LR, CRITIC_LR]
+
+    def step(self, nets, targets, loose, d, k):
+        with torch.no_grad():
+            data = torch.minimum(q(targets[0], d["s"], d["a"]), q(targets[1], d["s"], d["a"]))
+        u = data - forward(nets[3], d["s"])[:, 0]
+        yield 3, mean(d, torch.where(u < 0, 0.3, 0.7) * u**2)
+        with torch.no_grad():
+            weight = torch.clamp(torch.exp(2.0 * (data - forward(nets[3], d["s"])[:, 0])), max=6.0)
+        pi = torch.distributions.Normal(torch.tanh(forward(nets[2], d["s"])), torch.exp(torch.clamp(loose, -5, 2)))
+        yield (2, 4), mean(d, weight * -pi.log_prob(d["a"]).sum(1))
+        with torch.no_grad():
+            y = bootstrap(d, forward(nets[3], d["s2"])[:, 0])
+        yield from regressions(d, nets, y)
+
+
+LEARNERS = {"td3bc": Td3bc, "iql": Iql}
 
 
 # ---- the driver ----
@@ -219,6 +239,8 @@ def main():
     count = len(learner.shapes)
     start, slow = [network(*shape) for shape in learner.shapes], [network(*shape) for shape in learner.shapes]
     loose = uniform(-1.5, 0, learner.loose)
+    if learner.loose > 1:
+        loose[1] = 2.25  # a deviation beyond its limit
     data = [batch() for _ in range(BATCHES)]
     emit("sizes", [S, A, H, B, BATCHES, STEPS, SEED])
     emit("settings", [GAMMA, W, L, SCALE, ACTOR_LR, CRITIC_LR, LR_FINAL, ACTOR_CLIP, CRITIC_CLIP])

@@ -31,6 +31,13 @@ static void set_td3bc(const golden *file, mtf_algorithm_config *config)
     config->td3bc.policy_every = (uint32_t)own(file, "policy_every");
 }
 
+static void set_iql(const golden *file, mtf_algorithm_config *config)
+{
+    config->iql.expectile = own(file, "expectile");
+    config->iql.beta = own(file, "beta");
+    config->iql.weight_max = own(file, "weight_max");
+}
+
 static mtf_algorithm_config golden_config(const golden *file)
 {
     const double *size = golden_find(file, 7, "sizes"), *set = golden_find(file, 9, "settings");
@@ -151,10 +158,17 @@ static void td3bc_equals_pytorch(void **state)
     check(&mtf_td3bc_ops, set_td3bc);
 }
 
+static void iql_equals_pytorch(void **state)
+{
+    (void)state;
+    check(&mtf_iql_ops, set_iql);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(td3bc_equals_pytorch),
+        cmocka_unit_test(iql_equals_pytorch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

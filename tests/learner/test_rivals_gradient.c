@@ -87,6 +87,14 @@ static void compare_net(plain_case *plain, plain_loss loss, uint32_t index)
     mtf_assert_close(net->loss, loss(plain, index), 1e-4, 1e-5);
 }
 
+static void compare_loose(plain_case *plain, plain_loss loss)
+{
+    for (size_t i = 0; i < plain->rival->loose_count; i++)
+        mtf_assert_close((double)plain->rival->loose_gradient[i],
+                         slope_at(plain, loss, MTF_RIVAL_NETS_MAX, &plain->loose[i]), TOLERANCE,
+                         TOLERANCE);
+}
+
 /* Network's output (outputs,) at [s|rest], by the plain weights. */
 static void plain_net(const plain_case *plain, uint32_t net, const float *s, const double *rest,
                       double *y)
@@ -166,10 +174,49 @@ static void gradients_of_td3bc_equal_central_differences(void **state)
     teardown(&plain);
 }
 
+/* ---- iql ---- */
+
+/* As rivals read their own: what the actions are worth, and by how much each is imitated. */
+static double iql_loss(const plain_case *plain, uint32_t net)
+{
+    const mtf_algorithm *rival = plain->rival;
+    const float *data = rival->scratch[0];
+    double loss = 0.0, a[16], mu[16], v;
+    if (net <= MTF_RIVAL_Q2) return regression_loss(plain, net);
+    for (size_t b = 0; b < plain->batch->rows; b++) {
+        const float *s = state_of(plain, b);
+        plain_net(plain, MTF_RIVAL_OWN, s, NULL, &v);
+        const double u = (double)data[b] - v;
+        if (net == MTF_RIVAL_OWN) {
+            loss += share_of(plain, b) * fabs(0.7 - (u < 0)) * u * u;
+            continue;
+        }
+        double unlikely = 0.0;
+        action_of(plain, b, a);
+        plain_net(plain, MTF_RIVAL_ACTOR, s, NULL, mu);
+        for (size_t d = 0; d < plain->batch->action_dim; d++) {
+            const double z = (a[d] - tanh(mu[d])) / exp(plain->loose[d]);
+            unlikely += 0.5 * z * z + plain->loose[d] + 0.5 * log(2.0 * acos(-1.0));
+        }
+        loss += share_of(plain, b) * fmin(exp(3.0 * u), 100.0) * unlikely;
+    }
+    return loss;
+}
+
+static void gradients_of_iql_equal_central_differences(void **state)
+{
+    (void)state;
+    plain_case plain = setup(&mtf_iql_ops, fixture_config(), mtf_test_seed(72));
+    for (uint32_t i = 0; i < plain.rival->net_count; i++) compare_net(&plain, iql_loss, i);
+    compare_loose(&plain, iql_loss);
+    teardown(&plain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_of_td3bc_equal_central_differences),
+        cmocka_unit_test(gradients_of_iql_equal_central_differences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

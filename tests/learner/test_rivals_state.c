@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-static const mtf_algorithm_ops *const rivals[] = {&mtf_td3bc_ops};
+static const mtf_algorithm_ops *const rivals[] = {&mtf_td3bc_ops, &mtf_iql_ops};
 enum { RIVALS = sizeof rivals / sizeof rivals[0] };
 
 /* For the body of a test, `ops` each of them in turn. */
@@ -472,6 +472,9 @@ static void wrong_settings_of_their_own_are_refused_by_name(void **state)
     config = fixture_config();
     config.td3bc.alpha = NAN;
     refuses_own(&mtf_td3bc_ops, config, "td3bc.alpha");
+    config = fixture_config();
+    config.iql.expectile = 1.5;
+    refuses_own(&mtf_iql_ops, config, "iql.expectile");
 }
 
 int main(void)

@@ -138,11 +138,42 @@ static void td3bc_without_value_is_the_datas_mean(void **state)
     check(&mtf_td3bc_ops, &config, &one_step, data, 0.03);
 }
 
+/* Imitation of data uniform within +-REACH with weights exp(beta Q / scale), Q = -(a - optimum)^2:
+ * the mean of that density, dimension by dimension, by quadrature. */
+static void iql_answer(const world *w, double beta, double mu[A])
+{
+    enum { POINTS = 2001 };
+    for (size_t d = 0; d < A; d++) {
+        double mass = 0.0, moment = 0.0;
+        for (int i = 0; i < POINTS; i++) {
+            const double a = REACH * (2.0 * i / (POINTS - 1) - 1.0), miss = a - w->optimum[d];
+            const double weight = exp(-beta / SCALE * miss * miss);
+            mass += weight, moment += weight * a;
+        }
+        mu[d] = moment / mass;
+    }
+}
+
+static void iql_imitates_by_advantage(void **state)
+{
+    (void)state;
+    const world *const worlds[] = {&one_step, &two_steps};
+    const double betas[] = {3.0, 10.0};
+    for (size_t k = 0; k < 4; k++) {
+        mtf_algorithm_config config = world_config();
+        double expected[A];
+        config.iql.beta = betas[k / 2], config.iql.weight_max = 1e6;
+        iql_answer(worlds[k % 2], config.iql.beta, expected);
+        check(&mtf_iql_ops, &config, worlds[k % 2], expected, 0.05);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(td3bc_balances_value_and_data),
         cmocka_unit_test(td3bc_without_value_is_the_datas_mean),
+        cmocka_unit_test(iql_imitates_by_advantage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
