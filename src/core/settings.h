@@ -85,6 +85,8 @@
     X(iql, expectile, F, 0.7, 0, 1, "", "tau: the expectile of a state's logged actions that counts as its value") \
     X(iql, beta, F, 3, 0, 1e6, "", "how much more a better action is imitated: exp(beta advantage), in scaled rewards") \
     X(iql, weight_max, F, 100, 1e-6, 1e9, "", "no action is imitated more than this") \
+    X(cql_sac, weight, F, 5, 0, 1e6, "", "how conservative: weight of the soft maximum of the value against the logged action's") \
+    X(cql_sac, actions, I, 10, 1, 1000, "actions", "draws of each of the three proposals that the soft maximum is estimated by") \
     X(gate, z, F, 1.0, -10, 10, "", "one-sided z that the value check must reach") \
     X(gate, min_transitions, I, 2000, 1, 1000000000, "rows", "held-out rows below which a round is held") \
     X(gate, outside_max, F, 0.05, 0, 1, "", "share of held-out action dimensions outside the box, margin 0.05") \

@@ -24,6 +24,10 @@ typedef struct mtf_algorithm_config {
     struct {
         double expectile, beta, weight_max;
     } iql;
+    struct {
+        double weight;
+        uint32_t actions;
+    } cql_sac;
 } mtf_algorithm_config;
 
 /** Of the last step. Values are in reward units (the reward scale is undone). */

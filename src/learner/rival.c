@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALIGN_FLOATS 16
-
 static mtf_status check(const mtf_algorithm_config *config, mtf_err *err)
 {
     const mtf_algorithm_rule rules[] = {
@@ -71,8 +69,7 @@ static void lay_out(mtf_algorithm *rival, const mtf_rival_plan *plan)
     const mtf_algorithm_config *config = &rival->config;
     rival->net_count = plan->net_count;
     rival->loose_count = plan->loose;
-    rival->ldx =
-        (config->state_dim + config->action_dim + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+    rival->ldx = mtf_rival_ldx(config);
     for (uint32_t i = 0; i < plan->net_count; i++) {
         mtf_rival_net *net = &rival->nets[i];
         net->shape = plan->nets[i];

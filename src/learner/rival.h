@@ -71,7 +71,7 @@ struct mtf_algorithm {
     const mtf_batch *batch;            /* borrowed */
     double decay;                      /* of the rates */
     unsigned denormals;                /* as they were */
-    size_t ldx;                        /* of the three inputs, S + A rounded up */
+    size_t ldx;                        /* of the three inputs: mtf_rival_ldx */
     float *x_data, *x_next, *x_policy; /* (B,ldx): [s|a], [s'|a'], [s|the policy's action] */
     float *q[2];                       /* (B,) of each critic: scratch, then at x_policy */
     float *slope[2];                   /* (B,A) dQ/da there */
@@ -80,6 +80,12 @@ struct mtf_algorithm {
     float *loose_gradient;             /* (loose,) */
     float *scratch[MTF_RIVAL_SCRATCH_MAX];
 };
+
+/** Floats from row to row of a critic's input: S + A, rounded up to a cache line. */
+static inline size_t mtf_rival_ldx(const mtf_algorithm_config *config)
+{
+    return ((size_t)config->state_dim + config->action_dim + 15) / 16 * 16;
+}
 
 /** rival.c: the ops every one of them has. */
 mtf_status mtf_rival_open(const mtf_algorithm_ops *ops, const mtf_rival_plan *plan,

@@ -44,6 +44,7 @@ mtf_status mtf_train_algorithm_config(const mtf_settings *settings, uint32_t act
                   .noise = settings->td3bc_noise,
                   .noise_clip = settings->td3bc_noise_clip,
                   .policy_every = (uint32_t)settings->td3bc_policy_every},
+        .cql_sac = {settings->cql_sac_weight, (uint32_t)settings->cql_sac_actions},
         .iql = {settings->iql_expectile, settings->iql_beta, settings->iql_weight_max},
     };
     const char *penalty = settings->learner_penalty, *target = settings->learner_target;
@@ -83,6 +84,8 @@ static mtf_str own_numbers(const mtf_settings *s, double numbers[8])
     } else if (is(s->learner_algorithm, "iql")) {
         numbers[count++] = s->iql_expectile, numbers[count++] = s->iql_beta;
         numbers[count++] = s->iql_weight_max;
+    } else if (is(s->learner_algorithm, "cql_sac")) {
+        numbers[count++] = s->cql_sac_weight, numbers[count++] = (double)s->cql_sac_actions;
     }
     return (mtf_str){(const char *)numbers, (uint32_t)(count * sizeof *numbers)};
 }

@@ -107,6 +107,7 @@ def batch():
     out["bp2"], out["lower2"], out["upper2"] = box()
     out["a"] = rounded(out["bp"] + out["lower"] + uniform(0, 1, B, A) * (out["upper"] - out["lower"]))
     out["a"][1, 1] = rounded(out["bp"][1, 1] + 0.4)  # logged outside its box
+    out["a"][0, 2] = rounded(out["bp"][0, 2] - 0.4)
     out["done"] = torch.zeros(B)
     out["done"][4] = 1.0
     for name in ("s2", "bp2", "lower2", "upper2"):
@@ -170,7 +171,47 @@ class Iql:
         yield from regressions(d, nets, y)
 
 
-LEARNERS = {"td3bc": Td3bc, "iql": Iql}
+class CqlSac:
+    own = {"weight": 5.0, "actions": 2}
+    shapes = [(S + A, 1), (S + A, 1), (S, 2 * A)]
+    moving, loose, loose_clip = [0, 1], 1, math.inf
+
+    def prepare(self, start):
+        start[2][5][A] += 2  # a log deviation beyond its limit in some rows
+
+    def draw(self, net, s, noise):
+        """Actions and their log densities."""
+        head = forward(net, s)
+        gauss = torch.distributions.Normal(head[:, :A], torch.exp(torch.clamp(head[:, A:], -5, 2)))
+        u = gauss.mean + gauss.stddev * noise
+        log_cosh = u.abs() + torch.log1p(torch.exp(-2 * u.abs())) - math.log(2)
+        return torch.tanh(u), (gauss.log_prob(u) + 2 * log_cosh).sum(1)
+
+    def proposals(self, net, d, k):
+        low, high = torch.minimum(d["bp"] + d["lower"], d["a"]), torch.maximum(d["bp"] + d["upper"], d["a"])
+        width = torch.clamp(high - low, min=0.01)
+        uniforms, here, there = Draws(k, 0), Draws(k, 1), Draws(k, 2)
+        for _ in range(2):
+            yield (low + high) / 2 + width * (uniforms.uniforms(B, A) - 0.5), -torch.log(width).sum(1)
+            yield self.draw(net, d["s"], here.normals(B, A))
+            yield self.draw(net, d["s2"], there.normals(B, A))
+
+    def step(self, nets, targets, loose, d, k):
+        with torch.no_grad():
+            a2, _ = self.draw(nets[2], d["s2"], Draws(k, 3).normals(B, A))
+            y = bootstrap(d, torch.minimum(q(targets[0], d["s2"], a2), q(targets[1], d["s2"], a2)))
+            proposals = list(self.proposals(nets[2], d, k))
+        for i in range(2):
+            soft = torch.logsumexp(torch.stack([q(nets[i], d["s"], a) - p for a, p in proposals]), 0)
+            data = q(nets[i], d["s"], d["a"])
+            yield i, mean(d, (data - y) ** 2 + 5.0 * (soft - data))
+        a, likely = self.draw(nets[2], d["s"], Draws(k, 4).normals(B, A))
+        value = torch.minimum(q(nets[0], d["s"], a), q(nets[1], d["s"], a))
+        yield 2, mean(d, torch.exp(loose.detach()) * likely - value)
+        yield 3, mean(d, -loose * (likely.detach() - A))
+
+
+LEARNERS = {"td3bc": Td3bc, "iql": Iql, "cql_sac": CqlSac}
 
 
 # ---- the driver ----
@@ -204,6 +245,8 @@ def train(learner, start, slow, loose, data):
     nets = [copy(net) for net in start] + ([[loose.clone()]] if learner.loose else [])
     slow = [copy(net) for net in slow]
     rate = rates(learner) + [ACTOR_LR]
+    limits = [CRITIC_CLIP if i in learner.values else ACTOR_CLIP for i in range(len(start))]
+    limits.append(getattr(learner, "loose_clip", ACTOR_CLIP))
     for net in nets:
         for t in net:
             t.requires_grad_(True)
@@ -216,8 +259,8 @@ def train(learner, start, slow, loose, data):
             indices = index if isinstance(index, tuple) else (index,)
             grads = [torch.autograd.grad(loss, nets[i], retain_graph=True) for i in indices]
             for i, g in zip(indices, grads):
-                for t, clip in zip(nets[i], clipped(g, CRITIC_CLIP if i in learner.values else ACTOR_CLIP)):
-                    t.grad = clip
+                for t, part in zip(nets[i], clipped(g, limits[i])):
+                    t.grad = part
                 optimisers[i].param_groups[0]["lr"] = rate[i] * decay
                 optimisers[i].step()
         if (k + 1) % L == 0:
@@ -238,6 +281,8 @@ def main():
     learner.values = getattr(learner, "values", (0, 1))
     count = len(learner.shapes)
     start, slow = [network(*shape) for shape in learner.shapes], [network(*shape) for shape in learner.shapes]
+    if hasattr(learner, "prepare"):
+        learner.prepare(start)
     loose = uniform(-1.5, 0, learner.loose)
     if learner.loose > 1:
         loose[1] = 2.25  # a deviation beyond its limit

@@ -28,6 +28,7 @@ mtf_algorithm_config fixture_config(void)
         .penalty = MTF_PENALTY_EXPM1,
         .target = MTF_TARGET_DISCOUNT,
         .td3bc = {.alpha = 2.5, .noise = 0.2, .noise_clip = 0.5, .policy_every = 2},
+        .cql_sac = {.weight = 5.0, .actions = 3},
         .iql = {.expectile = 0.7, .beta = 3.0, .weight_max = 100.0},
     };
 }

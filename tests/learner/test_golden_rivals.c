@@ -38,6 +38,12 @@ static void set_iql(const golden *file, mtf_algorithm_config *config)
     config->iql.weight_max = own(file, "weight_max");
 }
 
+static void set_cql_sac(const golden *file, mtf_algorithm_config *config)
+{
+    config->cql_sac.weight = own(file, "weight");
+    config->cql_sac.actions = (uint32_t)own(file, "actions");
+}
+
 static mtf_algorithm_config golden_config(const golden *file)
 {
     const double *size = golden_find(file, 7, "sizes"), *set = golden_find(file, 9, "settings");
@@ -164,11 +170,18 @@ static void iql_equals_pytorch(void **state)
     check(&mtf_iql_ops, set_iql);
 }
 
+static void cql_sac_equals_pytorch(void **state)
+{
+    (void)state;
+    check(&mtf_cql_sac_ops, set_cql_sac);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(td3bc_equals_pytorch),
         cmocka_unit_test(iql_equals_pytorch),
+        cmocka_unit_test(cql_sac_equals_pytorch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -212,11 +212,80 @@ static void gradients_of_iql_equal_central_differences(void **state)
     teardown(&plain);
 }
 
+/* ---- cql_sac ---- */
+
+enum { CQL_X, CQL_DENSITY, CQL_NOISE = 6 }; /* of its scratch */
+
+static double cql_critic_loss(const plain_case *plain, uint32_t critic)
+{
+    const mtf_algorithm *rival = plain->rival;
+    const size_t rows = plain->batch->rows, samples = 3 * rival->config.cql_sac.actions;
+    double loss = regression_loss(plain, critic), a[16];
+    for (size_t b = 0; b < rows; b++) {
+        const float *s = state_of(plain, b);
+        double sum = 0.0;
+        for (size_t j = 0; j < samples; j++) {
+            const float *x = rival->scratch[CQL_X] + ((j + 1) * rows + b) * rival->ldx;
+            const double density = (double)rival->scratch[CQL_DENSITY][j * rows + b];
+            for (size_t d = 0; d < plain->batch->action_dim; d++)
+                a[d] = (double)x[plain->batch->state_dim + d];
+            sum += exp(plain_q(plain, critic, s, a) - density);
+        }
+        action_of(plain, b, a);
+        loss += share_of(plain, b) * rival->config.cql_sac.weight *
+                (log(sum) - plain_q(plain, critic, s, a));
+    }
+    return loss;
+}
+
+/* The actor's loss; with `temperature`, that of log alpha. */
+static double cql_actor_loss(const plain_case *plain, bool temperature)
+{
+    const size_t actions = plain->batch->action_dim;
+    double loss = 0.0, head[32], a[16];
+    for (size_t b = 0; b < plain->batch->rows; b++) {
+        const float *s = state_of(plain, b);
+        double likely = 0.0;
+        plain_net(plain, MTF_RIVAL_ACTOR, s, NULL, head);
+        for (size_t d = 0; d < actions; d++) {
+            const double noise = (double)plain->rival->scratch[CQL_NOISE][b * actions + d];
+            const double level = fmin(fmax(head[actions + d], -5.0), 2.0);
+            a[d] = tanh(head[d] + exp(level) * noise);
+            likely -= 0.5 * noise * noise + level + 0.5 * log(2.0 * acos(-1.0));
+            likely -= log(1.0 - a[d] * a[d]);
+        }
+        if (temperature) {
+            loss -= share_of(plain, b) * plain->loose[0] * (likely - (double)actions);
+            continue;
+        }
+        const double one = plain_q(plain, MTF_RIVAL_Q1, s, a);
+        const double two = plain_q(plain, MTF_RIVAL_Q2, s, a);
+        loss += share_of(plain, b) * (exp(plain->loose[0]) * likely - fmin(one, two));
+    }
+    return loss;
+}
+
+static double cql_sac_loss(const plain_case *plain, uint32_t net)
+{
+    if (net <= MTF_RIVAL_Q2) return cql_critic_loss(plain, net);
+    return cql_actor_loss(plain, net == MTF_RIVAL_NETS_MAX);
+}
+
+static void gradients_of_cql_sac_equal_central_differences(void **state)
+{
+    (void)state;
+    plain_case plain = setup(&mtf_cql_sac_ops, fixture_config(), mtf_test_seed(73));
+    for (uint32_t i = 0; i < plain.rival->net_count; i++) compare_net(&plain, cql_sac_loss, i);
+    compare_loose(&plain, cql_sac_loss);
+    teardown(&plain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_of_td3bc_equal_central_differences),
         cmocka_unit_test(gradients_of_iql_equal_central_differences),
+        cmocka_unit_test(gradients_of_cql_sac_equal_central_differences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -168,12 +168,74 @@ static void iql_imitates_by_advantage(void **state)
     }
 }
 
+/* Without its conservative term it is a soft actor-critic. */
+static void cql_sac_without_its_weight_finds_the_optimum(void **state)
+{
+    (void)state;
+    const world *const worlds[] = {&one_step, &two_steps};
+    for (size_t k = 0; k < 2; k++) {
+        mtf_algorithm_config config = world_config();
+        config.cql_sac.weight = 0.0;
+        check(&mtf_cql_sac_ops, &config, worlds[k], worlds[k]->optimum, 0.05);
+    }
+}
+
+/* With it, what no data speaks for is not taken for good: the optimum is outside the data, and the
+ * value, continued, says so; the policy goes towards it and stays where the data is. */
+static void cql_sac_with_its_weight_stays_with_the_data(void **state)
+{
+    (void)state;
+    const world outside = {false, {0.9, -0.9}};
+    for (int conservative = 0; conservative < 2; conservative++) {
+        mtf_algorithm_config config = world_config();
+        double mean[A];
+        if (!conservative) config.cql_sac.weight = 0.0;
+        mtf_algorithm *algorithm = learn(&mtf_cql_sac_ops, config, &outside);
+        mean_action(&mtf_cql_sac_ops, algorithm, mean);
+        for (size_t d = 0; d < A; d++) {
+            const double towards = d == 0 ? mean[d] : -mean[d];
+            assert_true(towards > 0.1);
+            assert_true(conservative ? towards < REACH : towards > REACH + 0.25);
+        }
+        mtf_cql_sac_ops.close(algorithm);
+    }
+}
+
+/* Logged actions at the ends of the range, and a policy far beyond them. */
+static void cql_sac_stays_finite_at_the_ends_of_the_range(void **state)
+{
+    (void)state;
+    mtf_algorithm_config config = fixture_config();
+    mtf_algorithm *algorithm;
+    mtf_step_metrics metrics;
+    mtf_err err = {0};
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(62), 0);
+    mtf_batch *batch = fixture_batch_new(&config);
+    mtf_assert_ok(mtf_cql_sac_ops.open(&config, &algorithm, &err), &err);
+    mtf_assert_ok(mtf_cql_sac_ops.begin_round(algorithm, 1.0, true, &err), &err);
+    mtf_rival_net *actor = &algorithm->nets[MTF_RIVAL_ACTOR];
+    for (size_t i = 0; i < actor->mlp.size; i++) actor->net.weights[i] *= 300.0f;
+    for (int k = 0; k < 200; k++) {
+        fixture_batch_fill(batch, &rng, 0.3);
+        for (size_t i = 0; i < batch->rows * config.action_dim; i++)
+            batch->a[i] = batch->bp[i] = i % 3 == 0 ? -1.0f : 1.0f;
+        mtf_assert_ok(mtf_cql_sac_ops.step(algorithm, batch, &metrics, &err), &err);
+        assert_true(metrics.finite);
+        if (k == 0) assert_true(fabs((double)algorithm->x_policy[config.state_dim]) == 1.0);
+    }
+    fixture_batch_free(batch);
+    mtf_cql_sac_ops.close(algorithm);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(td3bc_balances_value_and_data),
         cmocka_unit_test(td3bc_without_value_is_the_datas_mean),
         cmocka_unit_test(iql_imitates_by_advantage),
+        cmocka_unit_test(cql_sac_without_its_weight_finds_the_optimum),
+        cmocka_unit_test(cql_sac_with_its_weight_stays_with_the_data),
+        cmocka_unit_test(cql_sac_stays_finite_at_the_ends_of_the_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
