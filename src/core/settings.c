@@ -41,7 +41,7 @@ static const struct rule {
     {"reward.weights", true, NULL, false},
     {"reward.clip", true, NULL, false},
     {"policy.actions", true, NULL, false},
-    {"learner.algorithm", false, "integrated ddpg td3bc iql cql_sac", false},
+    {"learner.algorithm", false, "integrated ddpg td3bc iql cql_sac batchrl", false},
     {"learner.precision", false, "float32 bf16", false},
     {"learner.penalty", false, "expm1 printed none", false},
     {"learner.target", false, "discount literal additive clip", false},

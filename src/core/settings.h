@@ -87,6 +87,16 @@
     X(iql, weight_max, F, 100, 1e-6, 1e9, "", "no action is imitated more than this") \
     X(cql_sac, weight, F, 5, 0, 1e6, "", "how conservative: weight of the soft maximum of the value against the logged action's") \
     X(cql_sac, actions, I, 10, 1, 1000, "actions", "draws of each of the three proposals that the soft maximum is estimated by") \
+    X(batchrl, perturbation, F, 0.15, 0, 2, "", "how far a candidate is moved from what the generator made, at most") \
+    X(batchrl, latent_clip, F, 0.5, 0, 100, "", "a candidate's latent numbers are clipped to +- this") \
+    X(batchrl, candidates, I, 10, 1, 1000, "actions", "candidates of a next state, of which the target takes the best") \
+    X(batchrl, act_candidates, I, 100, 1, 10000, "actions", "candidates of which the policy takes the best") \
+    X(batchrl, gamma, F, 0.95, 0, 0.9999, "", "discount, in place of learner.gamma") \
+    X(batchrl, soft_update, F, 0.05, 0, 1, "", "in place of learner.soft_update") \
+    X(batchrl, target_every, I, 10, 1, 1000000, "steps", "in place of learner.target_every") \
+    X(batchrl, generator_lr, F, 0.001, 0, 1, "", "Adam rate of the generator") \
+    X(batchrl, perturbation_lr, F, 0.0001, 0, 1, "", "Adam rate of the perturbation, in place of learner.actor_lr") \
+    X(batchrl, critic_lr, F, 0.0002, 0, 1, "", "in place of learner.critic_lr") \
     X(gate, z, F, 1.0, -10, 10, "", "one-sided z that the value check must reach") \
     X(gate, min_transitions, I, 2000, 1, 1000000000, "rows", "held-out rows below which a round is held") \
     X(gate, outside_max, F, 0.05, 0, 1, "", "share of held-out action dimensions outside the box, margin 0.05") \

@@ -28,6 +28,11 @@ typedef struct mtf_algorithm_config {
         double weight;
         uint32_t actions;
     } cql_sac;
+    struct {
+        double perturbation, latent_clip, gamma, soft_update;
+        double generator_lr, perturbation_lr, critic_lr;
+        uint32_t candidates, act_candidates, target_every;
+    } batchrl;
 } mtf_algorithm_config;
 
 /** Of the last step. Values are in reward units (the reward scale is undone). */

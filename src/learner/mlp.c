@@ -74,6 +74,14 @@ void mtf_mlp_backward(const mtf_mlp *mlp, const float *block, size_t rows, const
                   mlp->inputs, rows);
 }
 
+void mtf_mlp_backward_inputs(const mtf_mlp *mlp, const float *block, size_t rows,
+                             const mtf_mlp_space *space, size_t first, size_t count, float *dx)
+{
+    MTF_ASSERT(first + count <= mlp->inputs);
+    mlp->gemm->nn(dx, count, space->d1, mlp->hidden, mtf_mlp_in(mlp, block, MTF_MLP_w1) + first,
+                  mlp->inputs, rows, count, mlp->hidden);
+}
+
 void mtf_mlp_slope(const mtf_mlp *mlp, const float *block, size_t rows, const mtf_mlp_space *space,
                    size_t first, size_t count, float *slope)
 {
@@ -82,6 +90,5 @@ void mtf_mlp_slope(const mtf_mlp *mlp, const float *block, size_t rows, const mt
     mtf_head_slope(space->h2, mtf_mlp_in(mlp, block, MTF_MLP_w3), rows, h);
     mtf_gemm_back(mlp->gemm, space->d1, NULL, space->h2, mtf_mlp_in(mlp, block, MTF_MLP_w2),
                   space->h1, rows, h, h, space->ahead);
-    mlp->gemm->nn(slope, count, space->d1, h, mtf_mlp_in(mlp, block, MTF_MLP_w1) + first,
-                  mlp->inputs, rows, count, h);
+    mtf_mlp_backward_inputs(mlp, block, rows, space, first, count, slope);
 }

@@ -65,6 +65,9 @@ void mtf_mlp_forward(const mtf_mlp *mlp, const float *block, size_t rows, const 
 /** gradient (a block) from dy (rows,outputs), dense, after forward on the same x. */
 void mtf_mlp_backward(const mtf_mlp *mlp, const float *block, size_t rows, const float *x,
                       size_t ldx, const mtf_mlp_space *space, const float *dy, float *gradient);
+/** dx (rows,count) over inputs first .. first+count, after backward. */
+void mtf_mlp_backward_inputs(const mtf_mlp *mlp, const float *block, size_t rows,
+                             const mtf_mlp_space *space, size_t first, size_t count, float *dx);
 /** For one output: slope (rows,count) = dy/dx over inputs first .. first+count, after forward.
  *  No weight gradients: the actor's way through a critic. */
 void mtf_mlp_slope(const mtf_mlp *mlp, const float *block, size_t rows, const mtf_mlp_space *space,

@@ -31,6 +31,11 @@ mtf_status mtf_rounds_open(const mtf_rounds_config *config, mtf_rounds **out, mt
     rounds->settings_hash = mtf_train_settings_hash(settings);
     rounds->ops = mtf_algorithm_find(settings->learner_algorithm);
     mtf_status status = check_settings(settings, err);
+    if (status == MTF_OK && rounds->ops && !rounds->ops->actor)
+        status = mtf_fail(err, MTF_INVALID,
+                          "learner.algorithm: the policy of %s is a search, which no policy record "
+                          "can hold; it can be compared, not served: choose another",
+                          rounds->ops->name);
     if (status == MTF_OK)
         status = mtf_train_algorithm_config(settings, config->table->count,
                                             &rounds->algorithm_config, err);

@@ -44,6 +44,16 @@ mtf_status mtf_train_algorithm_config(const mtf_settings *settings, uint32_t act
                   .noise = settings->td3bc_noise,
                   .noise_clip = settings->td3bc_noise_clip,
                   .policy_every = (uint32_t)settings->td3bc_policy_every},
+        .batchrl = {.perturbation = settings->batchrl_perturbation,
+                    .latent_clip = settings->batchrl_latent_clip,
+                    .gamma = settings->batchrl_gamma,
+                    .soft_update = settings->batchrl_soft_update,
+                    .generator_lr = settings->batchrl_generator_lr,
+                    .perturbation_lr = settings->batchrl_perturbation_lr,
+                    .critic_lr = settings->batchrl_critic_lr,
+                    .candidates = (uint32_t)settings->batchrl_candidates,
+                    .act_candidates = (uint32_t)settings->batchrl_act_candidates,
+                    .target_every = (uint32_t)settings->batchrl_target_every},
         .cql_sac = {settings->cql_sac_weight, (uint32_t)settings->cql_sac_actions},
         .iql = {settings->iql_expectile, settings->iql_beta, settings->iql_weight_max},
     };
@@ -74,19 +84,32 @@ mtf_status mtf_train_algorithm_config(const mtf_settings *settings, uint32_t act
 }
 
 /** Settings of one learner, of which a round of another does not depend. */
-static mtf_str own_numbers(const mtf_settings *s, double numbers[8])
+static mtf_str own_numbers(const mtf_settings *s, double numbers[10])
 {
     size_t count = 0;
-    if (is(s->learner_algorithm, "td3bc")) {
-        numbers[count++] = s->td3bc_alpha, numbers[count++] = s->td3bc_noise;
-        numbers[count++] = s->td3bc_noise_clip;
-        numbers[count++] = (double)s->td3bc_policy_every;
-    } else if (is(s->learner_algorithm, "iql")) {
-        numbers[count++] = s->iql_expectile, numbers[count++] = s->iql_beta;
-        numbers[count++] = s->iql_weight_max;
-    } else if (is(s->learner_algorithm, "cql_sac")) {
-        numbers[count++] = s->cql_sac_weight, numbers[count++] = (double)s->cql_sac_actions;
-    }
+    const char *name = s->learner_algorithm;
+#define ADD(algorithm, value)                                                                      \
+    if (is(name, algorithm)) numbers[count++] = (double)(value);
+    ADD("td3bc", s->td3bc_alpha)
+    ADD("td3bc", s->td3bc_noise)
+    ADD("td3bc", s->td3bc_noise_clip)
+    ADD("td3bc", s->td3bc_policy_every)
+    ADD("iql", s->iql_expectile)
+    ADD("iql", s->iql_beta)
+    ADD("iql", s->iql_weight_max)
+    ADD("cql_sac", s->cql_sac_weight)
+    ADD("cql_sac", s->cql_sac_actions)
+    ADD("batchrl", s->batchrl_perturbation)
+    ADD("batchrl", s->batchrl_latent_clip)
+    ADD("batchrl", s->batchrl_candidates)
+    ADD("batchrl", s->batchrl_act_candidates)
+    ADD("batchrl", s->batchrl_gamma)
+    ADD("batchrl", s->batchrl_soft_update)
+    ADD("batchrl", s->batchrl_target_every)
+    ADD("batchrl", s->batchrl_generator_lr)
+    ADD("batchrl", s->batchrl_perturbation_lr)
+    ADD("batchrl", s->batchrl_critic_lr)
+#undef ADD
     return (mtf_str){(const char *)numbers, (uint32_t)(count * sizeof *numbers)};
 }
 
@@ -103,7 +126,7 @@ uint64_t mtf_train_settings_hash(const mtf_settings *settings)
                               s->learner_lambda,     s->learner_delta,      s->learner_soft_update,
                               s->learner_actor_lr,   s->learner_critic_lr,  s->learner_lr_final,
                               s->learner_actor_clip, s->learner_critic_clip};
-    double own[8];
+    double own[10];
     const mtf_str own_part = own_numbers(s, own);
     const mtf_str parts[] = {
         {(const char *)integers, sizeof integers},

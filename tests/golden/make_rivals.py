@@ -211,7 +211,41 @@ class CqlSac:
         yield 3, mean(d, -loose * (likely.detach() - A))
 
 
-LEARNERS = {"td3bc": Td3bc, "iql": Iql, "cql_sac": CqlSac}
+class BatchRl:
+    Z = 2 * A
+    own = {"perturbation": 0.15, "latent_clip": 0.5, "candidates": 3, "generator_lr": 5e-3}
+    shapes = [(S + A, 1), (S + A, 1), (S + A, A), (S + A, 2 * Z), (S + Z, A)]
+    moving, loose = [0, 1, 2], 0
+    rates = [CRITIC_LR, CRITIC_LR, ACTOR_LR, 5e-3, 5e-3]
+
+    def prepare(self, start):
+        start[4][4] *= 3  # candidates beyond the range
+        start[3][5][self.Z] -= 5  # a log deviation beyond its limit
+
+    def candidate(self, decoder, perturbation, s, draws):
+        z = torch.clamp(draws.normals(B, self.Z), -0.5, 0.5)
+        with torch.no_grad():
+            a = torch.tanh(forward(decoder, s, z))
+        return torch.clamp(a + 0.15 * torch.tanh(forward(perturbation, s, a)), -1, 1)
+
+    def step(self, nets, targets, loose, d, k):
+        code = forward(nets[3], d["s"], d["a"])
+        gauss = torch.distributions.Normal(code[:, :self.Z], torch.exp(torch.clamp(code[:, self.Z:], -4, 15)))
+        made = torch.tanh(forward(nets[4], d["s"], gauss.mean + gauss.stddev * Draws(k, 0).normals(B, self.Z)))
+        kl = torch.distributions.kl_divergence(gauss, torch.distributions.Normal(0.0, 1.0)).mean(1)
+        yield (3, 4), mean(d, ((made - d["a"]) ** 2).mean(1) + 0.5 * kl)
+        with torch.no_grad():
+            draws = Draws(k, 1)
+            values = []
+            for _ in range(3):
+                a2 = self.candidate(nets[4], targets[2], d["s2"], draws)
+                values.append(torch.minimum(q(targets[0], d["s2"], a2), q(targets[1], d["s2"], a2)))
+            y = bootstrap(d, torch.stack(values).amax(0))
+        yield from regressions(d, nets, y)
+        yield 2, mean(d, -q(nets[0], d["s"], self.candidate(nets[4], nets[2], d["s"], Draws(k, 2))))
+
+
+LEARNERS = {"batchrl": BatchRl, "td3bc": Td3bc, "iql": Iql, "cql_sac": CqlSac}
 
 
 # ---- the driver ----

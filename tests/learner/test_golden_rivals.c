@@ -44,6 +44,20 @@ static void set_cql_sac(const golden *file, mtf_algorithm_config *config)
     config->cql_sac.actions = (uint32_t)own(file, "actions");
 }
 
+static void set_batchrl(const golden *file, mtf_algorithm_config *config)
+{
+    config->batchrl.perturbation = own(file, "perturbation");
+    config->batchrl.latent_clip = own(file, "latent_clip");
+    config->batchrl.candidates = (uint32_t)own(file, "candidates");
+    config->batchrl.act_candidates = 1;
+    config->batchrl.gamma = config->gamma;
+    config->batchrl.soft_update = config->soft_update;
+    config->batchrl.target_every = config->target_every;
+    config->batchrl.generator_lr = own(file, "generator_lr");
+    config->batchrl.perturbation_lr = config->actor_lr;
+    config->batchrl.critic_lr = config->critic_lr;
+}
+
 static mtf_algorithm_config golden_config(const golden *file)
 {
     const double *size = golden_find(file, 7, "sizes"), *set = golden_find(file, 9, "settings");
@@ -113,6 +127,7 @@ static void compare_gradients(rival_case *c, mtf_algorithm_config config)
 {
     char name[32];
     config.actor_lr = config.critic_lr = 0.0;
+    config.batchrl.generator_lr = config.batchrl.perturbation_lr = config.batchrl.critic_lr = 0.0;
     open_case(c, &config);
     c->rival->step = c->rival->taken = 1;
     step(c, 0);
@@ -176,12 +191,19 @@ static void cql_sac_equals_pytorch(void **state)
     check(&mtf_cql_sac_ops, set_cql_sac);
 }
 
+static void batchrl_equals_pytorch(void **state)
+{
+    (void)state;
+    check(&mtf_batchrl_ops, set_batchrl);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(td3bc_equals_pytorch),
         cmocka_unit_test(iql_equals_pytorch),
         cmocka_unit_test(cql_sac_equals_pytorch),
+        cmocka_unit_test(batchrl_equals_pytorch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -189,6 +189,36 @@ static void slope_equals_central_differences_of_the_inputs(void **state)
     teardown(f);
 }
 
+/* Of sum dy . y, for several outputs. */
+static void input_gradients_equal_central_differences(void **state)
+{
+    (void)state;
+    enum { FIRST = 2, COUNT = 4 };
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(10), 0);
+    mlp_fixture *f = setup(&rng, 3);
+    double *plain = calloc(plain_count(&f->mlp), sizeof *plain);
+    float dx[ROWS * COUNT];
+    assert_non_null(plain);
+    plain_from(&f->mlp, f->block, plain);
+    mtf_mlp_backward(&f->mlp, f->block, ROWS, f->x, LDX, &f->space, f->dy, f->gradient);
+    mtf_mlp_backward_inputs(&f->mlp, f->block, ROWS, &f->space, FIRST, COUNT, dx);
+    for (size_t b = 0; b < ROWS; b++) {
+        for (size_t k = 0; k < COUNT; k++) {
+            double x[INPUTS], more[3], less[3], expected = 0.0;
+            for (size_t i = 0; i < INPUTS; i++) x[i] = (double)f->x[b * LDX + i];
+            x[FIRST + k] += 1e-6;
+            plain_forward(&f->mlp, plain, x, NULL, NULL, more);
+            x[FIRST + k] -= 2e-6;
+            plain_forward(&f->mlp, plain, x, NULL, NULL, less);
+            for (size_t o = 0; o < 3; o++)
+                expected += (double)f->dy[b * 3 + o] * (more[o] - less[o]) / 2e-6;
+            mtf_assert_close((double)dx[b * COUNT + k], expected, 1e-4, 1e-5);
+        }
+    }
+    free(plain);
+    teardown(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +228,7 @@ int main(void)
         cmocka_unit_test(unless_told_otherwise_it_multiplies_in_float32),
         cmocka_unit_test(backward_equals_central_differences_in_every_tensor),
         cmocka_unit_test(slope_equals_central_differences_of_the_inputs),
+        cmocka_unit_test(input_gradients_equal_central_differences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,6 +28,7 @@ static plain_case setup(const mtf_algorithm_ops *ops, mtf_algorithm_config confi
     mtf_step_metrics metrics;
     mtf_err err = {0};
     config.actor_lr = config.critic_lr = 0.0;
+    config.batchrl.generator_lr = config.batchrl.perturbation_lr = config.batchrl.critic_lr = 0.0;
     mtf_assert_ok(ops->open(&config, &plain.rival, &err), &err);
     mtf_assert_ok(ops->begin_round(plain.rival, 0.5, true, &err), &err);
     fixture_batch_fill(plain.batch, &rng, 0.5);
@@ -280,12 +281,76 @@ static void gradients_of_cql_sac_equal_central_differences(void **state)
     teardown(&plain);
 }
 
+/* ---- batchrl ---- */
+
+enum { BCQ_X = 5, BCQ_ENCODER = MTF_RIVAL_OWN, BCQ_DECODER }; /* of its scratch and networks */
+
+static double generator_loss(const plain_case *plain)
+{
+    const size_t actions = plain->batch->action_dim, latents = 2 * actions;
+    mtf_rng draws = mtf_rival_draws(plain->rival, 0);
+    float noise[32 * 6];
+    double loss = 0.0, a[16], code[32], z[16], made[16];
+    assert_true(plain->batch->rows * latents <= sizeof noise / sizeof noise[0]);
+    mtf_rival_normals(&draws, noise, plain->batch->rows * latents);
+    for (size_t b = 0; b < plain->batch->rows; b++) {
+        const float *s = state_of(plain, b);
+        double row = 0.0;
+        action_of(plain, b, a);
+        plain_net(plain, BCQ_ENCODER, s, a, code);
+        for (size_t l = 0; l < latents; l++) {
+            const double level = fmin(fmax(code[latents + l], -4.0), 15.0);
+            z[l] = code[l] + exp(level) * (double)noise[b * latents + l];
+            row -=
+                0.25 * (1.0 + 2.0 * level - code[l] * code[l] - exp(2.0 * level)) / (double)latents;
+        }
+        plain_net(plain, BCQ_DECODER, s, z, made);
+        for (size_t d = 0; d < actions; d++)
+            row += (tanh(made[d]) - a[d]) * (tanh(made[d]) - a[d]) / (double)actions;
+        loss += share_of(plain, b) * row;
+    }
+    return loss;
+}
+
+static double perturbation_loss(const plain_case *plain)
+{
+    const mtf_algorithm *rival = plain->rival;
+    const size_t actions = plain->batch->action_dim;
+    double loss = 0.0, a[16], bent[16];
+    for (size_t b = 0; b < plain->batch->rows; b++) {
+        const float *s = state_of(plain, b);
+        const float *x = rival->scratch[BCQ_X] + b * rival->ldx + plain->batch->state_dim;
+        for (size_t d = 0; d < actions; d++) a[d] = (double)x[d];
+        plain_net(plain, MTF_RIVAL_ACTOR, s, a, bent);
+        for (size_t d = 0; d < actions; d++)
+            a[d] = fmin(fmax(a[d] + 0.15 * tanh(bent[d]), -1.0), 1.0);
+        loss -= share_of(plain, b) * plain_q(plain, MTF_RIVAL_Q1, s, a);
+    }
+    return loss;
+}
+
+static double batchrl_loss(const plain_case *plain, uint32_t net)
+{
+    if (net <= MTF_RIVAL_Q2) return regression_loss(plain, net);
+    return net == MTF_RIVAL_ACTOR ? perturbation_loss(plain) : generator_loss(plain);
+}
+
+static void gradients_of_batchrl_equal_central_differences(void **state)
+{
+    (void)state;
+    plain_case plain = setup(&mtf_batchrl_ops, fixture_config(), mtf_test_seed(74));
+    plain.rival->taken--; /* the draws are those of the step taken */
+    for (uint32_t i = 0; i < plain.rival->net_count; i++) compare_net(&plain, batchrl_loss, i);
+    teardown(&plain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_of_td3bc_equal_central_differences),
         cmocka_unit_test(gradients_of_iql_equal_central_differences),
         cmocka_unit_test(gradients_of_cql_sac_equal_central_differences),
+        cmocka_unit_test(gradients_of_batchrl_equal_central_differences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

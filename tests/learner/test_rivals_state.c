@@ -8,7 +8,8 @@
 
 #include <string.h>
 
-static const mtf_algorithm_ops *const rivals[] = {&mtf_td3bc_ops, &mtf_iql_ops, &mtf_cql_sac_ops};
+static const mtf_algorithm_ops *const rivals[] = {&mtf_td3bc_ops, &mtf_iql_ops, &mtf_cql_sac_ops,
+                                                  &mtf_batchrl_ops};
 enum { RIVALS = sizeof rivals / sizeof rivals[0] };
 
 /* For the body of a test, `ops` each of them in turn. */
@@ -478,6 +479,12 @@ static void wrong_settings_of_their_own_are_refused_by_name(void **state)
     config = fixture_config();
     config.cql_sac.actions = 0;
     refuses_own(&mtf_cql_sac_ops, config, "cql_sac.actions");
+    config = fixture_config();
+    config.batchrl.candidates = 0;
+    refuses_own(&mtf_batchrl_ops, config, "batchrl.candidates");
+    config = fixture_config();
+    config.batchrl.gamma = 1.5;
+    refuses_own(&mtf_batchrl_ops, config, "batchrl.gamma");
 }
 
 int main(void)

@@ -49,9 +49,12 @@ static mtf_algorithm_config world_config(void)
 {
     mtf_algorithm_config config = fixture_config();
     config.state_dim = S, config.action_dim = A, config.hidden = 64, config.batch = 64;
-    config.steps = 3000, config.gamma = GAMMA;
+    config.steps = 2000, config.gamma = GAMMA;
     config.actor_lr = 3e-3, config.critic_lr = 5e-3;
     config.target_every = 5, config.soft_update = 0.2;
+    config.batchrl.gamma = GAMMA, config.batchrl.target_every = 5;
+    config.batchrl.soft_update = 0.2, config.batchrl.critic_lr = 5e-3;
+    config.batchrl.generator_lr = config.batchrl.perturbation_lr = 3e-3;
     return config;
 }
 
@@ -175,7 +178,7 @@ static void cql_sac_without_its_weight_finds_the_optimum(void **state)
     const world *const worlds[] = {&one_step, &two_steps};
     for (size_t k = 0; k < 2; k++) {
         mtf_algorithm_config config = world_config();
-        config.cql_sac.weight = 0.0;
+        config.cql_sac.weight = 0.0, config.cql_sac.actions = 1;
         check(&mtf_cql_sac_ops, &config, worlds[k], worlds[k]->optimum, 0.05);
     }
 }
@@ -189,7 +192,7 @@ static void cql_sac_with_its_weight_stays_with_the_data(void **state)
     for (int conservative = 0; conservative < 2; conservative++) {
         mtf_algorithm_config config = world_config();
         double mean[A];
-        if (!conservative) config.cql_sac.weight = 0.0;
+        if (!conservative) config.cql_sac.weight = 0.0, config.cql_sac.actions = 1;
         mtf_algorithm *algorithm = learn(&mtf_cql_sac_ops, config, &outside);
         mean_action(&mtf_cql_sac_ops, algorithm, mean);
         for (size_t d = 0; d < A; d++) {
@@ -227,6 +230,46 @@ static void cql_sac_stays_finite_at_the_ends_of_the_range(void **state)
     mtf_cql_sac_ops.close(algorithm);
 }
 
+/* Here the data's spread is too small for the generator to tell its parts apart at the price of the
+ * KL term: it makes the mean, 0, and only the perturbation moves that. */
+static void batchrl_moves_the_generated_action_as_far_as_it_may(void **state)
+{
+    (void)state;
+    const mtf_algorithm_config config = world_config();
+    const double farthest[A] = {config.batchrl.perturbation, -config.batchrl.perturbation};
+    check(&mtf_batchrl_ops, &config, &one_step, farthest, 0.04);
+    check(&mtf_batchrl_ops, &config, &two_steps, farthest, 0.04); /* myopic, it would stay at 0 */
+}
+
+/* Actions in two heaps, which are worth telling apart: the better one is taken, not their mean. */
+static void batchrl_takes_the_better_of_two_heaps(void **state)
+{
+    (void)state;
+    mtf_algorithm_config config = world_config();
+    mtf_algorithm *algorithm;
+    mtf_step_metrics metrics;
+    mtf_err err = {0};
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(63), 0);
+    mtf_batch *batch = fixture_batch_new(&config);
+    double mean[A];
+    mtf_assert_ok(mtf_batchrl_ops.open(&config, &algorithm, &err), &err);
+    mtf_assert_ok(mtf_batchrl_ops.begin_round(algorithm, SCALE, true, &err), &err);
+    for (uint64_t k = 0; k < config.steps; k++) {
+        for (size_t b = 0; b < batch->rows; b++) {
+            const double heap = mtf_rng_below(&rng, 2) ? 0.8 : -0.8;
+            fill_row(batch, b, &rng, &one_step);
+            for (size_t d = 0; d < A; d++)
+                batch->a[b * A + d] = (float)(heap + fixture_uniform(&rng, -0.05, 0.05));
+            batch->r[b] = heap > 0 ? 0.0f : 1.0f;
+        }
+        mtf_assert_ok(mtf_batchrl_ops.step(algorithm, batch, &metrics, &err), &err);
+    }
+    mean_action(&mtf_batchrl_ops, algorithm, mean);
+    for (size_t d = 0; d < A; d++) assert_true(mean[d] < -0.7);
+    fixture_batch_free(batch);
+    mtf_batchrl_ops.close(algorithm);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +279,8 @@ int main(void)
         cmocka_unit_test(cql_sac_without_its_weight_finds_the_optimum),
         cmocka_unit_test(cql_sac_with_its_weight_stays_with_the_data),
         cmocka_unit_test(cql_sac_stays_finite_at_the_ends_of_the_range),
+        cmocka_unit_test(batchrl_moves_the_generated_action_as_far_as_it_may),
+        cmocka_unit_test(batchrl_takes_the_better_of_two_heaps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

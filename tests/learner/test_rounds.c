@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "core/hash.h"
 #include "learner/rounds.h"
+#include "learner/train.h"
 
 typedef struct fixture {
     char folder[MTF_TEST_PATH];
@@ -852,13 +853,54 @@ static void other_settings_do_not_resume_a_round(void **state)
     assert_memory_equal(first, second, 32);
 }
 
+/** The first round starts cold, from the initial policy; the second from the learner's own
+ *  checkpoint; and the default learner's, after it, from the actor of its record. */
+static void every_learner_that_can_be_served_makes_rounds(void **state)
+{
+    static const char *const names[] = {"ddpg", "td3bc", "iql", "cql_sac"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        tear_down(state);
+        set_up(state);
+        fixture *f = *state;
+        data_set(&f->settings, "learner.algorithm", names[i]);
+        for (int round = 1; round <= 3; round++) {
+            if (round == 3) data_set(&f->settings, "learner.algorithm", "integrated");
+            reopen(f);
+            collect(f, round, (uint64_t)round * 300, 300);
+            tick(f);
+            assert_int_equal(f->reports, round);
+            assert_true(f->report.evidence.finite && f->report.evidence.test_vectors_ok);
+            assert_true(f->report.evidence.q_abs_max < f->report.evidence.q_limit);
+            assert_true(isnan(f->report.evidence.spread) == (i == 0 && round < 3));
+            assert_int_equal(f->report.cold, round != 2);
+            assert_string_equal(f->head->info.algorithm, round < 3 ? names[i] : "integrated");
+        }
+        assert_int_equal(warnings_of(f, "round.cold", "actor=record"), 2);
+    }
+}
+
+static void a_round_depends_on_its_own_learners_settings(void **state)
+{
+    fixture *f = *state;
+    const uint64_t integrated = mtf_train_settings_hash(&f->settings);
+    data_set(&f->settings, "td3bc.alpha", "1");
+    assert_true(mtf_train_settings_hash(&f->settings) == integrated);
+    data_set(&f->settings, "learner.algorithm", "td3bc");
+    const uint64_t one = mtf_train_settings_hash(&f->settings);
+    data_set(&f->settings, "iql.beta", "1");
+    assert_true(mtf_train_settings_hash(&f->settings) == one && one != integrated);
+    data_set(&f->settings, "td3bc.alpha", "2");
+    assert_true(mtf_train_settings_hash(&f->settings) != one);
+}
+
 static void bad_settings_are_refused(void **state)
 {
     fixture *f = *state;
     const char *pairs[][2] = {{"learner.warm_start", "some"},
                               {"learner.algorithm", "magic"},
+                              {"learner.algorithm", "batchrl"}, /* its policy is no record */
                               {"learner.precision", "half"}};
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         mtf_settings settings;
         mtf_rounds *rounds;
         mtf_err err = {0};
@@ -936,6 +978,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_round_whose_parent_is_no_longer_the_head_is_given_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_round_is_given_up_only_while_it_is_trained, set_up, tear_down),
         cmocka_unit_test_setup_teardown(other_settings_do_not_resume_a_round, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(every_learner_that_can_be_served_makes_rounds, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_round_depends_on_its_own_learners_settings, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bad_settings_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ten_rounds_take_no_more_memory_than_three, set_up, tear_down),
     };
