@@ -25,7 +25,8 @@ static inline mtf_algorithm_config fuzz_learner(void)
                                   .critic_lr = 1e-3,
                                   .lr_final = 0.05,
                                   .actor_clip = 10,
-                                  .critic_clip = 100};
+                                  .critic_clip = 100,
+                                  .iql = {0.7, 3, 100}};
 }
 
 #endif

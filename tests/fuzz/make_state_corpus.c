@@ -55,6 +55,21 @@ static void write_checkpoints(const char *folder)
     ops->close(algorithm);
 }
 
+/** The part of a learner to compare with. */
+static void write_rival(const char *folder)
+{
+    const mtf_algorithm_ops *ops = mtf_algorithm_find("iql");
+    const mtf_algorithm_config config = fuzz_learner();
+    mtf_algorithm *algorithm;
+    mtf_err err = {0};
+    mtf_buf bytes = {0};
+    check(ops->open(&config, &algorithm, &err), &err);
+    ops->save(algorithm, &bytes);
+    write_seed(folder, "iql", mtf_buf_span(&bytes));
+    mtf_buf_fini(&bytes);
+    ops->close(algorithm);
+}
+
 static void put_meta(const char *folder, const char *name, uint8_t kind, const mtf_buf *key,
                      const mtf_buf *value)
 {
@@ -169,6 +184,7 @@ int main(int argc, char **argv)
     snprintf(folder, sizeof folder, "%s/checkpoint", argv[1]);
     check(mtf_folder_make(folder, &err), &err);
     write_checkpoints(folder);
+    write_rival(folder);
     snprintf(folder, sizeof folder, "%s/store", argv[1]);
     check(mtf_folder_make(folder, &err), &err);
     write_states(folder);
