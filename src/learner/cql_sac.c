@@ -80,17 +80,17 @@ static float level_of(float raw)
 }
 
 /* An action (A) of the policy whose head is given, by standard normals (A); returns its log
- * density. log(1 - tanh(u)^2) = 2 (log 2 - u - log(1 + exp(-2u))). */
+ * density. With e = exp(-2|u|), tanh |u| = (1 - e) / (1 + e), and
+ * log(1 - tanh(u)^2) = 2 (log 2 - |u| - log(1 + e)). */
 static float draw(const float *head, const float *noise, size_t actions, float *action)
 {
     float density = 0.0f;
     for (size_t d = 0; d < actions; d++) {
         const float level = level_of(head[actions + d]);
-        const float u = head[d] + expf(level) * noise[d];
-        const float softplus = fmaxf(-2.0f * u, 0.0f) + log1pf(expf(-2.0f * fabsf(u)));
-        action[d] = tanhf(u);
+        const float u = head[d] + expf(level) * noise[d], size = fabsf(u), e = expf(-2.0f * size);
+        action[d] = copysignf((1.0f - e) / (1.0f + e), u);
         density -= 0.5f * noise[d] * noise[d] + level + HALF_LOG_2PI;
-        density -= 2.0f * (LOG_2 - u - softplus);
+        density -= 2.0f * (LOG_2 - size - logf(1.0f + e));
     }
     return density;
 }
