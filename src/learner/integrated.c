@@ -275,15 +275,23 @@ static mtf_status ddpg_open(const mtf_algorithm_config *config, mtf_algorithm **
     return integrated_open(&own, out, err);
 }
 
+static mtf_status ddpg_step(mtf_algorithm *algorithm, const mtf_batch *batch,
+                            mtf_step_metrics *metrics, mtf_err *err)
+{
+    const mtf_status status = integrated_step(algorithm, batch, metrics, err);
+    if (status == MTF_OK) metrics->phi_mean = 1.0; /* nothing is taken off the bootstrap */
+    return status;
+}
+
 // clang-format off
 #define SHARED                                                                                     \
-    .close = integrated_close, .begin_round = mtf_integrated_begin_round, .step = integrated_step, \
-    .act = integrated_act, .value = integrated_value, .save = mtf_integrated_save,                 \
-    .load = mtf_integrated_load, .actor = integrated_actor,                                        \
-    .set_actor = mtf_integrated_set_actor, .reinit = mtf_integrated_reinit
+    .close = integrated_close, .begin_round = mtf_integrated_begin_round, .act = integrated_act,   \
+    .value = integrated_value, .save = mtf_integrated_save, .load = mtf_integrated_load,           \
+    .actor = integrated_actor, .set_actor = mtf_integrated_set_actor,                              \
+    .reinit = mtf_integrated_reinit
 // clang-format on
 
 const mtf_algorithm_ops mtf_integrated_ops = {
-    .name = "integrated", .open = integrated_open, SHARED};
+    .name = "integrated", .open = integrated_open, .step = integrated_step, SHARED};
 const mtf_algorithm_ops mtf_ddpg_ops = {
-    .name = "ddpg", .configure = ddpg_configure, .open = ddpg_open, SHARED};
+    .name = "ddpg", .configure = ddpg_configure, .open = ddpg_open, .step = ddpg_step, SHARED};

@@ -134,6 +134,7 @@ static void ddpg_is_ddpg_bit_for_bit(void **state)
         mtf_step_metrics metrics;
         mtf_assert_ok(mtf_ddpg_ops.step(algorithm, batch, &metrics, &err), &err);
         plain_step(plain, &config, batch, t);
+        assert_true(metrics.phi_mean == 1.0); /* a gate on phi has nothing to say of it */
         assert_same_net(&plain->actor, &algorithm->actor);
         assert_same_net(&plain->critic, &algorithm->critics[0]);
         clipped += metrics.actor_grad_norm > config.actor_clip;
