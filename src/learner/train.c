@@ -12,6 +12,30 @@ static bool is(const char *text, const char *word)
     return strcmp(text, word) == 0;
 }
 
+/** The sections of the learners to compare with. */
+static void set_rivals(const mtf_settings *settings, mtf_algorithm_config *config)
+{
+    config->td3bc.alpha = settings->td3bc_alpha;
+    config->td3bc.noise = settings->td3bc_noise;
+    config->td3bc.noise_clip = settings->td3bc_noise_clip;
+    config->td3bc.policy_every = (uint32_t)settings->td3bc_policy_every;
+    config->iql.expectile = settings->iql_expectile;
+    config->iql.beta = settings->iql_beta;
+    config->iql.weight_max = settings->iql_weight_max;
+    config->cql_sac.weight = settings->cql_sac_weight;
+    config->cql_sac.actions = (uint32_t)settings->cql_sac_actions;
+    config->batchrl.perturbation = settings->batchrl_perturbation;
+    config->batchrl.latent_clip = settings->batchrl_latent_clip;
+    config->batchrl.gamma = settings->batchrl_gamma;
+    config->batchrl.soft_update = settings->batchrl_soft_update;
+    config->batchrl.generator_lr = settings->batchrl_generator_lr;
+    config->batchrl.perturbation_lr = settings->batchrl_perturbation_lr;
+    config->batchrl.critic_lr = settings->batchrl_critic_lr;
+    config->batchrl.candidates = (uint32_t)settings->batchrl_candidates;
+    config->batchrl.act_candidates = (uint32_t)settings->batchrl_act_candidates;
+    config->batchrl.target_every = (uint32_t)settings->batchrl_target_every;
+}
+
 mtf_status mtf_train_algorithm_config(const mtf_settings *settings, uint32_t action_dim,
                                       mtf_algorithm_config *config, mtf_err *err)
 {
@@ -40,22 +64,6 @@ mtf_status mtf_train_algorithm_config(const mtf_settings *settings, uint32_t act
         .lr_final = settings->learner_lr_final,
         .actor_clip = settings->learner_actor_clip,
         .critic_clip = settings->learner_critic_clip,
-        .td3bc = {.alpha = settings->td3bc_alpha,
-                  .noise = settings->td3bc_noise,
-                  .noise_clip = settings->td3bc_noise_clip,
-                  .policy_every = (uint32_t)settings->td3bc_policy_every},
-        .batchrl = {.perturbation = settings->batchrl_perturbation,
-                    .latent_clip = settings->batchrl_latent_clip,
-                    .gamma = settings->batchrl_gamma,
-                    .soft_update = settings->batchrl_soft_update,
-                    .generator_lr = settings->batchrl_generator_lr,
-                    .perturbation_lr = settings->batchrl_perturbation_lr,
-                    .critic_lr = settings->batchrl_critic_lr,
-                    .candidates = (uint32_t)settings->batchrl_candidates,
-                    .act_candidates = (uint32_t)settings->batchrl_act_candidates,
-                    .target_every = (uint32_t)settings->batchrl_target_every},
-        .cql_sac = {settings->cql_sac_weight, (uint32_t)settings->cql_sac_actions},
-        .iql = {settings->iql_expectile, settings->iql_beta, settings->iql_weight_max},
     };
     const char *penalty = settings->learner_penalty, *target = settings->learner_target;
     if (is(penalty, "expm1"))
@@ -79,6 +87,7 @@ mtf_status mtf_train_algorithm_config(const mtf_settings *settings, uint32_t act
         return mtf_fail(err, MTF_INVALID,
                         "learner.target: \"%s\" is not discount, literal, additive or clip",
                         target);
+    set_rivals(settings, config);
     if (ops->configure) ops->configure(config);
     return mtf_gemm_choose(settings->learner_precision, mtf_gemm_bf16(), &config->gemm, err);
 }

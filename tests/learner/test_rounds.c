@@ -879,6 +879,49 @@ static void every_learner_that_can_be_served_makes_rounds(void **state)
     }
 }
 
+/** Every setting of a learner to compare with, to a number of its own, arrives where it belongs. */
+static void settings_reach_the_learner_they_are_for(void **state)
+{
+    fixture *f = *state;
+    mtf_algorithm_config c;
+    mtf_err err = {0};
+    const char *pairs[][2] = {
+        {"td3bc.alpha", "11"},
+        {"td3bc.noise", "0.12"},
+        {"td3bc.noise_clip", "0.13"},
+        {"td3bc.policy_every", "14"},
+        {"iql.expectile", "0.15"},
+        {"iql.beta", "16"},
+        {"iql.weight_max", "17"},
+        {"cql_sac.weight", "18"},
+        {"cql_sac.actions", "19"},
+        {"batchrl.perturbation", "0.2"},
+        {"batchrl.latent_clip", "0.21"},
+        {"batchrl.candidates", "22"},
+        {"batchrl.act_candidates", "23"},
+        {"batchrl.gamma", "0.24"},
+        {"batchrl.soft_update", "0.25"},
+        {"batchrl.target_every", "26"},
+        {"batchrl.generator_lr", "0.27"},
+        {"batchrl.perturbation_lr", "0.28"},
+        {"batchrl.critic_lr", "0.29"},
+        {"learner.algorithm", "iql"},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        data_set(&f->settings, pairs[i][0], pairs[i][1]);
+    mtf_assert_ok(mtf_train_algorithm_config(&f->settings, 2, &c, &err), &err);
+    assert_true(c.td3bc.alpha == 11 && c.td3bc.noise == 0.12 && c.td3bc.noise_clip == 0.13);
+    assert_true(c.td3bc.policy_every == 14 && c.iql.expectile == 0.15 && c.iql.beta == 16);
+    assert_true(c.iql.weight_max == 17 && c.cql_sac.weight == 18 && c.cql_sac.actions == 19);
+    assert_true(c.critics == 2 && c.gamma == 0.5 && c.target_every == 15); /* all the others' */
+    data_set(&f->settings, "learner.algorithm", "batchrl");
+    mtf_assert_ok(mtf_train_algorithm_config(&f->settings, 2, &c, &err), &err);
+    assert_true(c.batchrl.perturbation == 0.2 && c.batchrl.latent_clip == 0.21);
+    assert_true(c.batchrl.candidates == 22 && c.batchrl.act_candidates == 23);
+    assert_true(c.gamma == 0.24 && c.soft_update == 0.25 && c.target_every == 26);
+    assert_true(c.batchrl.generator_lr == 0.27 && c.actor_lr == 0.28 && c.critic_lr == 0.29);
+}
+
 static void a_round_depends_on_its_own_learners_settings(void **state)
 {
     fixture *f = *state;
@@ -979,6 +1022,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_round_is_given_up_only_while_it_is_trained, set_up, tear_down),
         cmocka_unit_test_setup_teardown(other_settings_do_not_resume_a_round, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_learner_that_can_be_served_makes_rounds, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(settings_reach_the_learner_they_are_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_round_depends_on_its_own_learners_settings, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bad_settings_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ten_rounds_take_no_more_memory_than_three, set_up, tear_down),
