@@ -17,6 +17,7 @@ typedef struct mtf_algorithm_config {
     enum { MTF_PENALTY_EXPM1, MTF_PENALTY_PRINTED, MTF_PENALTY_NONE } penalty;
     enum { MTF_TARGET_DISCOUNT, MTF_TARGET_LITERAL, MTF_TARGET_ADDITIVE, MTF_TARGET_CLIP } target;
     const mtf_gemm *gemm; /* of the critics, nearly all of a step; NULL: float32 */
+    /* What one learner alone reads: the section of its name, and docs/learning.md. */
     struct {
         double alpha, noise, noise_clip;
         uint32_t policy_every;
@@ -39,7 +40,7 @@ typedef struct mtf_algorithm_config {
 typedef struct mtf_step_metrics {
     double critic_loss;       /* summed over critics, mean over the batch */
     double actor_loss;        /* formula 4; of another learner: its own, not in reward units */
-    double q_mean, q_abs_max; /* of Q_i(s, mu(s)) */
+    double q_mean, q_abs_max; /* of Q_i(s, mu(s)); mu(s): what the step trained the policy at */
     double critic_spread;     /* mean over the batch of the critics' standard deviation at mu(s) */
     double penalty;           /* mean d, formula 5 */
     double phi_mean;          /* mean over the batch of phi at s' (1 where done) */

@@ -92,7 +92,7 @@ mtf_status mtf_train_algorithm_config(const mtf_settings *settings, uint32_t act
     return mtf_gemm_choose(settings->learner_precision, mtf_gemm_bf16(), &config->gemm, err);
 }
 
-/** Settings of one learner, of which a round of another does not depend. */
+/** The settings of one learner, on which no round of another depends. */
 static mtf_str own_numbers(const mtf_settings *s, double numbers[10])
 {
     size_t count = 0;
