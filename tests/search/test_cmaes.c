@@ -2,7 +2,7 @@
  * parameter and a dozen generations against tests/golden/cmaes.txt (float64, make_cmaes.py beside
  * it), the same points and values given to both; moments of many samples; what must not break it.
  */
-#include "golden.h"
+#include "learner/golden_fixture.h"
 
 #include "search/cmaes.h"
 
@@ -18,45 +18,36 @@ static void close_all(const double *actual, const double *expected, size_t count
 
 static void check_parameters(const golden *file, const mtf_cmaes *es, const char *run)
 {
-    char name[64];
-    snprintf(name, sizeof name, "%s.parameters", run);
-    const double *expected = golden_find(file, 10, name);
+    const double *expected = golden_find(file, 10, "%s.parameters", run);
     const double actual[] = {es->n,  es->lambda, es->mu, es->mu_eff, es->cc,
                              es->cs, es->c1,     es->cm, es->ds,     es->expected};
-    close_all(actual, expected, 10, name);
-    snprintf(name, sizeof name, "%s.weights", run);
-    close_all(es->weight, golden_find(file, es->lambda, name), es->lambda, name);
+    close_all(actual, expected, 10, "parameters");
+    close_all(es->weight, golden_find(file, es->lambda, "%s.weights", run), es->lambda, "weights");
 }
 
 /* Returns the generations compared. */
 static int follow(const golden *file, const char *run, uint32_t n)
 {
-    char name[64];
     mtf_cmaes es;
     mtf_err err = {0};
-    snprintf(name, sizeof name, "%s.start", run);
-    const double *start = golden_find(file, n, name);
-    snprintf(name, sizeof name, "%s.sigma", run);
-    mtf_assert_ok(mtf_cmaes_init(&es, n, start, *golden_find(file, 1, name), &err), &err);
+    const double *start = golden_find(file, n, "%s.start", run);
+    mtf_assert_ok(mtf_cmaes_init(&es, n, start, *golden_find(file, 1, "%s.sigma", run), &err),
+                  &err);
     check_parameters(file, &es, run);
-    for (int g = 0;; g++) {
-        snprintf(name, sizeof name, "%s.%d.x", run, g);
-        const double *x = golden_try(file, es.lambda * n, name);
-        if (!x) {
-            mtf_cmaes_fini(&es);
-            return g;
-        }
-        snprintf(name, sizeof name, "%s.%d.values", run, g);
-        const double *values = golden_find(file, es.lambda, name);
+    int g = 0;
+    for (; golden_has(file, "%s.%d.x", run, g); g++) {
+        const double *x = golden_find(file, es.lambda * n, "%s.%d.x", run, g);
+        const double *values = golden_find(file, es.lambda, "%s.%d.values", run, g);
         mtf_assert_ok(mtf_cmaes_update(&es, x, values, &err), &err);
-        snprintf(name, sizeof name, "%s.%d.after", run, g);
-        const double *after = golden_find(file, 2 + 3 * n + (size_t)n * n, name);
-        close_all(&es.sigma, after, 1, name);
-        close_all(es.mean, after + 2, n, name);
-        close_all(es.sigma_path, after + 2 + n, n, name);
-        close_all(es.path, after + 2 + 2 * n, n, name);
-        close_all(es.c, after + 2 + 3 * n, (size_t)n * n, name);
+        const double *after = golden_find(file, 2 + 3 * n + (size_t)n * n, "%s.%d.after", run, g);
+        close_all(&es.sigma, after, 1, "sigma");
+        close_all(es.mean, after + 2, n, "mean");
+        close_all(es.sigma_path, after + 2 + n, n, "sigma_path");
+        close_all(es.path, after + 2 + 2 * n, n, "path");
+        close_all(es.c, after + 2 + 3 * n, (size_t)n * n, "c");
     }
+    mtf_cmaes_fini(&es);
+    return g;
 }
 
 static void every_generation_is_the_references(void **state)

@@ -2,7 +2,7 @@
  * points are what they are called. Method: float64 numbers of NumPy and scipy (tests/golden/gp.txt,
  * make_gp.py beside it), gradients against central differences, the improvement against an
  * integral, hills with known tops. */
-#include "golden.h"
+#include "learner/golden_fixture.h"
 
 #include "core/rng.h"
 #include "search/bo.h"
@@ -15,9 +15,7 @@ enum { CASES = 3 };
 
 static const double *of_case(const golden *file, int at, const char *what, size_t count)
 {
-    char name[64];
-    snprintf(name, sizeof name, "%d.%s", at, what);
-    return golden_find(file, count, name);
+    return golden_find(file, count, "%d.%s", at, what);
 }
 
 /* gp set to the golden case; n, d out. */
