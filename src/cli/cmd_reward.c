@@ -52,7 +52,7 @@ static void json_number(const char *name, double value)
     printf(isfinite(value) ? ",\"%s\":%.6g" : ",\"%s\":null", name, value);
 }
 
-static void json_interval(const char *name, const mtf_interval *interval)
+static void json_interval(const char *name, const mtf_estimate *interval)
 {
     printf(",\"%s\":", name);
     if (!isfinite(interval->value) || !isfinite(interval->low)) {
@@ -128,7 +128,7 @@ static mtf_status show(mtf_cli *cli, const reward_options *o, mtf_err *err)
 
 /** All that suggest prints. */
 typedef struct suggestion {
-    mtf_interval totals[MTF_REWARD_TERMS_MAX], rates[MTF_REWARD_TERMS_MAX],
+    mtf_estimate totals[MTF_REWARD_TERMS_MAX], rates[MTF_REWARD_TERMS_MAX],
         weights[MTF_REWARD_TERMS_MAX];
 } suggestion;
 
@@ -174,7 +174,7 @@ static void print_weights(const mtf_reward_study *study, const suggestion *s)
     mtf_buf_fini(&quoted);
 }
 
-static void print_interval(const mtf_interval *interval)
+static void print_interval(const mtf_estimate *interval)
 {
     if (isfinite(interval->value)) {
         printf("  %7.4f [%7.4f, %7.4f]", interval->value, interval->low, interval->high);
@@ -190,7 +190,7 @@ static void suggest_text(const mtf_reward_study *study, const reward_options *o,
            "%-26s %9s  %s\n",
            o->time, "signal", "totals", "rates (per request)", "weight", "suggested");
     for (uint32_t k = 0; k < study->terms; k++) {
-        const mtf_interval *w = &s->weights[k];
+        const mtf_estimate *w = &s->weights[k];
         printf("%-16s", study->reward.terms[k].name);
         print_interval(&s->totals[k]);
         print_interval(&s->rates[k]);

@@ -166,20 +166,13 @@ mtf_status mtf_reward_study_make(const mtf_store *store, const mtf_reward *rewar
 
 /* -- correlations ------------------------------------------------ */
 
-enum { N, X, T, XX, TT, XT, SUMS };
-
-static double correlation(const double sums[SUMS])
+/** From sums of 1, x, t, xx, tt, xt over users. */
+static double correlation(const double sums[MTF_SUMS])
 {
-    const double n = sums[N], x = sums[X] / n, t = sums[T] / n;
-    const double xx = sums[XX] / n - x * x, tt = sums[TT] / n - t * t;
+    const double n = sums[0], x = sums[1] / n, t = sums[2] / n;
+    const double xx = sums[3] / n - x * x, tt = sums[4] / n - t * t;
     const double least = 1e-12; /* of the whole sample's variance, which is 1: see centre */
-    return xx > least && tt > least ? (sums[XT] / n - x * t) / sqrt(xx * tt) : (double)NAN;
-}
-
-static void add(double sums[SUMS], double x, double t)
-{
-    const double terms[SUMS] = {1, x, t, x * x, t * t, x * t};
-    for (int i = 0; i < SUMS; i++) sums[i] += terms[i];
+    return xx > least && tt > least ? (sums[5] / n - x * t) / sqrt(xx * tt) : (double)NAN;
 }
 
 /** values (users, width) of column k to mean 0 and variance 1, so that sums of squares keep their
@@ -213,60 +206,31 @@ static double *columns(const mtf_reward_study *study, uint32_t time, bool rates)
     return values;
 }
 
-static int ascending(const void *left, const void *right)
-{
-    const double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-/** The middle 95 % of the draws that could be made. */
-static void interval(double *draws, size_t count, mtf_interval *out)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++)
-        if (!isnan(draws[i])) draws[kept++] = draws[i];
-    out->low = out->high = (double)NAN;
-    if (isnan(out->value) || kept == 0) return;
-    qsort(draws, kept, sizeof *draws, ascending);
-    out->low = draws[(size_t)floor(0.025 * (double)(kept - 1))];
-    out->high = draws[(size_t)ceil(0.975 * (double)(kept - 1))];
-}
-
 mtf_status mtf_reward_correlations(const mtf_reward_study *study, uint32_t time, bool rates,
-                                   int64_t draws, uint64_t seed, mtf_interval *out, mtf_err *err)
+                                   int64_t draws, uint64_t seed, mtf_estimate *out, mtf_err *err)
 {
-    const size_t terms = study->terms, width = terms + 1, users = study->users;
+    const size_t terms = study->terms, width = terms + 1;
     MTF_ASSERT(time < terms && draws > 0);
-    if (users < MTF_REWARD_USERS_MIN)
+    if (study->users < MTF_REWARD_USERS_MIN)
         return mtf_fail(err, MTF_INVALID,
                         "the store has %zu users; a correlation over users takes %d at least",
-                        users, MTF_REWARD_USERS_MIN);
+                        study->users, MTF_REWARD_USERS_MIN);
     double *values = columns(study, time, rates);
-    double *drawn = malloc(terms * (size_t)draws * sizeof *drawn); /* (terms, draws) */
-    if (!values || !drawn) {
-        free(values);
-        free(drawn);
-        return no_memory(err);
-    }
-    double sums[MTF_REWARD_TERMS_MAX][SUMS] = {{0}};
-    for (size_t u = 0; u < users; u++)
-        for (size_t k = 0; k < terms; k++)
-            add(sums[k], values[u * width + k], values[u * width + terms]);
-    for (size_t k = 0; k < terms; k++) out[k].value = correlation(sums[k]);
-    for (int64_t d = 0; d < draws; d++) {
-        mtf_rng rng = mtf_rng_of(seed, (uint64_t)d);
-        memset(sums, 0, sizeof sums);
-        for (size_t i = 0; i < users; i++) {
-            const double *user = values + mtf_rng_below(&rng, users) * width;
-            for (size_t k = 0; k < terms; k++) add(sums[k], user[k], user[terms]);
+    mtf_status status = values ? MTF_OK : no_memory(err);
+    for (size_t k = 0; status == MTF_OK && k < terms; k++) {
+        mtf_sums sums;
+        status = mtf_sums_init(&sums, study->users, err);
+        if (status) break;
+        for (uint32_t u = 0; u < study->users; u++) {
+            const double x = values[u * width + k], t = values[u * width + terms];
+            const double adds[MTF_SUMS] = {1, x, t, x * x, t * t, x * t};
+            memcpy(mtf_sums_row(&sums, u), adds, sizeof adds);
         }
-        for (size_t k = 0; k < terms; k++)
-            drawn[k * (size_t)draws + (size_t)d] = correlation(sums[k]);
+        status = mtf_bootstrap(&sums, correlation, draws, seed, &out[k], err);
+        mtf_sums_fini(&sums);
     }
-    for (size_t k = 0; k < terms; k++) interval(drawn + k * (size_t)draws, (size_t)draws, &out[k]);
     free(values);
-    free(drawn);
-    return MTF_OK;
+    return status;
 }
 
 /* -- weights ----------------------------------------------------- */
@@ -289,13 +253,13 @@ double mtf_reward_share(const mtf_reward_study *study, const double *weights, ui
     return deviation > 0 ? covariance / (deviation * deviation) : (double)NAN;
 }
 
-static bool told_from_0(const mtf_interval *interval)
+static bool told_from_0(const mtf_estimate *estimate)
 {
-    return interval->low > 0 || interval->high < 0; /* false for NaN */
+    return estimate->low > 0 || estimate->high < 0; /* false for NaN */
 }
 
-void mtf_reward_suggest(const mtf_reward_study *study, const mtf_interval *correlations,
-                        mtf_interval *weights)
+void mtf_reward_suggest(const mtf_reward_study *study, const mtf_estimate *correlations,
+                        mtf_estimate *weights)
 {
     double now[MTF_REWARD_TERMS_MAX], then[MTF_REWARD_TERMS_MAX], unit[MTF_REWARD_TERMS_MAX];
     for (uint32_t k = 0; k < study->terms; k++) {
@@ -308,10 +272,11 @@ void mtf_reward_suggest(const mtf_reward_study *study, const mtf_interval *corre
                  after = mtf_reward_deviation(study, then);
     const double scale = before > 0 && after > 0 ? before / after : 1;
     for (uint32_t k = 0; k < study->terms; k++) {
-        const mtf_interval *c = &correlations[k];
-        weights[k] = (mtf_interval){0};
+        const mtf_estimate *c = &correlations[k];
+        weights[k] = (mtf_estimate){0};
         if (unit[k] > 0)
-            weights[k] = (mtf_interval){scale * then[k], scale * unit[k] * c->low,
-                                        scale * unit[k] * c->high};
+            weights[k] = (mtf_estimate){.value = scale * then[k],
+                                        .low = scale * unit[k] * c->low,
+                                        .high = scale * unit[k] * c->high};
     }
 }

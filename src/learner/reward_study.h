@@ -13,6 +13,7 @@
 #ifndef MTF_REWARD_STUDY_H
 #define MTF_REWARD_STUDY_H
 
+#include "learner/bootstrap.h"
 #include "learner/reward.h"
 #include "learner/store.h"
 
@@ -38,19 +39,14 @@ mtf_status mtf_reward_study_make(const mtf_store *store, const mtf_reward *rewar
                                  mtf_reward_study *study, mtf_err *err) MTF_NODISCARD;
 void mtf_reward_study_fini(mtf_reward_study *study);
 
-/** A number with its 95 % interval: percentiles of a bootstrap over users. */
-typedef struct mtf_interval {
-    double value, low, high;
-} mtf_interval;
-
-/** out (terms,): of each behaviour with the sum of behaviour `time`; NaN where one of both does not
- *  vary. MTF_INVALID: fewer than MTF_REWARD_USERS_MIN users. */
+/** out (terms,): of each behaviour with the sum of behaviour `time`, with its interval by user; NaN
+ *  where one of both does not vary. MTF_INVALID: fewer than MTF_REWARD_USERS_MIN users. */
 mtf_status mtf_reward_correlations(const mtf_reward_study *study, uint32_t time, bool rates,
-                                   int64_t draws, uint64_t seed, mtf_interval *out,
+                                   int64_t draws, uint64_t seed, mtf_estimate *out,
                                    mtf_err *err) MTF_NODISCARD;
 /** weights (terms,) out. All 0 when no correlation is told from 0. */
-void mtf_reward_suggest(const mtf_reward_study *study, const mtf_interval *correlations,
-                        mtf_interval *weights);
+void mtf_reward_suggest(const mtf_reward_study *study, const mtf_estimate *correlations,
+                        mtf_estimate *weights);
 /** Standard deviation of a request's reward under these weights (terms,). */
 double mtf_reward_deviation(const mtf_reward_study *study, const double *weights);
 /** Behaviour k's share of the variance of a request's reward: its covariance with the reward over

@@ -206,7 +206,7 @@ static mtf_reward_study make_up(uint64_t seed, size_t users, double strength)
 static void correlations_are_pearsons(void **state)
 {
     (void)state;
-    mtf_interval c[BEHAVIOURS];
+    mtf_estimate c[BEHAVIOURS];
     mtf_err err = {0};
     mtf_reward_study study = make_up(mtf_test_seed(31), 400, 0.5);
     for (int rates = 0; rates < 2; rates++) {
@@ -232,7 +232,7 @@ static void correlations_are_pearsons(void **state)
 static void activity_hides_in_totals_what_rates_show(void **state)
 {
     (void)state;
-    mtf_interval totals[BEHAVIOURS], rates[BEHAVIOURS], weights[BEHAVIOURS];
+    mtf_estimate totals[BEHAVIOURS], rates[BEHAVIOURS], weights[BEHAVIOURS];
     mtf_err err = {0};
     mtf_reward_study study = make_up(mtf_test_seed(32), 2000, 0.5);
     mtf_assert_ok(mtf_reward_correlations(&study, 0, false, 200, 1, totals, &err), &err);
@@ -260,7 +260,7 @@ static void intervals_cover_the_truth_as_often_as_they_say(void **state)
     (void)state;
     enum { WORLDS = 200 };
     const uint64_t seed = mtf_test_seed(33);
-    mtf_interval c[BEHAVIOURS], truth[BEHAVIOURS];
+    mtf_estimate c[BEHAVIOURS], truth[BEHAVIOURS];
     mtf_err err = {0};
     mtf_reward_study large = make_up(seed, 400000, 0.3);
     mtf_assert_ok(mtf_reward_correlations(&large, 0, true, 1, 1, truth, &err), &err);
@@ -279,9 +279,12 @@ static void intervals_cover_the_truth_as_often_as_they_say(void **state)
 static void nothing_told_from_none_gives_no_weights(void **state)
 {
     (void)state;
-    mtf_interval weights[BEHAVIOURS];
-    const mtf_interval unsure[BEHAVIOURS] = {
-        {0.1, -0.1, 0.3}, {(double)NAN, (double)NAN, (double)NAN}, {0, 0, 0}, {-0.1, -0.2, 0.01}};
+    mtf_estimate weights[BEHAVIOURS];
+    const double nan = (double)NAN;
+    const mtf_estimate unsure[BEHAVIOURS] = {{.value = 0.1, .low = -0.1, .high = 0.3},
+                                             {.value = nan, .low = nan, .high = nan},
+                                             {.value = 0},
+                                             {.value = -0.1, .low = -0.2, .high = 0.01}};
     mtf_reward_study study = make_up(1, 20, 0.5);
     mtf_reward_suggest(&study, unsure, weights);
     for (size_t k = 0; k < BEHAVIOURS; k++)
@@ -292,7 +295,7 @@ static void nothing_told_from_none_gives_no_weights(void **state)
 static void a_handful_of_users_is_refused(void **state)
 {
     (void)state;
-    mtf_interval c[BEHAVIOURS];
+    mtf_estimate c[BEHAVIOURS];
     mtf_err err = {0};
     mtf_reward_study study = make_up(1, MTF_REWARD_USERS_MIN - 1, 0.5);
     assert_int_equal(mtf_reward_correlations(&study, 0, true, 100, 1, c, &err), MTF_INVALID);
