@@ -28,6 +28,12 @@ typedef struct mtf_evidence {
     double value, value_se, value_z; /* se: bootstrap by user */
     /* skill: correlation of the critics' Q(s,a) with G on held-out rows */
     double skill, skill_z;
+    /* ranking: how much better the candidate ranks what was shown than the policy that logged,
+     * weighted GAUC by user, paired; and the 95 % interval's upper end. NaN where no user has both
+     * consumed and left items */
+    double gauc_gain, gauc_gain_high;
+    /* sense of the reward: what an item validly consumed brings above the mean item, held out */
+    double consumed_gain;
     char alarm[160]; /* a training alarm in words, "" when none */
 } mtf_evidence;
 

@@ -175,24 +175,44 @@ mtf_status mtf_skill_make(const mtf_cohort *cohort, const float *q, int64_t draw
     return status;
 }
 
+/* -- the sense of the reward ------------------------------------- */
+
+/** What a consumed item brings above the mean item. Below 0 the reward has the wrong sign: what
+ *  users take would be what it punishes. NaN: nothing was consumed. */
+static double consumed_gain(const mtf_cohort *cohort)
+{
+    double sum[2] = {0}, count[2] = {0}; /* of all items, of those consumed */
+    for (size_t i = 0; i < cohort->rows; i++) {
+        if (!cohort->eligible[i]) continue;
+        for (size_t k = cohort->item_first[i]; k < cohort->item_first[i + 1]; k++) {
+            for (int consumed = 0; consumed <= cohort->item_label[k]; consumed++) {
+                sum[consumed] += (double)cohort->item_reward[k];
+                count[consumed]++;
+            }
+        }
+    }
+    return sum[1] / count[1] - sum[0] / count[0];
+}
+
 /* -- all of it --------------------------------------------------- */
 
+/** What mu ranks better than the baseline's action, by user with errors and by request. */
 static mtf_status gaucs(const mtf_evaluation_config *config, const float *mu, mtf_evaluation *out,
                         mtf_err *err)
 {
     const mtf_cohort *cohort = config->heldout;
-    const struct {
-        const float *action;
-        mtf_gauc_group group;
-        double *gauc;
-    } rows[] = {{cohort->bp, MTF_GAUC_USER, &out->gauc_baseline},
-                {mu, MTF_GAUC_USER, &out->gauc_policy},
-                {cohort->bp, MTF_GAUC_REQUEST, &out->gauc_baseline_request},
-                {mu, MTF_GAUC_REQUEST, &out->gauc_policy_request}};
-    mtf_status status = MTF_OK;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows && status == MTF_OK; i++)
-        status = mtf_gauc(cohort, config->table, rows[i].action, rows[i].group, rows[i].gauc, err);
-    return status;
+    const mtf_gauc_options by_user = {.group = MTF_GAUC_USER};
+    mtf_gauc_figures figures;
+    mtf_status status = mtf_gauc_make(cohort, config->table, mu, cohort->bp, &by_user,
+                                      config->draws, config->seed, &figures, err);
+    if (status) return status;
+    out->gauc_policy = figures.policy.value;
+    out->gauc_baseline = figures.baseline.value;
+    out->gauc_gain = figures.gain;
+    status = mtf_gauc(cohort, config->table, mu, MTF_GAUC_REQUEST, &out->gauc_policy_request, err);
+    if (status) return status;
+    return mtf_gauc(cohort, config->table, cohort->bp, MTF_GAUC_REQUEST,
+                    &out->gauc_baseline_request, err);
 }
 
 mtf_status mtf_evaluate(const mtf_evaluation_config *config, mtf_evaluation *out, mtf_err *err)
@@ -219,6 +239,7 @@ mtf_status mtf_evaluate(const mtf_evaluation_config *config, mtf_evaluation *out
     ops->value(config->algorithm, heldout->rows, heldout->s, heldout->a, q);
     status = mtf_skill_make(heldout, q, config->draws, config->seed, &out->skill, err);
     if (status == MTF_OK) status = gaucs(config, mu, out, err);
+    out->consumed_gain = consumed_gain(heldout);
 done:
     mtf_baseline_fini(&baseline);
     free(mu);

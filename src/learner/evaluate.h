@@ -49,6 +49,8 @@ mtf_status mtf_skill_make(const mtf_cohort *cohort, const float *q, int64_t draw
 typedef struct mtf_evaluation {
     mtf_first_order first_order;
     mtf_estimate skill;
+    double consumed_gain;   /* mean reward of held-out items validly consumed, less that of all */
+    mtf_estimate gauc_gain; /* by user, paired */
     double gauc_baseline, gauc_policy;                 /* by user */
     double gauc_baseline_request, gauc_policy_request; /* by request */
 } mtf_evaluation;

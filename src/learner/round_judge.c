@@ -96,6 +96,9 @@ static void make_evidence(mtf_rounds *rounds, bool record_ok)
         .value_z = evaluation->first_order.gain.z,
         .skill = evaluation->skill.value,
         .skill_z = evaluation->skill.z,
+        .gauc_gain = evaluation->gauc_gain.value,
+        .gauc_gain_high = evaluation->gauc_gain.high,
+        .consumed_gain = evaluation->consumed_gain,
     };
     report->heldout_rows = evaluation->first_order.rows;
     report->heldout_users = evaluation->first_order.users;

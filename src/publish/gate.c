@@ -27,6 +27,7 @@ mtf_gate_config mtf_gate_config_of(const mtf_settings *settings)
         .skill_z = settings->gate_skill_z,
         .phi_min = settings->gate_phi_min,
         .outside_max = settings->gate_outside_max,
+        .gauc_loss_max = settings->gate_gauc_loss_max,
         .min_transitions = settings->gate_min_transitions,
     };
 }
@@ -67,6 +68,7 @@ void mtf_gate_decide(const mtf_gate_config *config, const mtf_evidence *evidence
         {"data",           "heldout_rows",        hold,   (double)e->heldout_rows, AT_LEAST, (double)c->min_transitions, false},
         {"integrity",      "finite",              reject, e->finite,               AT_LEAST, 1, false},
         {"integrity",      "test_vectors_ok",     reject, e->test_vectors_ok,      AT_LEAST, 1, false},
+        {"reward",         "consumed_gain",       reject, e->consumed_gain,        AT_LEAST, 0, false},
         {"alarm",          "alarms",              reject, e->alarm[0] != '\0',     AT_MOST,  0, false},
         {"health",         "q_abs_max",           reject, e->q_abs_max,            AT_MOST,  e->q_limit, false},
         {"health",         "spread/reward_scale", reject, spread,                  AT_LEAST, SPREAD_MIN, true},
@@ -74,6 +76,7 @@ void mtf_gate_decide(const mtf_gate_config *config, const mtf_evidence *evidence
         {"health",         "phi_mean",            hold,   e->phi_mean,             AT_LEAST, c->phi_min, false},
         {"support",        "outside_share",       reject, e->outside_share,        AT_MOST,  c->outside_max, false},
         {"skill",          "skill_z",             hold,   e->skill_z,              AT_LEAST, c->skill_z, false},
+        {"ranking",        "gauc_gain_high",      hold,   e->gauc_gain_high,       AT_LEAST, -c->gauc_loss_max, true},
         {"value",          "value_z",             hold,   e->value_z,              AT_LEAST, c->z, false},
     };
     // clang-format on
@@ -110,6 +113,9 @@ void mtf_gate_record(const mtf_evidence *evidence, mtf_policy_info *info)
         {"gate.value_z", e->value_z},
         {"gate.skill", e->skill},
         {"gate.skill_z", e->skill_z},
+        {"gate.gauc_gain", e->gauc_gain},
+        {"gate.gauc_gain_high", e->gauc_gain_high},
+        {"gate.consumed_gain", e->consumed_gain},
     };
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
         mtf_policy_set_number(info, figures[i].name, figures[i].value);

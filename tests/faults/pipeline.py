@@ -67,6 +67,7 @@ gate:
   z: -10
   skill_z: -10
   phi_min: 0
+  gauc_loss_max: 1
   bootstrap: 20
 policy:
   name: {prefix}

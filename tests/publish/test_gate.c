@@ -4,8 +4,12 @@
 
 #include "publish/gate.h"
 
-static const mtf_gate_config CONFIG = {
-    .z = 1, .skill_z = 2, .phi_min = 0.5, .outside_max = 0.05, .min_transitions = 2000};
+static const mtf_gate_config CONFIG = {.z = 1,
+                                       .skill_z = 3,
+                                       .phi_min = 0.5,
+                                       .outside_max = 0.05,
+                                       .gauc_loss_max = 0.005,
+                                       .min_transitions = 2000};
 
 static mtf_evidence good(void)
 {
@@ -26,6 +30,9 @@ static mtf_evidence good(void)
         .value_z = 2,
         .skill = 0.1,
         .skill_z = 9,
+        .gauc_gain = 0.004,
+        .gauc_gain_high = 0.009,
+        .consumed_gain = 0.5,
     };
 }
 
@@ -64,7 +71,11 @@ static void each_figure_fails_just_past_its_limit(void **state)
                    "health: phi_mean is 0.49, below 0.5"),
         ROW_DOUBLE(outside_share, 0.05, 0.051, false, MTF_VERDICT_REJECT,
                    "support: outside_share is 0.051, above 0.05"),
-        ROW_DOUBLE(skill_z, 2, 1.9, false, MTF_VERDICT_HOLD, "skill: skill_z is 1.9, below 2"),
+        ROW_DOUBLE(skill_z, 3, 2.9, false, MTF_VERDICT_HOLD, "skill: skill_z is 2.9, below 3"),
+        ROW_DOUBLE(consumed_gain, 0, -0.1, false, MTF_VERDICT_REJECT,
+                   "reward: consumed_gain is -0.1, below 0"),
+        ROW_DOUBLE(gauc_gain_high, -0.005, -0.0051, true, MTF_VERDICT_HOLD,
+                   "ranking: gauc_gain_high is -0.0051, below -0.005"),
         ROW_DOUBLE(value_z, 1, 0.99, false, MTF_VERDICT_HOLD, "value: value_z is 0.99, below 1"),
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -137,8 +148,12 @@ static void flags_alarm_and_too_few_rows_are_named(void **state)
 static void the_first_failing_check_is_the_reason(void **state)
 {
     (void)state;
-    mtf_evidence evidence = {
-        .alarm = "an alarm", .q_abs_max = 99, .spread = NAN, .outside_share = 1};
+    mtf_evidence evidence = {.alarm = "an alarm",
+                             .q_abs_max = 99,
+                             .spread = NAN,
+                             .outside_share = 1,
+                             .gauc_gain_high = -1,
+                             .consumed_gain = -1};
     const mtf_evidence repaired = good();
     mtf_verdict verdict;
 #define REPAIR(reason_start, field)                                                                \
@@ -149,6 +164,7 @@ static void the_first_failing_check_is_the_reason(void **state)
     REPAIR("data: heldout_rows", heldout_rows)
     REPAIR("integrity: finite", finite)
     REPAIR("integrity: test_vectors_ok", test_vectors_ok)
+    REPAIR("reward: consumed_gain", consumed_gain)
     REPAIR("alarm: an alarm", alarm)
     evidence.q_limit = repaired.q_limit;
     REPAIR("health: q_abs_max", q_abs_max)
@@ -156,6 +172,7 @@ static void the_first_failing_check_is_the_reason(void **state)
     REPAIR("health: phi_mean", phi_mean)
     REPAIR("support: outside_share", outside_share)
     REPAIR("skill: skill_z", skill_z)
+    REPAIR("ranking: gauc_gain_high", gauc_gain_high)
     REPAIR("value: value_z", value_z)
 #undef REPAIR
     mtf_gate_decide(&CONFIG, &evidence, &verdict);
@@ -171,6 +188,7 @@ static void limits_come_from_the_settings(void **state)
     mtf_gate_config config = mtf_gate_config_of(&settings);
     assert_true(config.z == CONFIG.z && config.skill_z == CONFIG.skill_z &&
                 config.phi_min == CONFIG.phi_min && config.outside_max == CONFIG.outside_max &&
+                config.gauc_loss_max == CONFIG.gauc_loss_max &&
                 config.min_transitions == CONFIG.min_transitions);
     mtf_assert_ok(mtf_settings_set(&settings, "gate.z", "2.5", "test", &err), &err);
     config = mtf_gate_config_of(&settings);
@@ -190,7 +208,7 @@ static void every_figure_and_the_verdict_enter_the_record(void **state)
     evidence.skill = NAN;
     mtf_gate_record(&evidence, &info);
     mtf_gate_record(&evidence, &info); /* again: replaced, not added */
-    assert_int_equal(info.number_count, 16);
+    assert_int_equal(info.number_count, 19);
     assert_true(mtf_policy_get_number(&info, "gate.value_z") == 2);
     assert_true(mtf_policy_get_number(&info, "gate.heldout_rows") == 8000);
     assert_true(mtf_policy_get_number(&info, "gate.exploring") == 1);
