@@ -1,6 +1,7 @@
-/** `mtf policy list|show|export|verify`: what the policy topics hold. */
+/** `mtf policy list|show|diff|export|verify`: what the policy topics hold. */
 #include "cli/cmd_policy.h"
 #include "core/file.h"
+#include "publish/policy_diff.h"
 #include "publish/policy_view.h"
 
 #include <stdio.h>
@@ -68,19 +69,54 @@ static mtf_status show(const mtf_cli *cli, const mtf_policy *policy, mtf_buf *ou
     return MTF_OK;
 }
 
+/** A version, or the newest (version 0), of the book. */
+static mtf_status find(const mtf_policy_book *book, const policy_options *options, int64_t version,
+                       const mtf_policy **found, mtf_err *err)
+{
+    *found = mtf_policy_book_find(book, options->name, version);
+    if (*found) return MTF_OK;
+    return mtf_fail(err, MTF_INVALID,
+                    "no policy '%s' of version %lld; `mtf policy list --history` shows what there "
+                    "is",
+                    options->name, (long long)version);
+}
+
+/** What changed from --against, or its parent, to --version. */
+static mtf_status diff(const mtf_cli *cli, const policy_options *options,
+                       const mtf_policy_book *book, const mtf_policy *to, mtf_buf *out,
+                       mtf_err *err)
+{
+    const int64_t against = options->against ? options->against : to->info.parent;
+    const mtf_policy *from;
+    mtf_policy_diff found;
+    if (against == 0)
+        return mtf_fail(err, MTF_INVALID,
+                        "version %lld has no parent: say with --against N what to compare it with",
+                        (long long)to->info.version);
+    mtf_status status = find(book, options, against, &from, err);
+    if (status == MTF_OK) status = mtf_policy_diff_make(from, to, &found, err);
+    if (status) return status;
+    if (cli->json) return mtf_policy_diff_json(&found, out, err);
+    mtf_policy_diff_text(&found, out);
+    return MTF_OK;
+}
+
 /** Before any broker is asked. */
 static mtf_status check_words(const mtf_cli *cli, const policy_options *options, mtf_err *err)
 {
     const char *what = cli->word_count > 0 ? cli->words[0] : "";
     const bool order = policy_is_order(what), export = strcmp(what, "export") == 0;
-    const bool verify = strcmp(what, "verify") == 0;
-    if (!order && !export && !verify && strcmp(what, "list") != 0 && strcmp(what, "show") != 0)
+    const bool verify = strcmp(what, "verify") == 0, compares = strcmp(what, "diff") == 0;
+    if (!order && !export && !verify && !compares && strcmp(what, "list") != 0 &&
+        strcmp(what, "show") != 0)
         return mtf_fail(
             err, MTF_INVALID,
-            "policy: say list, show, export, verify, rollback, promote, freeze or thaw");
+            "policy: say list, show, diff, export, verify, rollback, promote, freeze or thaw");
     if (cli->word_count > (verify ? 2 : 1))
         return mtf_fail(err, MTF_INVALID, "policy %s: '%s' is not expected here", what,
                         cli->words[cli->word_count - 1]);
+    if (options->against && !compares)
+        return mtf_fail(err, MTF_INVALID, "policy %s: --against is of diff", what);
     if (order) return policy_order_check(&cli->settings, options, what, err);
     if (options->reason || options->if_head)
         return mtf_fail(
@@ -98,24 +134,21 @@ static mtf_status do_what(mtf_cli *cli, const policy_options *options, const cha
                           const mtf_policy_book *book, mtf_buf *out, mtf_err *err)
 {
     if (strcmp(what, "list") == 0) return list(book, cli->json, out, err);
-    const mtf_policy *policy = mtf_policy_book_find(book, options->name, options->version);
-    if (!policy) {
-        return mtf_fail(
-            err, MTF_INVALID,
-            "no policy '%s' of version %lld; `mtf policy list --history` shows what there is",
-            options->name, (long long)options->version);
-    }
+    const mtf_policy *policy;
+    const mtf_status status = find(book, options, options->version, &policy, err);
+    if (status) return status;
+    if (strcmp(what, "diff") == 0) return diff(cli, options, book, policy, out, err);
     if (strcmp(what, "export") == 0) return export_policy(policy, options, err);
     return show(cli, policy, out, err); /* verify: what did not hold, the book has refused */
 }
 
-/** list, show, export, or verify of a topic's record. */
+/** list, show, diff, export, or verify of a topic's record. */
 static mtf_status look(mtf_cli *cli, const policy_options *options, const char *what, mtf_buf *out,
                        mtf_err *err)
 {
     policy_head head = {0};
-    mtf_status status =
-        policy_topic_read(cli, options->history || options->version > 0, &head, err);
+    const bool history = options->history || options->version > 0 || strcmp(what, "diff") == 0;
+    mtf_status status = policy_topic_read(cli, history, &head, err);
     if (status == MTF_OK) status = do_what(cli, options, what, &head.book, out, err);
     policy_head_close(&head);
     return status;
@@ -141,6 +174,8 @@ int mtf_command_policy(mtf_cli *cli, int argc, char **argv)
          "read every version, not only those served"},
         {"--version", MTF_OPTION_INT, &o.version, 0, 1e15, "N",
          "which version; default the newest"},
+        {"--against", MTF_OPTION_INT, &o.against, 1, 1e15, "N",
+         "of diff: from which version; default the parent"},
         {"--name", MTF_OPTION_TEXT, &o.name, 0, 0, "NAME",
          "which policy; default the setting policy.name"},
         {"--out", MTF_OPTION_TEXT, &o.out, 0, 0, "FILE", "where export writes"},
@@ -152,10 +187,10 @@ int mtf_command_policy(mtf_cli *cli, int argc, char **argv)
          "of the same: only while version N is served"},
     };
     mtf_err err = {0};
-    mtf_status status =
-        mtf_cli_read(cli, argc, argv,
-                     "policy list|show|export|verify [FILE]|rollback|promote|freeze|thaw [options]",
-                     options, sizeof options / sizeof *options, NULL, &err);
+    mtf_status status = mtf_cli_read(
+        cli, argc, argv,
+        "policy list|show|diff|export|verify [FILE]|rollback|promote|freeze|thaw [options]",
+        options, sizeof options / sizeof *options, NULL, &err);
     if (status == MTF_OK && o.name)
         status = mtf_settings_set(&cli->settings, "policy.name", o.name, "--name", &err);
     if (status == MTF_OK) status = check_words(cli, &o, &err);

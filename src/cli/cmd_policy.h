@@ -8,7 +8,7 @@
 
 typedef struct policy_options {
     bool history;
-    int64_t version, if_head;
+    int64_t version, against, if_head;
     const char *name, *out, *format, *reason;
 } policy_options;
 

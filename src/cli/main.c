@@ -22,7 +22,7 @@ static const struct command {
     {"simulate", "a simulated recommender: events to Kafka or to a file", mtf_command_simulate},
     {"evaluate", "what a policy is worth, from what another explored", mtf_command_evaluate},
     {"replay", "files of events or sessions -> sessions, without Kafka", mtf_command_replay},
-    {"policy", "list | show | export | verify | rollback | promote | freeze | thaw",
+    {"policy", "list | show | diff | export | verify | rollback | promote | freeze | thaw",
      mtf_command_policy},
     {"store", "stats | rows | verify | backup | restore | forget: the learner's store",
      mtf_command_store},

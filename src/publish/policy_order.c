@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "publish/policy_diff.h"
+
 const char *mtf_policy_order_text(mtf_policy_order_kind kind)
 {
     static const char *const words[] = {"rollback", "promote", "freeze", "thaw"};
@@ -21,17 +23,6 @@ static int64_t payload_of(const mtf_policy_info *info)
 {
     const double of = mtf_policy_get_number(info, "payload_of");
     return isnan(of) ? info->version : (int64_t)of;
-}
-
-static bool same_table(const mtf_action_table *a, const mtf_action_table *b)
-{
-    bool same = a->count == b->count;
-    for (uint32_t d = 0; same && d < a->count; d++) {
-        const mtf_action_dim *x = &a->dims[d], *y = &b->dims[d];
-        same = strcmp(x->prediction, y->prediction) == 0 && x->bias == y->bias &&
-               x->low == y->low && x->high == y->high;
-    }
-    return same;
 }
 
 /** The version of the order, from the history, if it may be served. */
@@ -68,8 +59,7 @@ static mtf_status find_version(const mtf_policy_order *order, const mtf_policy_s
                         ", the head, serves: nothing to do",
                         order->version, head->info.version);
     }
-    if (head &&
-        (head->state_dim != policy->state_dim || !same_table(&head->table, &policy->table))) {
+    if (head && !mtf_policy_same_shape(head, policy)) {
         return mtf_fail(err, MTF_INVALID,
                         "version %" PRId64 " takes %u states and %u actions of another table than "
                         "the served version %" PRId64 "; serving code could not use it",

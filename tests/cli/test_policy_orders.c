@@ -100,6 +100,39 @@ static void a_rollback_is_served_under_a_new_version_and_says_what_follows(void 
     brokers_close(&b);
 }
 
+static void a_diff_says_what_changed_from_the_parent_or_another(void **state)
+{
+    (void)state;
+    brokers b;
+    open_four(&b);
+    program_check(b.folder, ARGS("policy", "diff", "-c", b.config, "--version", "3"), 0,
+                  "version                        2 -> 3", "parent                         1 -> 2",
+                  "verdict                        promote -> hold",
+                  "action 3   watch.bias moves by", "outside the older one's box");
+    program_check(b.folder,
+                  ARGS("policy", "diff", "-c", b.config, "--version", "3", "--against", "1"), 0,
+                  "version                        1 -> 3");
+    program_check(b.folder, ARGS("policy", "diff", "-c", b.config, "--version", "1"), 64,
+                  "version 1 has no parent: say with --against N");
+    program_check(b.folder,
+                  ARGS("policy", "diff", "-c", b.config, "--version", "3", "--against", "9"), 64,
+                  "no policy 'sample' of version 9");
+    program_check(b.folder, ARGS("policy", "show", "-c", b.config, "--against", "1"), 64,
+                  "policy show: --against is of diff");
+    program_check(b.folder, ARGS("policy", "rollback", "-c", b.config, "--version", "1"), 0,
+                  "version 5 is served now");
+    program_check(b.folder,
+                  ARGS("policy", "diff", "-c", b.config, "--version", "5", "--against", "1"), 0,
+                  "rollback_of                    - -> 1", "the network is the same");
+    json_t *json = policy_json(&b, "diff", "--version", "2");
+    assert_int_equal(number_of(json, "from"), 1);
+    assert_int_equal(number_of(json, "to"), 2);
+    assert_true(json_is_false(json_object_get(json, "same_network")));
+    assert_int_equal(json_array_size(json_object_get(json, "actions")), 4);
+    json_decref(json);
+    brokers_close(&b);
+}
+
 static void freeze_stops_exploration_until_thaw(void **state)
 {
     (void)state;
@@ -174,7 +207,7 @@ static void what_makes_no_sense_is_refused_before_any_broker_is_asked(void **sta
     program_check(b.folder, ARGS("policy", "thaw", "--set", "policy.box=0"), 64, "policy.box is 0");
     program_check(b.folder, ARGS("policy", "list", "--reason", "none"), 64, "--reason");
     program_check(b.folder, ARGS("policy", "undo"), 64,
-                  "say list, show, export, verify, rollback, promote, freeze or thaw");
+                  "say list, show, diff, export, verify, rollback, promote, freeze or thaw");
     program_check(b.folder, ARGS("policy", "rollback", "5"), 64, "'5' is not expected here");
     program_check(b.folder, ARGS("policy", "freeze", "-c", b.config), 64,
                   "no policy default is served");
@@ -212,6 +245,7 @@ static void a_record_in_a_file_is_verified(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_diff_says_what_changed_from_the_parent_or_another),
         cmocka_unit_test(a_rollback_is_served_under_a_new_version_and_says_what_follows),
         cmocka_unit_test(freeze_stops_exploration_until_thaw),
         cmocka_unit_test(a_held_candidate_and_a_canary_can_be_promoted),

@@ -99,7 +99,7 @@ static void commands_options_and_values_that_are_wrong_are_usage_errors(void **s
     program_check(folder, ARGS("config", "chek"), 64, "say check, print or docs");
     program_check(folder, ARGS("store"), 64, "store: say stats");
     program_check(folder, ARGS("policy", "burn"), 64,
-                  "policy: say list, show, export, verify, rollback");
+                  "policy: say list, show, diff, export, verify, rollback");
     program_check(folder, ARGS("replay"), 64, "replay: name the Avro files");
 }
 
