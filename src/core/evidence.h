@@ -3,8 +3,20 @@
 #ifndef MTF_EVIDENCE_H
 #define MTF_EVIDENCE_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+/** Parts of the held-out rows on which a candidate must not be worse, whatever it is worth on the
+ *  whole: users of few and of many rows (up to the median, and beyond), a session's first request
+ *  and its later ones. */
+typedef enum mtf_part {
+    MTF_PART_LIGHT,
+    MTF_PART_HEAVY,
+    MTF_PART_FIRST,
+    MTF_PART_LATER,
+    MTF_PARTS
+} mtf_part;
 
 /** Every number is NaN where it could not be measured. Values are in reward units. "Held out" rows
  *  belong to users no training ever sees. */
@@ -26,6 +38,8 @@ typedef struct mtf_evidence {
     /* value: the first-order box estimator (spec: mean((G - b) sum 12 (a - mid)(mu - bp)/width^2)),
      * the gain of the candidate over the policy that logged, discounted return to go per row */
     double value, value_se, value_z; /* se: bootstrap by user */
+    /* the same of each part alone; NaN of fewer than 30 users */
+    double part_value[MTF_PARTS], part_z[MTF_PARTS];
     /* skill: correlation of the critics' Q(s,a) with G on held-out rows */
     double skill, skill_z;
     /* ranking: how much better the candidate ranks what was shown than the policy that logged,
@@ -34,8 +48,37 @@ typedef struct mtf_evidence {
     double gauc_gain, gauc_gain_high;
     /* sense of the reward: what an item validly consumed brings above the mean item, held out */
     double consumed_gain;
-    char alarm[160]; /* a training alarm in words, "" when none */
+    /* importance weighting (NCIS), the one-step gain over what was served, beside value: no check
+     */
+    double ncis_gain, ncis_gain_se;
+    double ncis_support; /* share of the smoothed candidate inside the logged boxes */
+    char alarm[160];     /* a training alarm in words, "" when none */
 } mtf_evidence;
+
+/** Nothing measured. */
+static inline mtf_evidence mtf_evidence_none(void)
+{
+    const double nan = (double)NAN;
+    mtf_evidence none = {.q_abs_max = nan,
+                         .q_limit = nan,
+                         .spread = nan,
+                         .reward_scale = nan,
+                         .phi_mean = nan,
+                         .outside_share = nan,
+                         .value = nan,
+                         .value_se = nan,
+                         .value_z = nan,
+                         .skill = nan,
+                         .skill_z = nan,
+                         .gauc_gain = nan,
+                         .gauc_gain_high = nan,
+                         .consumed_gain = nan,
+                         .ncis_gain = nan,
+                         .ncis_gain_se = nan,
+                         .ncis_support = nan};
+    for (int part = 0; part < MTF_PARTS; part++) none.part_value[part] = none.part_z[part] = nan;
+    return none;
+}
 
 typedef enum mtf_verdict_kind {
     MTF_VERDICT_PROMOTE,

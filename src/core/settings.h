@@ -103,6 +103,7 @@
     X(gate, phi_min, F, 0.5, 0, 1, "", "mean phi below this holds") \
     X(gate, skill_z, F, 3.0, -10, 10, "", "z of the correlation of critics and held-out returns that must be reached") \
     X(gate, gauc_loss_max, F, 0.005, 0, 1, "", "weighted GAUC by user that a candidate may certainly lose on what was shown") \
+    X(gate, part_z, F, 3.0, 0, 100, "", "a part of users or requests that loses so many standard errors of value holds") \
     X(gate, bootstrap, I, 200, 10, 100000, "", "user-level bootstrap draws") \
     X(shutdown, timeout_ms, I, 25000, 0, 86400000, "ms", "after SIGTERM or SIGINT: whatever has not ended by then is ended with exit code 70, and what was not committed is done again at the next start; 0 = wait for ever") \
     X(http, bind, S, "127.0.0.1", 2, 45, "address", "where metrics and health are served, without TLS or passwords: keep it to loopback or a network you trust; 0.0.0.0 or :: = every network of this machine") \

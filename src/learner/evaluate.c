@@ -2,11 +2,14 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/rng.h"
 
 #define RIDGE          1e-3 /* of the rows' number: features are of deviation 1 */
 #define OUTSIDE_MARGIN 0.05f
+#define PART_USERS     30 /* fewer make no interval worth the name */
+#define NCIS_CAP       100
 #define WIDTH_MIN      1e-6f /* a narrower dimension is frozen: no density */
 
 static mtf_status no_memory(mtf_err *err)
@@ -147,6 +150,65 @@ mtf_status mtf_first_order_make(const mtf_cohort *cohort, const float *mu, const
     return status;
 }
 
+/* -- parts of users and requests --------------------------------- */
+
+static int ascending(const void *left, const void *right)
+{
+    const uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+    return (a > b) - (a < b);
+}
+
+/** rows (users,) out: eligible ones of each. Returns the median over users that have any. */
+static uint32_t count_rows(const mtf_cohort *cohort, uint32_t *rows, uint32_t *sorted)
+{
+    size_t users = 0;
+    memset(rows, 0, cohort->users * sizeof *rows);
+    for (size_t i = 0; i < cohort->rows; i++)
+        if (cohort->eligible[i]) rows[cohort->user[i]]++;
+    for (size_t u = 0; u < cohort->users; u++)
+        if (rows[u]) sorted[users++] = rows[u];
+    qsort(sorted, users, sizeof *sorted, ascending);
+    return users ? sorted[(users - 1) / 2] : 0;
+}
+
+static bool in_part(const mtf_cohort *cohort, mtf_part part, bool light, size_t i)
+{
+    switch (part) {
+    case MTF_PART_LIGHT:
+        return light;
+    case MTF_PART_HEAVY:
+        return !light;
+    case MTF_PART_FIRST:
+        return cohort->first[i];
+    case MTF_PART_LATER:
+    case MTF_PARTS:
+        break;
+    }
+    return !cohort->first[i];
+}
+
+mtf_status mtf_parts_make(const mtf_cohort *cohort, const float *mu, const double *b, int64_t draws,
+                          uint64_t seed, mtf_estimate out[MTF_PARTS], mtf_err *err)
+{
+    uint32_t *rows = malloc((2 * cohort->users + 1) * sizeof *rows);
+    bool *eligible = malloc(cohort->rows + 1);
+    mtf_cohort view = *cohort;
+    mtf_status status = rows && eligible ? MTF_OK : no_memory(err);
+    const uint32_t median = status ? 0 : count_rows(cohort, rows, rows + cohort->users);
+    view.eligible = eligible;
+    for (mtf_part part = 0; part < MTF_PARTS && status == MTF_OK; part++) {
+        mtf_first_order found;
+        for (size_t i = 0; i < cohort->rows; i++)
+            eligible[i] =
+                cohort->eligible[i] && in_part(cohort, part, rows[cohort->user[i]] <= median, i);
+        status = mtf_first_order_make(&view, mu, b, draws, seed, &found, err);
+        out[part] = found.users < PART_USERS ? mtf_estimate_none() : found.gain;
+    }
+    free(rows);
+    free(eligible);
+    return status;
+}
+
 /* -- skill of the critics ---------------------------------------- */
 
 /** Pearson's correlation from sums of w, wq, wg, wqq, wgg, wqg; 0 where either is constant. */
@@ -196,6 +258,34 @@ static double consumed_gain(const mtf_cohort *cohort)
 
 /* -- all of it --------------------------------------------------- */
 
+mtf_evaluation mtf_evaluation_none(void)
+{
+    const double nan = (double)NAN;
+    const mtf_estimate none = mtf_estimate_none();
+    mtf_evaluation out = {.first_order = {.gain = none, .outside_share = nan},
+                          .ncis = {.value = none, .gain = none, .support = nan},
+                          .skill = none,
+                          .consumed_gain = nan,
+                          .gauc_gain = none,
+                          .gauc_baseline = nan,
+                          .gauc_policy = nan,
+                          .gauc_baseline_request = nan,
+                          .gauc_policy_request = nan};
+    for (int part = 0; part < MTF_PARTS; part++) out.parts[part] = none;
+    return out;
+}
+
+/** A candidate that would not explore is no density to weigh by: nothing is said of it. */
+static mtf_status weighted(const mtf_evaluation_config *config, const float *mu, mtf_one_step *out,
+                           mtf_err *err)
+{
+    const mtf_smoothing smoothing = {mu, config->half_width};
+    *out = mtf_evaluation_none().ncis;
+    if (config->half_width <= 0) return MTF_OK;
+    return mtf_ncis_make(config->heldout, &smoothing, NCIS_CAP, config->draws, config->seed, out,
+                         err);
+}
+
 /** What mu ranks better than the baseline's action, by user with errors and by request. */
 static mtf_status gaucs(const mtf_evaluation_config *config, const float *mu, mtf_evaluation *out,
                         mtf_err *err)
@@ -235,6 +325,9 @@ mtf_status mtf_evaluate(const mtf_evaluation_config *config, mtf_evaluation *out
     mtf_baseline_at(&baseline, heldout, q, b);
     status =
         mtf_first_order_make(heldout, mu, b, config->draws, config->seed, &out->first_order, err);
+    if (status == MTF_OK)
+        status = mtf_parts_make(heldout, mu, b, config->draws, config->seed, out->parts, err);
+    if (status == MTF_OK) status = weighted(config, mu, &out->ncis, err);
     if (status) goto done;
     ops->value(config->algorithm, heldout->rows, heldout->s, heldout->a, q);
     status = mtf_skill_make(heldout, q, config->draws, config->seed, &out->skill, err);

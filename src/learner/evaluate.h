@@ -8,6 +8,7 @@
 #include "learner/bootstrap.h"
 #include "learner/cohort.h"
 #include "learner/gauc.h"
+#include "learner/importance.h"
 
 /** b(s): ridge regression of the return to go on [1, s, q], fitted on training users. Any function
  *  of the state keeps the estimator unbiased; a good one lowers its variance. */
@@ -42,12 +43,19 @@ mtf_status mtf_first_order_make(const mtf_cohort *cohort, const float *mu, const
                                 int64_t draws, uint64_t seed, mtf_first_order *out,
                                 mtf_err *err) MTF_NODISCARD;
 
+/** The first-order gain of each part's rows alone; none where a part has fewer than 30 users. Part
+ *  by part the same draws of users as the whole. */
+mtf_status mtf_parts_make(const mtf_cohort *cohort, const float *mu, const double *b, int64_t draws,
+                          uint64_t seed, mtf_estimate out[MTF_PARTS], mtf_err *err) MTF_NODISCARD;
+
 /** The correlation of q (N,) with G over eligible rows. */
 mtf_status mtf_skill_make(const mtf_cohort *cohort, const float *q, int64_t draws, uint64_t seed,
                           mtf_estimate *out, mtf_err *err) MTF_NODISCARD;
 
 typedef struct mtf_evaluation {
     mtf_first_order first_order;
+    mtf_estimate parts[MTF_PARTS];
+    mtf_one_step ncis; /* smoothed as it would explore, weights capped at 100 */
     mtf_estimate skill;
     double consumed_gain;   /* mean reward of held-out items validly consumed, less that of all */
     mtf_estimate gauc_gain; /* by user, paired */
@@ -60,10 +68,13 @@ typedef struct mtf_evaluation_config {
     const mtf_action_table *table;
     const mtf_algorithm_ops *ops;
     mtf_algorithm *algorithm;
+    double half_width; /* of the box the candidate would explore: smooths it for ncis */
     int64_t draws;
     uint64_t seed;
 } mtf_evaluation_config;
 
+/** Nothing measured. */
+mtf_evaluation mtf_evaluation_none(void);
 /** All of it for the algorithm's actor. */
 mtf_status mtf_evaluate(const mtf_evaluation_config *config, mtf_evaluation *out,
                         mtf_err *err) MTF_NODISCARD;

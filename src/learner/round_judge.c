@@ -99,7 +99,14 @@ static void make_evidence(mtf_rounds *rounds, bool record_ok)
         .gauc_gain = evaluation->gauc_gain.value,
         .gauc_gain_high = evaluation->gauc_gain.high,
         .consumed_gain = evaluation->consumed_gain,
+        .ncis_gain = evaluation->ncis.gain.value,
+        .ncis_gain_se = evaluation->ncis.gain.se,
+        .ncis_support = evaluation->ncis.support,
     };
+    for (mtf_part part = 0; part < MTF_PARTS; part++) {
+        report->evidence.part_value[part] = evaluation->parts[part].value;
+        report->evidence.part_z[part] = evaluation->parts[part].z;
+    }
     report->heldout_rows = evaluation->first_order.rows;
     report->heldout_users = evaluation->first_order.users;
     report->outside_box = evaluation->first_order.outside_share;
@@ -188,6 +195,7 @@ mtf_status mtf_round_judge(mtf_rounds *rounds, mtf_err *err)
         .table = rounds->config.table,
         .ops = rounds->ops,
         .algorithm = rounds->algorithm,
+        .half_width = settings->policy_box,
         .draws = settings->gate_bootstrap,
         .seed = (uint64_t)settings->learner_seed + (uint64_t)rounds->state.round,
     };

@@ -24,6 +24,7 @@ mtf_gate_config mtf_gate_config_of(const mtf_settings *settings)
 {
     return (mtf_gate_config){
         .z = settings->gate_z,
+        .part_z = settings->gate_part_z,
         .skill_z = settings->gate_skill_z,
         .phi_min = settings->gate_phi_min,
         .outside_max = settings->gate_outside_max,
@@ -78,6 +79,10 @@ void mtf_gate_decide(const mtf_gate_config *config, const mtf_evidence *evidence
         {"skill",          "skill_z",             hold,   e->skill_z,              AT_LEAST, c->skill_z, false},
         {"ranking",        "gauc_gain_high",      hold,   e->gauc_gain_high,       AT_LEAST, -c->gauc_loss_max, true},
         {"value",          "value_z",             hold,   e->value_z,              AT_LEAST, c->z, false},
+        {"part",           "light_z",             hold,   e->part_z[MTF_PART_LIGHT], AT_LEAST, -c->part_z, true},
+        {"part",           "heavy_z",             hold,   e->part_z[MTF_PART_HEAVY], AT_LEAST, -c->part_z, true},
+        {"part",           "first_z",             hold,   e->part_z[MTF_PART_FIRST], AT_LEAST, -c->part_z, true},
+        {"part",           "later_z",             hold,   e->part_z[MTF_PART_LATER], AT_LEAST, -c->part_z, true},
     };
     // clang-format on
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
@@ -116,6 +121,17 @@ void mtf_gate_record(const mtf_evidence *evidence, mtf_policy_info *info)
         {"gate.gauc_gain", e->gauc_gain},
         {"gate.gauc_gain_high", e->gauc_gain_high},
         {"gate.consumed_gain", e->consumed_gain},
+        {"gate.light", e->part_value[MTF_PART_LIGHT]},
+        {"gate.light_z", e->part_z[MTF_PART_LIGHT]},
+        {"gate.heavy", e->part_value[MTF_PART_HEAVY]},
+        {"gate.heavy_z", e->part_z[MTF_PART_HEAVY]},
+        {"gate.first", e->part_value[MTF_PART_FIRST]},
+        {"gate.first_z", e->part_z[MTF_PART_FIRST]},
+        {"gate.later", e->part_value[MTF_PART_LATER]},
+        {"gate.later_z", e->part_z[MTF_PART_LATER]},
+        {"gate.ncis_gain", e->ncis_gain},
+        {"gate.ncis_gain_se", e->ncis_gain_se},
+        {"gate.ncis_support", e->ncis_support},
     };
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
         mtf_policy_set_number(info, figures[i].name, figures[i].value);

@@ -9,15 +9,16 @@
 
 /** Section `gate` of the settings. */
 typedef struct mtf_gate_config {
-    double z, skill_z, phi_min, outside_max, gauc_loss_max;
+    double z, part_z, skill_z, phi_min, outside_max, gauc_loss_max;
     int64_t min_transitions;
 } mtf_gate_config;
 
 mtf_gate_config mtf_gate_config_of(const mtf_settings *settings);
 
 /** Promote, or hold or reject with the first failing check, its number and its limit as the reason.
- * A number that could not be measured (NaN) fails its check; only the critics' spread may be
- * missing, since a single critic has none, and the ranking, since items need no labels. */
+ * A number that could not be measured (NaN) fails its check; three may be
+ * missing: the critics' spread, since a single critic has none, the ranking, since items need no
+ * labels, and a part of users, since it may be empty. */
 void mtf_gate_decide(const mtf_gate_config *config, const mtf_evidence *evidence,
                      mtf_verdict *verdict);
 

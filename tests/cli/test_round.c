@@ -11,7 +11,7 @@
     "learner.critics: 4\nlearner.batch: 64\ngate.bootstrap: 20\n"
 #define OPEN_GATE                                                                                  \
     "gate.min_transitions: 1\ngate.z: -10\ngate.skill_z: -10\ngate.phi_min: 0\n"                   \
-    "gate.outside_max: 1\ngate.gauc_loss_max: 1\n"
+    "gate.outside_max: 1\ngate.gauc_loss_max: 1\ngate.part_z: 100\n"
 
 /** The simulator serves 600 sessions to a `run` of one round, and both end well. */
 static void run_round(brokers *b, const char *settings, const char *verdict)

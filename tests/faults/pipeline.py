@@ -68,6 +68,7 @@ gate:
   skill_z: -10
   phi_min: 0
   gauc_loss_max: 1
+  part_z: 100
   bootstrap: 20
 policy:
   name: {prefix}

@@ -212,6 +212,54 @@ static void an_action_outside_counts_as_the_boxs_edge(void **state)
     mtf_cohort_fini(&cohort);
 }
 
+/** Users have 1 to 5 rows; those of 4 and 5 lose what the others gain. */
+static void parts_are_judged_alone(void **state)
+{
+    (void)state;
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(37), 8);
+    const truth of = {.slope = {3, 0, 0, 0}, .noise = 0.1, .low = -0.15f, .high = 0.15f};
+    const float move[A] = {0.1f, 0, 0, 0};
+    mtf_cohort cohort = make_cohort(&of, &rng, 3000);
+    for (size_t i = 0, end; i < cohort.rows; i = end) {
+        for (end = i; end < cohort.rows && cohort.user[end] == cohort.user[i];) end++;
+        cohort.first[i] = true;
+        for (size_t k = i; k < end && end - i > 3; k++)
+            cohort.g[k] -= 6 * ((double)cohort.a[k * A] - (double)cohort.bp[k * A]);
+    }
+    mtf_err err = {0};
+    mtf_estimate parts[MTF_PARTS];
+    float *mu = moved(&cohort, move);
+    double *b = calloc(cohort.rows, sizeof *b);
+    assert_non_null(b);
+    mtf_assert_ok(mtf_parts_make(&cohort, mu, b, 100, 1, parts, &err), &err);
+    const double expected[MTF_PARTS] = {
+        [MTF_PART_LIGHT] = 0.3,
+        [MTF_PART_HEAVY] = -0.3,
+        [MTF_PART_FIRST] = 0.3 * (3 - 2) / 5,  /* a user each, of 1, 2, 3 and of 4, 5 rows */
+        [MTF_PART_LATER] = 0.3 * (3 - 7) / 10, /* 0 + 1 + 2 rows and 3 + 4 */
+    };
+    for (mtf_part part = 0; part < MTF_PARTS; part++) {
+        mtf_assert_close(parts[part].value, expected[part], 0, 4 * parts[part].se);
+        assert_true(parts[part].se > 0 && parts[part].se < 0.1);
+    }
+    assert_int_equal(parts[MTF_PART_LIGHT].users + parts[MTF_PART_HEAVY].users, 3000);
+    assert_int_equal(parts[MTF_PART_FIRST].rows, 3000);
+    assert_int_equal(parts[MTF_PART_FIRST].rows + parts[MTF_PART_LATER].rows, cohort.rows);
+    free(mu);
+    free(b);
+    mtf_cohort_fini(&cohort);
+
+    cohort = make_cohort(&of, &rng, 20); /* too few to say anything of */
+    mu = moved(&cohort, move);
+    b = calloc(cohort.rows, sizeof *b);
+    assert_non_null(b);
+    mtf_assert_ok(mtf_parts_make(&cohort, mu, b, 100, 1, parts, &err), &err);
+    for (mtf_part part = 0; part < MTF_PARTS; part++) assert_true(isnan(parts[part].z));
+    free(mu);
+    free(b);
+    mtf_cohort_fini(&cohort);
+}
+
 static void frozen_dimensions_are_left_out(void **state)
 {
     (void)state;
@@ -272,6 +320,7 @@ int main(void)
         cmocka_unit_test(it_is_unbiased_with_errors_of_the_right_size),
         cmocka_unit_test(a_lopsided_box_is_measured_from_its_middle),
         cmocka_unit_test(an_action_outside_counts_as_the_boxs_edge),
+        cmocka_unit_test(parts_are_judged_alone),
         cmocka_unit_test(frozen_dimensions_are_left_out),
         cmocka_unit_test(without_eligible_rows_there_is_no_estimate),
         cmocka_unit_test(skill_is_found_where_there_is_some),

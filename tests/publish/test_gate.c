@@ -5,6 +5,7 @@
 #include "publish/gate.h"
 
 static const mtf_gate_config CONFIG = {.z = 1,
+                                       .part_z = 3,
                                        .skill_z = 3,
                                        .phi_min = 0.5,
                                        .outside_max = 0.05,
@@ -77,6 +78,14 @@ static void each_figure_fails_just_past_its_limit(void **state)
         ROW_DOUBLE(gauc_gain_high, -0.005, -0.0051, true, MTF_VERDICT_HOLD,
                    "ranking: gauc_gain_high is -0.0051, below -0.005"),
         ROW_DOUBLE(value_z, 1, 0.99, false, MTF_VERDICT_HOLD, "value: value_z is 0.99, below 1"),
+        ROW_DOUBLE(part_z[MTF_PART_LIGHT], -3, -3.1, true, MTF_VERDICT_HOLD,
+                   "part: light_z is -3.1, below -3"),
+        ROW_DOUBLE(part_z[MTF_PART_HEAVY], -3, -3.1, true, MTF_VERDICT_HOLD,
+                   "part: heavy_z is -3.1, below -3"),
+        ROW_DOUBLE(part_z[MTF_PART_FIRST], -3, -3.1, true, MTF_VERDICT_HOLD,
+                   "part: first_z is -3.1, below -3"),
+        ROW_DOUBLE(part_z[MTF_PART_LATER], -3, -3.1, true, MTF_VERDICT_HOLD,
+                   "part: later_z is -3.1, below -3"),
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         mtf_evidence evidence = good();
@@ -153,7 +162,8 @@ static void the_first_failing_check_is_the_reason(void **state)
                              .spread = NAN,
                              .outside_share = 1,
                              .gauc_gain_high = -1,
-                             .consumed_gain = -1};
+                             .consumed_gain = -1,
+                             .part_z = {-9}};
     const mtf_evidence repaired = good();
     mtf_verdict verdict;
 #define REPAIR(reason_start, field)                                                                \
@@ -174,6 +184,7 @@ static void the_first_failing_check_is_the_reason(void **state)
     REPAIR("skill: skill_z", skill_z)
     REPAIR("ranking: gauc_gain_high", gauc_gain_high)
     REPAIR("value: value_z", value_z)
+    REPAIR("part: light_z", part_z)
 #undef REPAIR
     mtf_gate_decide(&CONFIG, &evidence, &verdict);
     assert_int_equal(verdict.kind, MTF_VERDICT_PROMOTE);
@@ -186,8 +197,9 @@ static void limits_come_from_the_settings(void **state)
     mtf_err err = {0};
     mtf_assert_ok(mtf_settings_init(&settings, &err), &err);
     mtf_gate_config config = mtf_gate_config_of(&settings);
-    assert_true(config.z == CONFIG.z && config.skill_z == CONFIG.skill_z &&
-                config.phi_min == CONFIG.phi_min && config.outside_max == CONFIG.outside_max &&
+    assert_true(config.z == CONFIG.z && config.part_z == CONFIG.part_z &&
+                config.skill_z == CONFIG.skill_z && config.phi_min == CONFIG.phi_min &&
+                config.outside_max == CONFIG.outside_max &&
                 config.gauc_loss_max == CONFIG.gauc_loss_max &&
                 config.min_transitions == CONFIG.min_transitions);
     mtf_assert_ok(mtf_settings_set(&settings, "gate.z", "2.5", "test", &err), &err);
@@ -208,7 +220,7 @@ static void every_figure_and_the_verdict_enter_the_record(void **state)
     evidence.skill = NAN;
     mtf_gate_record(&evidence, &info);
     mtf_gate_record(&evidence, &info); /* again: replaced, not added */
-    assert_int_equal(info.number_count, 19);
+    assert_int_equal(info.number_count, 30);
     assert_true(mtf_policy_get_number(&info, "gate.value_z") == 2);
     assert_true(mtf_policy_get_number(&info, "gate.heldout_rows") == 8000);
     assert_true(mtf_policy_get_number(&info, "gate.exploring") == 1);
