@@ -3,6 +3,7 @@
 #include "core/clock.h"
 #include "ingest/kafka_client.h"
 #include "ingest/kafka_sink.h"
+#include "publish/policy_order.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -74,6 +75,31 @@ static mtf_status hook_publish(void *arg, mtf_policy *candidate, mtf_err *err)
     if (status == MTF_OK && draft.live)
         mtf_policy_metrics_head(&stage->policies, candidate->info.version,
                                 candidate->info.created_ms);
+    return status;
+}
+
+/** As an operator's rollback, but only where this process leads. */
+static mtf_status hook_rollback(void *arg, int64_t from, int64_t to, const char *reason,
+                                mtf_err *err)
+{
+    learn_stage *stage = arg;
+    mtf_policy_order order = {.kind = MTF_POLICY_ROLLBACK,
+                              .version = to,
+                              .if_head = from,
+                              .reason = reason,
+                              .now_ms = mtf_clock_wall_ms()};
+    policy_writer writer = {0};
+    mtf_policy_draft draft;
+    mtf_status status = policy_writer_open(&writer, stage->context, to, err);
+    writer.leader = stage->writer.leader;
+    writer.board = stage->writer.board;
+    if (status == MTF_OK)
+        status = policy_writer_write(&writer, mtf_policy_order_decide, &order, &draft, err);
+    if (status == MTF_OK)
+        mtf_policy_metrics_head(&stage->policies, draft.policy->info.version,
+                                draft.policy->info.created_ms);
+    policy_writer_close(&writer);
+    mtf_policy_order_fini(&order);
     return status;
 }
 
@@ -167,6 +193,7 @@ static mtf_status open_loop(learn_stage *stage, mtf_err *err)
                   .head = hook_head,
                   .gate = hook_gate,
                   .publish = hook_publish,
+                  .rollback = hook_rollback,
                   .due = stage->watch.due ? hook_due : NULL,
                   .progress = hook_progress,
                   .report = hook_report},

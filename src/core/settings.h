@@ -105,6 +105,10 @@
     X(gate, gauc_loss_max, F, 0.005, 0, 1, "", "weighted GAUC by user that a candidate may certainly lose on what was shown") \
     X(gate, part_z, F, 3.0, 0, 100, "", "a part of users or requests that loses so many standard errors of value holds") \
     X(gate, bootstrap, I, 200, 10, 100000, "", "user-level bootstrap draws") \
+    X(rollback, sessions, I, 10000, 0, 1000000000, "sessions", "sessions of a promoted version, and of its parent, from which on the two are compared, again whenever they have doubled; 0 = never") \
+    X(rollback, z, F, 3.0, 0, 100, "", "a promoted version whose sessions bring so many standard errors less than its parent's, by user, and") \
+    X(rollback, fall, F, 0.2, 0, 1, "", "by this share less, is rolled back. Days differ: a smaller share than the days themselves fall by undoes good versions") \
+    X(rollback, days, I, 7, 0, 365, "days", "of the parent's sessions before the version's first day that it is compared with") \
     X(shutdown, timeout_ms, I, 25000, 0, 86400000, "ms", "after SIGTERM or SIGINT: whatever has not ended by then is ended with exit code 70, and what was not committed is done again at the next start; 0 = wait for ever") \
     X(http, bind, S, "127.0.0.1", 2, 45, "address", "where metrics and health are served, without TLS or passwords: keep it to loopback or a network you trust; 0.0.0.0 or :: = every network of this machine") \
     X(http, port, I, 0, 0, 65535, "", "port of /metrics, /healthz, /readyz and /version; 0 = none are served") \

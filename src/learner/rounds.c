@@ -185,7 +185,8 @@ static mtf_status collect(mtf_rounds *rounds, bool *due, mtf_err *err)
     bool newer;
     mtf_status status = MTF_OK;
     *due = false;
-    if (!rounds->champion) status = refresh_champion(rounds, err);
+    if (rounds->champion) status = mtf_round_watch(rounds, err);
+    if (status == MTF_OK && !rounds->champion) status = refresh_champion(rounds, err);
     if (status) return status;
     int64_t sessions = sessions_of(rounds, &newer);
     if (!newer && !is_due(rounds, sessions)) return MTF_OK;

@@ -59,6 +59,10 @@ typedef struct mtf_round_hooks {
      * meanwhile. MTF_AGAIN: not now (this process leads no longer, or the brokers are away); the
      * round stays as it is and the next tick asks again. */
     mtf_status (*publish)(void *arg, mtf_policy *candidate, mtf_err *err);
+    /** Brings version `to` back in the place of `from`, for this reason (in words); durable when it
+     *  returns. MTF_INVALID: it must not be done, `from` is no longer the head, say. MTF_AGAIN: not
+     *  now. NULL: no version is ever rolled back but by an operator. */
+    mtf_status (*rollback)(void *arg, int64_t from, int64_t to, const char *reason, mtf_err *err);
     /** Is a round due, so many sessions having come under the champion (or since its last hold)?
      *  NULL: round.min_sessions decides. */
     bool (*due)(void *arg, int64_t sessions);

@@ -1,5 +1,6 @@
 /** Inside of the rounds, for their own three files: rounds.c is the state machine, round_train.c
- * and round_judge.c the two long parts. */
+ * and round_judge.c the two long parts, round_watch.c what becomes of a version that was promoted.
+ */
 #ifndef MTF_ROUNDS_INSIDE_H
 #define MTF_ROUNDS_INSIDE_H
 
@@ -16,6 +17,10 @@ struct mtf_rounds {
     mtf_policy *champion;   /* as last read; NULL: not yet */
     int64_t newest_version; /* ever used under our name, as last read */
     int64_t ended;
+    /* round_watch.c: a version, its sessions at the next look, and why it is to be rolled back; "":
+     * it is not. */
+    int64_t watched, look_at;
+    char worse[120];
 
     /* The round under way; made again from the state and the files after a restart. */
     bool prepared;
@@ -44,6 +49,11 @@ void mtf_round_forget(mtf_rounds *rounds);
 mtf_status mtf_round_train(mtf_rounds *rounds, char alarm[160], mtf_err *err) MTF_NODISCARD;
 /** What |Q| may not exceed. */
 double mtf_round_q_limit(const mtf_rounds *rounds);
+/** Compares the champion with its parent as both were served, once rollback.sessions of each are
+ *  there and again whenever the champion's have doubled, and has it rolled back where it does
+ * worse. Only what the gate promoted: what an operator ordered, or was brought back, is left. No
+ * champion is left in memory when there may be another head. */
+mtf_status mtf_round_watch(mtf_rounds *rounds, mtf_err *err) MTF_NODISCARD;
 /** Evaluates the trained actor and asks the gate. state.record (empty if it cannot be encoded) and
  *  state.servable out. */
 mtf_status mtf_round_judge(mtf_rounds *rounds, mtf_err *err) MTF_NODISCARD;

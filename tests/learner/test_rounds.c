@@ -20,18 +20,20 @@ typedef struct fixture {
     atomic_bool stop;
     mtf_log log; /* warnings, into the file `log` of the folder */
     /* the outside */
-    mtf_policy *head;         /* what mtf.policy holds */
-    mtf_verdict_kind verdict; /* the gate's answer */
-    int publish_failures;     /* how many publications to fail */
-    bool publish_hears;       /* a failed publication came through all the same */
-    mtf_status failure;       /* what a failed publication says; MTF_OK: MTF_BROKER */
-    bool follows;             /* another learner leads */
-    int64_t follow_at;        /* step at which leadership is lost */
-    bool head_moves;          /* someone else publishes while a round trains */
-    int64_t newest_version;   /* what the history holds */
-    int64_t stop_at, copy_at; /* steps at which to stop, to keep a copy of the checkpoint */
+    mtf_policy *head;            /* what mtf.policy holds */
+    mtf_verdict_kind verdict;    /* the gate's answer */
+    int publish_failures;        /* how many publications to fail */
+    bool publish_hears;          /* a failed publication came through all the same */
+    mtf_status failure;          /* what a failed publication says; MTF_OK: MTF_BROKER */
+    bool follows;                /* another learner leads */
+    int64_t follow_at;           /* step at which leadership is lost */
+    mtf_status rollback_failure; /* what a rollback says; MTF_OK: it is done */
+    bool head_moves;             /* someone else publishes while a round trains */
+    int64_t newest_version;      /* what the history holds */
+    int64_t stop_at, copy_at;    /* steps at which to stop, to keep a copy of the checkpoint */
     /* what happened */
-    int publications, served, gated;
+    int publications, served, gated, rollbacks;
+    char rollback_reason[200];
     int64_t first_step;         /* that was trained; 0: none was */
     uint64_t record_hashes[16]; /* of publications */
     mtf_round_report report;    /* the last */
@@ -98,6 +100,21 @@ static mtf_status publish(void *arg, mtf_policy *policy, mtf_err *err)
     return MTF_OK;
 }
 
+/** As an operator's order would be carried out. */
+static mtf_status rollback(void *arg, int64_t from, int64_t to, const char *reason, mtf_err *err)
+{
+    fixture *f = arg;
+    f->rollbacks++;
+    snprintf(f->rollback_reason, sizeof f->rollback_reason, "%s", reason);
+    if (f->rollback_failure) return mtf_fail(err, f->rollback_failure, "the test says so");
+    assert_int_equal(f->head->info.version, from);
+    assert_int_equal(f->head->info.parent, to);
+    f->head->info.parent = from;
+    f->head->info.version = from + 1;
+    mtf_policy_set_number(&f->head->info, "payload_of", (double)to);
+    return MTF_OK;
+}
+
 static void candidate_path(const fixture *f, char path[2 * MTF_TEST_PATH], const char *name)
 {
     snprintf(path, 2 * MTF_TEST_PATH, "%s/checkpoints/%s", f->settings.store_path, name);
@@ -155,6 +172,7 @@ static void open_rounds(fixture *f)
                   .head = head,
                   .gate = gate,
                   .publish = publish,
+                  .rollback = rollback,
                   .progress = progress,
                   .report = report},
         .log = &f->log,
@@ -526,6 +544,90 @@ static void a_hold_keeps_champion_and_data_and_tries_again(void **state)
     assert_true(f->report.transitions > 3 * transitions / 2);
     assert_int_equal(f->head->info.version, 3); /* the held candidate used version 2 up */
     assert_int_equal(f->head->info.parent, 1);
+}
+
+/** 300 sessions under version 1, a round that promotes version 2, and `count` under it of the next
+ *  day, at the same hours. */
+static void serve_two(fixture *f, const float bp[DATA_A], uint64_t count)
+{
+    data_world child = world;
+    child.version = 2;
+    child.bp = bp;
+    data_set(&f->settings, "rollback.sessions", "200");
+    reopen(f);
+    collect(f, 1, 0, 300);
+    tick(f);
+    assert_int_equal(f->head->info.version, 2);
+    data_fill(f->store, &f->settings, &child, 1440, count);
+}
+
+static const float worse[DATA_A] = {-0.4f, 0.4f}, as_before[DATA_A] = {0, 0};
+
+static void a_champion_that_does_worse_than_its_parent_is_rolled_back(void **state)
+{
+    fixture *f = *state;
+    serve_two(f, worse, 199);
+    tick(f);
+    assert_int_equal(f->rollbacks, 0); /* too little to tell */
+    data_world child = world;
+    child.version = 2;
+    child.bp = worse;
+    data_fill(f->store, &f->settings, &child, 1639, 101);
+    tick(f);
+    assert_int_equal(f->rollbacks, 1);
+    assert_memory_equal(f->rollback_reason, "version 2 brings ", 17);
+    assert_int_equal(mtf_rounds_champion(f->rounds), 3);
+    assert_int_equal(f->reports, 1); /* nothing is trained on what it explored */
+    collect(f, 3, 3000, 299);
+    tick(f);
+    assert_int_equal(f->rollbacks, 1); /* what was brought back is left */
+}
+
+static void a_champion_that_does_as_well_stays(void **state)
+{
+    fixture *f = *state;
+    serve_two(f, as_before, 299);
+    tick(f);
+    assert_int_equal(f->rollbacks, 0);
+    assert_int_equal(mtf_rounds_champion(f->rounds), 2);
+}
+
+static void a_rollback_that_must_wait_is_asked_for_again(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    serve_two(f, worse, 250);
+    f->rollback_failure = MTF_AGAIN;
+    mtf_assert_ok(mtf_rounds_tick(f->rounds, &err), &err);
+    assert_int_equal(f->rollbacks, 1);
+    assert_int_equal(mtf_rounds_champion(f->rounds), 2);
+    f->rollback_failure = MTF_OK;
+    tick(f);
+    assert_int_equal(f->rollbacks, 2);
+    assert_int_equal(mtf_rounds_champion(f->rounds), 3);
+}
+
+/* The head moved meanwhile, say: it is read again, and nothing is asked twice. */
+static void a_rollback_that_must_not_be_is_not_asked_for_again(void **state)
+{
+    fixture *f = *state;
+    serve_two(f, worse, 250);
+    f->rollback_failure = MTF_INVALID;
+    tick(f);
+    tick(f);
+    assert_int_equal(f->rollbacks, 1);
+    assert_int_equal(mtf_rounds_champion(f->rounds), 2);
+}
+
+static void what_an_operator_ordered_is_never_rolled_back(void **state)
+{
+    fixture *f = *state;
+    serve_two(f, worse, 250);
+    mtf_policy_set_number(&f->head->info, "payload_of", 2);
+    reopen(f);
+    tick(f);
+    tick(f);
+    assert_int_equal(f->rollbacks, 0);
 }
 
 static void the_newest_three_champions_keep_their_checkpoints(void **state)
@@ -1007,6 +1109,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_rollbacks_checkpoint_is_that_of_the_version_it_brings_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_does_not_lead_publishes_and_trains_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_hold_keeps_champion_and_data_and_tries_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_champion_that_does_worse_than_its_parent_is_rolled_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_champion_that_does_as_well_stays, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_rollback_that_must_wait_is_asked_for_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_rollback_that_must_not_be_is_not_asked_for_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_an_operator_ordered_is_never_rolled_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_newest_three_champions_keep_their_checkpoints, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_exploration_a_round_holds_untrained, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_training_alarm_rejects, set_up, tear_down),
