@@ -24,7 +24,7 @@ typedef struct plain_ddpg {
 
 static mtf_mlp_space scratch(plain_ddpg *plain)
 {
-    return (mtf_mlp_space){plain->h1, plain->h2, plain->d1, plain->d2};
+    return (mtf_mlp_space){.h1 = plain->h1, .h2 = plain->h2, .d1 = plain->d1, .d2 = plain->d2};
 }
 
 static void fill_x(plain_ddpg *plain, const float *s, const float *a)
