@@ -497,9 +497,12 @@ class Found:
 
 
 def read_output(bootstrap: str, topics: dict) -> Found:
-    """topics: sessions, late, dead_letter -> names."""
+    """topics: sessions, late, dead_letter -> names. What is being committed is waited for."""
     found = Found()
     schemas = records.Schemas()
+    for topic in topics.values():
+        for number in partitions_of(bootstrap, topic):
+            records.wait_decided(bootstrap, topic, number)
     for number in partitions_of(bootstrap, topics["sessions"]):
         for message in read_partition(bootstrap, topics["sessions"], number, "read_committed"):
             name, session = schemas.decode(message.value())

@@ -7,6 +7,7 @@ schema in parsing canonical form, the datum. Tombstones are None.
 import hashlib
 import io
 import struct
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,8 +72,36 @@ class Message(NamedTuple):
     headers: dict
 
 
-def read_topic(bootstrap: str, topic: str, timeout_s: float = 60.0):
-    """Every committed record of a topic, up to its end as it is now."""
+def wait_decided(bootstrap: str, topic: str, partition: int, timeout_s: float = 120.0):
+    """Until all that is on a partition now is committed or aborted. Brokers answer a commit before its markers are
+    on every log, and on a busy machine that takes a while; what is open longer was left open."""
+    place = confluent_kafka.TopicPartition(topic, partition)
+
+    def end(isolation: str) -> int:
+        settings = {"bootstrap.servers": bootstrap, "group.id": "mtf-check", "isolation.level": isolation, "log_level": 0}
+        consumer = confluent_kafka.Consumer(settings)
+        try:
+            return consumer.get_watermark_offsets(place, timeout=30)[1]
+        finally:
+            consumer.close()
+
+    deadline, last = time.monotonic() + timeout_s, None
+    while True:
+        try:
+            last = end("read_uncommitted") if last is None else last
+            if (stable := end("read_committed")) >= last:
+                return
+            why = f"a transaction is open at {stable}, before {last}"
+        except confluent_kafka.KafkaException as e:  # a broker that has just been given a topic denies it for a moment
+            why = str(e)
+        if time.monotonic() > deadline:
+            raise Broken(f"{topic}/{partition}: {why}, for {timeout_s:.0f} s")
+        time.sleep(0.1)
+
+
+def read_topic(bootstrap: str, topic: str, timeout_s: float = 60.0, decided: bool = True):
+    """Every record of a topic that is committed, up to its end as it is now; what is being committed is waited for,
+    unless decided is False: where a transaction was left open on purpose."""
     consumer = confluent_kafka.Consumer(
         {
             "bootstrap.servers": bootstrap,
@@ -90,6 +119,8 @@ def read_topic(bootstrap: str, topic: str, timeout_s: float = 60.0):
         waiting = set()
         starts = []
         for partition in metadata[topic].partitions:
+            if decided:
+                wait_decided(bootstrap, topic, partition)
             place = confluent_kafka.TopicPartition(topic, partition)
             first, end = consumer.get_watermark_offsets(place, timeout=timeout_s)
             if first < end:
