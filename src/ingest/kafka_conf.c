@@ -22,12 +22,15 @@ static const pair consumer_defaults[] = {
     {"fetch.min.bytes", "65536"},
     {"fetch.wait.max.ms", "100"},
     {"fetch.message.max.bytes", "4194304"},
-    /* Bounds the prefetch, over all partitions. A full queue is looked at again only when the
-     * broker's thread next wakes, up to a second later: what fits in is what a second brings. */
+    /* Bounds the prefetch, over all partitions. Before librdkafka 2.2 a full queue is looked at
+     * again only when the broker's thread next wakes, up to a second later: what fits in is what a
+     * second brings. */
     {"queued.max.messages.kbytes", "262144"},
     {"queued.min.messages", "1000000"}, /* a partition: by bytes alone */
     {"check.crcs", "true"},
 };
+/** Of newer libraries: how long a full queue is left alone, a second if nobody says. */
+static const pair consumer_newer[] = {{"fetch.queue.backoff.ms", "20"}};
 static const pair producer_defaults[] = {
     {"linger.ms", "50"},
     {"batch.size", "1000000"},
@@ -132,6 +135,19 @@ static mtf_status set_all(rd_kafka_conf_t *conf, const pair *pairs, size_t count
     return MTF_OK;
 }
 
+/** As set_all, but a library that does not know the property goes without. */
+static mtf_status set_known(rd_kafka_conf_t *conf, const pair *pairs, size_t count, mtf_err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        char words[256];
+        const rd_kafka_conf_res_t set =
+            rd_kafka_conf_set(conf, pairs[i].name, pairs[i].value, words, sizeof words);
+        if (set == RD_KAFKA_CONF_INVALID)
+            return mtf_fail(err, MTF_INVALID, "kafka property %s: %s", pairs[i].name, words);
+    }
+    return MTF_OK;
+}
+
 static const pair *find(const pair *pairs, size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++) {
@@ -213,6 +229,7 @@ static mtf_status fill(const mtf_settings *settings, mtf_kafka_scope scope,
         status = producer ? set_all(conf, producer_defaults, COUNT(producer_defaults), err)
                           : set_all(conf, consumer_defaults, COUNT(consumer_defaults), err);
     }
+    if (!status && !producer) status = set_known(conf, consumer_newer, COUNT(consumer_newer), err);
     if (!status && transactional_id) {
         status = set_all(conf, transaction_defaults, COUNT(transaction_defaults), err);
         if (!status) status = mtf_kafka_conf_set(conf, "transactional.id", transactional_id, err);

@@ -6,6 +6,7 @@
 #include <librdkafka/rdkafka_mock.h>
 
 #include "ingest/kafka_client.h"
+#include "ingest/kafka_common.h"
 
 #define TOPIC            "numbers"
 #define FIND_COORDINATOR 10 /* ApiKey */
@@ -48,6 +49,25 @@ static void no_brokers_named_is_an_error(void **state)
     assert_int_equal(mtf_kafka_client_open(&settings, NULL, NULL, true, NULL, &client, &err),
                      MTF_INVALID);
     assert_non_null(strstr(err.msg, "kafka.bootstrap_servers is empty"));
+    mtf_settings_fini(&settings);
+}
+
+static void a_full_prefetch_is_soon_looked_at_again_where_that_can_be_said(void **state)
+{
+    (void)state;
+    mtf_settings settings;
+    mtf_kafka_handle handle = {0};
+    rd_kafka_conf_t *conf = NULL;
+    mtf_err err;
+    char text[32] = "";
+    size_t size = sizeof text;
+    fixture_settings(&settings, "127.0.0.1:1");
+    assert_int_equal(mtf_kafka_conf(&settings, MTF_KAFKA_CONSUMER, &handle, &conf, &err), MTF_OK);
+    const rd_kafka_conf_res_t known =
+        rd_kafka_conf_get(conf, "fetch.queue.backoff.ms", text, &size);
+    if (rd_kafka_version() >= 0x02020000) assert_int_equal(known, RD_KAFKA_CONF_OK);
+    if (known == RD_KAFKA_CONF_OK) assert_string_equal(text, "20");
+    rd_kafka_conf_destroy(conf);
     mtf_settings_fini(&settings);
 }
 
@@ -150,6 +170,7 @@ int main(void)
         cmocka_unit_test(an_unreachable_broker_fails_fast),
         cmocka_unit_test(a_wait_for_brokers_can_be_stopped),
         cmocka_unit_test(no_brokers_named_is_an_error),
+        cmocka_unit_test(a_full_prefetch_is_soon_looked_at_again_where_that_can_be_said),
         cmocka_unit_test(a_missing_topic_is_named_with_the_command_that_makes_it),
         cmocka_unit_test(a_group_that_may_not_be_looked_at_is_named_with_the_remedy),
         cmocka_unit_test(a_refused_property_is_named_with_librdkafkas_words),
