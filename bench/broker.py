@@ -59,7 +59,7 @@ class Broker:
         return json.loads(common.run([PROGRAMS / "events", self.bootstrap, f"{name}.exploration", events, USERS]))
 
     def create(self, name: str) -> None:
-        topics.create(self.bootstrap, 4, 1, name + ".")
+        topics.create(common.BUILD / "mtf", self.bootstrap, 4, 1, name + ".")
 
     def check(self, topic: str, form: str, expected: dict) -> None:
         found = json.loads(common.run([PROGRAMS / "sessions", self.bootstrap, topic, form]))

@@ -32,6 +32,7 @@ static const struct command {
     {"audit", "whether every event came out once, from the topics alone", mtf_command_audit},
     {"dlq", "list | replay dead letters", mtf_command_dlq},
     {"late", "list | replay events that came too late", mtf_command_late},
+    {"topics", "create: the topics of the settings; how existing ones differ", mtf_command_topics},
     {"config", "check | print | docs of the settings", mtf_command_config},
     {"version", "what this program was built from and runs on", mtf_command_version},
 };

@@ -1,5 +1,6 @@
 /** The learner against Kafka: sessions in, policies out, the gate between. */
 #include "cli/stages.h"
+#include "cli/topics.h"
 #include "core/clock.h"
 #include "ingest/kafka_client.h"
 #include "ingest/kafka_sink.h"
@@ -138,17 +139,19 @@ static void hook_report(void *arg, const mtf_round_report *report)
     if (stage->watch.report) stage->watch.report(stage->watch.arg, report);
 }
 
-/** Topics are there; copies the cluster's id. */
+/** Topics are there, and as they should be; copies the cluster's id. */
 static mtf_status check_cluster(const stage_context *context, char *cluster, size_t cluster_size,
                                 mtf_err *err)
 {
-    const mtf_settings *s = context->settings;
-    const bool alone = s->topics_leader[0] == '\0';
-    const char *const topics[] = {s->topics_sessions, s->topics_policy, s->topics_policy_history,
-                                  s->topics_dead_letter, s->topics_leader};
+    static const topic_role roles[] = {TOPIC_SESSIONS, TOPIC_POLICY, TOPIC_POLICY_HISTORY,
+                                       TOPIC_DEAD_LETTER, TOPIC_LEADER};
+    enum { COUNT = sizeof roles / sizeof *roles };
+    const size_t count = COUNT - (context->settings->topics_leader[0] == '\0');
+    const char *names[COUNT];
     mtf_kafka_client *client = NULL;
-    const mtf_status status =
-        stage_client_open(context, topics, sizeof topics / sizeof *topics - alone, &client, err);
+    for (size_t i = 0; i < count; i++) names[i] = topic_name(context->settings, roles[i]);
+    mtf_status status = stage_client_open(context, names, count, &client, err);
+    if (status == MTF_OK) status = topics_check(context, client, roles, count, err);
     if (status == MTF_OK) snprintf(cluster, cluster_size, "%s", mtf_kafka_client_cluster(client));
     mtf_kafka_client_close(client);
     return status;

@@ -1,6 +1,7 @@
 /** The sessionizer against Kafka: checks first, then members of the group, each a source, a sink
  * and the loop between. */
 #include "cli/stages.h"
+#include "cli/topics.h"
 #include "ingest/encode.h"
 #include "ingest/kafka_client.h"
 #include "ingest/kafka_sink.h"
@@ -35,16 +36,14 @@ mtf_sessionize_config stage_sessionize_config(const stage_context *context,
 
 static mtf_status check_topics(const stage_context *context, mtf_err *err)
 {
-    const mtf_settings *s = context->settings;
-    const char *const topics[] = {s->topics_exploration, s->topics_sessions, s->topics_late,
-                                  s->topics_dead_letter};
+    static const topic_role roles[] = {TOPIC_EXPLORATION, TOPIC_SESSIONS, TOPIC_LATE,
+                                       TOPIC_DEAD_LETTER};
+    enum { COUNT = sizeof roles / sizeof *roles };
+    const char *names[COUNT];
     mtf_kafka_client *client = NULL;
-    mtf_status status =
-        stage_client_open(context, topics, sizeof topics / sizeof *topics, &client, err);
-    if (status == MTF_OK) {
-        status = mtf_kafka_client_check_stamps(client, s->topics_exploration,
-                                               s->sessionize_allow_create_time, err);
-    }
+    for (size_t i = 0; i < COUNT; i++) names[i] = topic_name(context->settings, roles[i]);
+    mtf_status status = stage_client_open(context, names, COUNT, &client, err);
+    if (status == MTF_OK) status = topics_check(context, client, roles, COUNT, err);
     mtf_kafka_client_close(client);
     return status;
 }

@@ -20,8 +20,7 @@ mtf_status stage_decoder_open(const mtf_settings *settings, stage_records record
     return mtf_decoder_open(&config, decoder, err);
 }
 
-/** No topic has two roles: records of one would be read as another's, dead letters for ever. */
-static mtf_status topics_check(const mtf_settings *s, mtf_err *err)
+mtf_status stage_topics_distinct(const mtf_settings *s, mtf_err *err)
 {
     const struct {
         const char *setting, *topic;
@@ -48,7 +47,7 @@ mtf_status stage_settings_check(const mtf_settings *settings, stage_records reco
 {
     mtf_reward reward;
     mtf_decoder *decoder = NULL;
-    mtf_status status = topics_check(settings, err);
+    mtf_status status = stage_topics_distinct(settings, err);
     if (status == MTF_OK)
         status = mtf_reward_parse(&reward, settings->reward_weights, settings->reward_clip, err);
     if (status == MTF_OK) status = stage_decoder_open(settings, records, &decoder, err);

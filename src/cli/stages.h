@@ -42,6 +42,9 @@ typedef enum stage_records { STAGE_TOPIC_EVENTS, STAGE_FILE_EVENTS, STAGE_SESSIO
 /** A decoder by the settings `schema.*`, `policy.*` and `privacy.*`. */
 mtf_status stage_decoder_open(const mtf_settings *settings, stage_records records,
                               mtf_decoder **decoder, mtf_err *err) MTF_NODISCARD;
+/** No topic has two roles: records of one would be read as another's, dead letters for ever.
+ *  MTF_INVALID names both settings. */
+mtf_status stage_topics_distinct(const mtf_settings *settings, mtf_err *err) MTF_NODISCARD;
 /** What the table of settings cannot see: reward, action table, schemas and librdkafka's properties
  *  through the parsers that use them. Asks no broker. MTF_INVALID: names the setting. */
 mtf_status stage_settings_check(const mtf_settings *settings, stage_records records,

@@ -124,87 +124,15 @@ const char *mtf_kafka_client_cluster(const mtf_kafka_client *client)
     return client->cluster;
 }
 
+mtf_kafka_handle *mtf_kafka_client_handle(mtf_kafka_client *client)
+{
+    return &client->handle;
+}
+
 mtf_status mtf_kafka_client_partitions(mtf_kafka_client *client, const char *topic, int32_t *count,
                                        mtf_err *err)
 {
     return mtf_kafka_find_topic(&client->handle, topic, CALL_MS, client->stop, count, err);
-}
-
-/** message.timestamp.type out of a DescribeConfigs answer. */
-static rd_kafka_resp_err_t stamp_type(rd_kafka_event_t *event, char *text, size_t size)
-{
-    size_t resource_count = 0, entry_count = 0;
-    const rd_kafka_DescribeConfigs_result_t *result = rd_kafka_event_DescribeConfigs_result(event);
-    if (!result || rd_kafka_event_error(event)) return rd_kafka_event_error(event);
-    const rd_kafka_ConfigResource_t **resources =
-        rd_kafka_DescribeConfigs_result_resources(result, &resource_count);
-    if (resource_count != 1) return RD_KAFKA_RESP_ERR__FAIL;
-    if (rd_kafka_ConfigResource_error(resources[0]))
-        return rd_kafka_ConfigResource_error(resources[0]);
-    const rd_kafka_ConfigEntry_t **entries =
-        rd_kafka_ConfigResource_configs(resources[0], &entry_count);
-    for (size_t i = 0; i < entry_count; i++) {
-        if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), "message.timestamp.type") != 0) continue;
-        const char *value = rd_kafka_ConfigEntry_value(entries[i]);
-        snprintf(text, size, "%s", value ? value : "");
-    }
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
-/** Asks the brokers; text stays "" when they do not tell. */
-static rd_kafka_resp_err_t ask_stamp_type(mtf_kafka_client *client, const char *topic, char *text,
-                                          size_t size)
-{
-    char words[128];
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
-    text[0] = '\0';
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->handle.rk);
-    rd_kafka_ConfigResource_t *resource =
-        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
-    rd_kafka_AdminOptions_t *options =
-        rd_kafka_AdminOptions_new(client->handle.rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
-    if (queue && resource && options &&
-        !rd_kafka_AdminOptions_set_request_timeout(options, CALL_MS, words, sizeof words)) {
-        rd_kafka_DescribeConfigs(client->handle.rk, &resource, 1, options, queue);
-        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, CALL_MS + 1000);
-        if (event) {
-            code = stamp_type(event, text, size);
-            rd_kafka_event_destroy(event);
-        }
-    }
-    if (options) rd_kafka_AdminOptions_destroy(options);
-    if (resource) rd_kafka_ConfigResource_destroy(resource);
-    if (queue) rd_kafka_queue_destroy(queue);
-    return code;
-}
-
-mtf_status mtf_kafka_client_check_stamps(mtf_kafka_client *client, const char *topic,
-                                         bool allow_create_time, mtf_err *err)
-{
-    char type[32] = "";
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (!allow_create_time) code = ask_stamp_type(client, topic, type, sizeof type);
-    for (int i = 1;
-         code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && mtf_kafka_ask_again(i, client->stop);
-         i++)
-        code = ask_stamp_type(client, topic, type, sizeof type);
-    if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-        return mtf_kafka_fail(&client->handle, code, err, "settings of topic %s", topic);
-    if (strcmp(type, "LogAppendTime") == 0) return MTF_OK;
-    if (type[0]) {
-        return mtf_fail(err, MTF_INVALID,
-                        "topic %s: message.timestamp.type is %s; set it to LogAppendTime "
-                        "(kafka-configs.sh --alter "
-                        "--entity-type topics --entity-name %s --add-config "
-                        "message.timestamp.type=LogAppendTime) "
-                        "or accept the producers' clocks with sessionize.allow_create_time",
-                        topic, type, topic);
-    }
-    mtf_log_line(client->handle.log, MTF_LOG_WARN, "kafka.stamps",
-                 "topic=%s checked=false reason=\"%s\"", topic,
-                 allow_create_time ? "sessionize.allow_create_time"
-                                   : "the brokers do not tell the topic's settings");
-    return MTF_OK;
 }
 
 mtf_status mtf_kafka_client_ranges(mtf_kafka_client *client, const char *topic, int32_t count,
@@ -271,8 +199,8 @@ static rd_kafka_resp_err_t ask_committed(rd_kafka_t *rk, rd_kafka_topic_partitio
     return code;
 }
 
-mtf_status mtf_kafka_client_committed(mtf_kafka_client *client, const char *topic, int32_t count,
-                                      int64_t *offsets, mtf_err *err)
+mtf_status mtf_kafka_client_commits(mtf_kafka_client *client, const char *topic, int32_t count,
+                                    int64_t *offsets, mtf_buf *metadata, mtf_err *err)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
     for (int32_t i = 0; i < count; i++) rd_kafka_topic_partition_list_add(list, topic, i);
@@ -280,13 +208,21 @@ mtf_status mtf_kafka_client_committed(mtf_kafka_client *client, const char *topi
     if (code == RD_KAFKA_RESP_ERR__TIMED_OUT)
         code = ask_committed(client->handle.rk, list, CALL_MS);
     for (int i = 0; i < list->cnt && !code; i++) {
-        code = list->elems[i].err;
-        const int64_t offset = list->elems[i].offset;
-        offsets[list->elems[i].partition] = offset < 0 ? -1 : offset;
+        const rd_kafka_topic_partition_t *one = &list->elems[i];
+        code = one->err;
+        offsets[one->partition] = one->offset < 0 ? -1 : one->offset;
+        if (metadata && !code)
+            mtf_buf_put(&metadata[one->partition], one->metadata, one->metadata_size);
     }
     rd_kafka_topic_partition_list_destroy(list);
     if (code) return mtf_kafka_fail(&client->handle, code, err, "committed offsets of %s", topic);
     return MTF_OK;
+}
+
+mtf_status mtf_kafka_client_committed(mtf_kafka_client *client, const char *topic, int32_t count,
+                                      int64_t *offsets, mtf_err *err)
+{
+    return mtf_kafka_client_commits(client, topic, count, offsets, NULL, err);
 }
 
 const char *mtf_kafka_version(void)
@@ -315,5 +251,15 @@ mtf_status mtf_kafka_settings_check(const mtf_settings *settings, mtf_err *err)
         status = mtf_kafka_conf(&named, scopes[i], &handle, &conf, err);
         if (conf) rd_kafka_conf_destroy(conf);
     }
+    return status;
+}
+
+mtf_status mtf_kafka_message_bytes(const mtf_settings *settings, int64_t *bytes, mtf_err *err)
+{
+    rd_kafka_conf_t *conf = NULL;
+    mtf_kafka_handle handle = {0};
+    mtf_status status = mtf_kafka_conf(settings, MTF_KAFKA_PRODUCER, &handle, &conf, err);
+    if (status == MTF_OK) status = mtf_kafka_conf_number(conf, "message.max.bytes", bytes, err);
+    if (conf) rd_kafka_conf_destroy(conf);
     return status;
 }

@@ -27,12 +27,6 @@ const char *mtf_kafka_client_cluster(const mtf_kafka_client *client);
 mtf_status mtf_kafka_client_partitions(mtf_kafka_client *client, const char *topic, int32_t *count,
                                        mtf_err *err) MTF_NODISCARD;
 
-/** Checks message.timestamp.type=LogAppendTime. MTF_INVALID: it is not, with the remedy, or the
- *  brokers said for some seconds that there is no such topic. Brokers that do not tell (no admin
- *  API, no permission) pass with a warning, and so does any topic with allow_create_time. */
-mtf_status mtf_kafka_client_check_stamps(mtf_kafka_client *client, const char *topic,
-                                         bool allow_create_time, mtf_err *err) MTF_NODISCARD;
-
 /** Of each partition 0..count-1 the first offset stamped at or after time_ms; the end where there
  * is none. Brokers that cannot look times up (the mock ones): the first offset kept, so that a
  * reader must look at the stamps too. MTF_AGAIN: the brokers do not answer. */
@@ -49,9 +43,19 @@ mtf_status mtf_kafka_client_ranges(mtf_kafka_client *client, const char *topic, 
 mtf_status mtf_kafka_client_committed(mtf_kafka_client *client, const char *topic, int32_t count,
                                       int64_t *offsets, mtf_err *err) MTF_NODISCARD;
 
+/** The same, and what was committed beside each: appended to metadata[partition], not
+ *  NUL-terminated; the caller's to release. */
+mtf_status mtf_kafka_client_commits(mtf_kafka_client *client, const char *topic, int32_t count,
+                                    int64_t *offsets, mtf_buf *metadata,
+                                    mtf_err *err) MTF_NODISCARD;
+
 /** Whether librdkafka takes every kafka.* property, without asking a broker. MTF_INVALID names the
  *  one it refuses. */
 mtf_status mtf_kafka_settings_check(const mtf_settings *settings, mtf_err *err) MTF_NODISCARD;
+/** The largest record a producer of these settings sends, key and headers included. MTF_INVALID: a
+ *  property is refused. */
+mtf_status mtf_kafka_message_bytes(const mtf_settings *settings, int64_t *bytes,
+                                   mtf_err *err) MTF_NODISCARD;
 /** librdkafka's version, as text. */
 const char *mtf_kafka_version(void);
 /** The partition our sinks put a key into, of so many (murmur2, as Java's clients do). */

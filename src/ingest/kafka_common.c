@@ -173,8 +173,9 @@ mtf_status mtf_kafka_partition_count(mtf_kafka_handle *handle, const char *topic
     if (*count > 0) return MTF_OK;
     return mtf_fail(
         err, MTF_INVALID,
-        "topic %s does not exist, or this user has no ACL to describe it; create it: "
-        "kafka-topics.sh --bootstrap-server HOST:PORT --create --topic %s --partitions N",
+        "topic %s does not exist, or this user has no ACL to describe it; create it: mtf topics "
+        "create, or kafka-topics.sh --bootstrap-server HOST:PORT --create --topic %s "
+        "--partitions N",
         topic, topic);
 }
 

@@ -78,4 +78,8 @@ mtf_status mtf_kafka_find_topic(mtf_kafka_handle *handle, const char *topic, int
                                 const atomic_bool *stop, int32_t *count,
                                 mtf_err *err) MTF_NODISCARD;
 
+struct mtf_kafka_client;
+/** A client's own handle, for what else is asked through it (kafka_admin.c). */
+mtf_kafka_handle *mtf_kafka_client_handle(struct mtf_kafka_client *client);
+
 #endif

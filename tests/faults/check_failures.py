@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # Names of Kafka's and librdkafka's own, and of records' fields.
-FOREIGN = r"kafka\.producer\.|(session|transaction|max\.poll|topic\.metadata)\.|message\.timestamp\.type|max\.message\.bytes|unclean\."
+FOREIGN = r"kafka\.producer\.|(session|transaction|max\.poll|topic\.metadata)\.|message\.timestamp\.type|cleanup\.policy|max\.message\.bytes|unclean\."
 
 
 def read(path: str) -> str:
@@ -66,7 +66,7 @@ class Checker:
         if not re.search(rf"^  {command} ", said_by(self.mtf, "--help"), re.M):
             return False
         usage = self.help_of(command)
-        verbs = re.search(rf"^usage: mtf {command} (\S*\|\S*)", usage.replace(" [FILE]", ""))
+        verbs = re.search(rf"^usage: mtf {command} (\S+)", usage.replace(" [FILE]", ""))
         if words and not words[0].startswith("-"):
             if not verbs or words.pop(0) not in verbs[1].split("|"):
                 return False

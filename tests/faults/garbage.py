@@ -255,7 +255,7 @@ def run(processes: Processes, bootstrap: str, count: int, seed: int) -> dict:
     (folder / "schemas" / "nothings.avsc").write_text(json.dumps(NOTHINGS))
     config = folder / "mtf.yaml"
     config.write_text(SETTINGS.format(bootstrap=bootstrap, folder=folder, port=port, rules=RULES))
-    topics.create(bootstrap, PARTITIONS, 1, "garbage.")
+    topics.create(processes.mtf, bootstrap, PARTITIONS, 1, "garbage.")
     pool = Pool(seed)
     garbage = pool.garbage()
     rounds = -(-count // POOL)

@@ -130,7 +130,7 @@ class Stand:
         self.config.write_text(SETTINGS.format(bootstrap=bootstrap, **values))
         self.catalogue = self.folder / f"{prefix}schemas"
         self.catalogue.mkdir()
-        topics.create(bootstrap, PARTITIONS, 1, prefix)
+        topics.create(processes.mtf, bootstrap, PARTITIONS, 1, prefix)
         options = {"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "log_level": 4}
         self.producer = confluent_kafka.Producer(options | {"enable.idempotence": True})
         self.asker = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, "group.id": "asker"})

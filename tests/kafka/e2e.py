@@ -152,7 +152,7 @@ def run(mtf: str, run_folder: Path):
     folder.mkdir()
     config = folder / "mtf.yaml"
     config.write_text(SETTINGS.format(bootstrap=bootstrap, folder=folder, sessions=SESSIONS))
-    topics.create(bootstrap, 4, 1)
+    topics.create(mtf, bootstrap, 4, 1)
     with Processes(mtf, folder) as processes:
         for name in ("one", "two"):
             processes.start(f"sessionize-{name}", "sessionize", "-c", config, "--set", f"sessionize.instance={name}")

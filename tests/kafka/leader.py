@@ -226,7 +226,7 @@ def run(mtf: str, run_folder: Path):
     folder.mkdir()
     config = folder / "mtf.yaml"
     config.write_text(SETTINGS.format(bootstrap=bootstrap, session_ms=SESSION_S * 1000, steps=STEPS))
-    topics.create(bootstrap, 2, 1, PREFIX)
+    topics.create(mtf, bootstrap, 2, 1, PREFIX)
     with Processes(mtf, folder) as processes:
         fleet = Fleet(processes, config)
         processes.start("sessionize", "sessionize", "-c", config)

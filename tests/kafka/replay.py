@@ -123,7 +123,7 @@ class Stream:
         self.config = processes.folder / "mtf.yaml"
         commit_ms = 50 if case.kills else 1000
         self.config.write_text(SETTINGS.format(bootstrap=bootstrap, prefix=self.prefix, commit_ms=commit_ms))
-        topics.create(bootstrap, PARTITIONS, 1, self.prefix)
+        topics.create(processes.mtf, bootstrap, PARTITIONS, 1, self.prefix)
         group = {"bootstrap.servers": bootstrap, "group.id": f"{self.prefix}sessionize"}
         self.group = confluent_kafka.Consumer(group)  # only asks
         options = {"bootstrap.servers": bootstrap, "enable.idempotence": True, "log_level": 4}

@@ -302,7 +302,7 @@ class Test:
         self.folder.mkdir()
         self.make_keys()
         with SecureBroker(self.folder / "broker", self.users, ["master"]) as self.broker:
-            topics.create(self.broker.address("PLAINTEXT"), 2, 1)
+            topics.create(self.mtf, self.broker.address("PLAINTEXT"), 2, 1)
             for check in (
                 self.check_secret_settings,
                 self.check_ways_in,

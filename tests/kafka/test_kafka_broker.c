@@ -5,6 +5,7 @@
 #include "ingest/kafka_member.h"
 #include "kafka/real_broker.h"
 
+#include "ingest/kafka_admin.h"
 #include "ingest/kafka_follow.h"
 
 #include <signal.h>
@@ -33,25 +34,27 @@ static void make_topic(char topic[60], const char *what, int partitions, const c
     real_topic(&settings, topic, what, partitions, key, value);
 }
 
-static void stamps_are_checked(void **state)
+static void the_settings_of_topics_are_told(void **state)
 {
     (void)state;
-    char broker_time[60], producer_time[60];
+    char append[60], compacted[60];
     mtf_kafka_client *client;
     mtf_err err;
-    make_topic(broker_time, "append", 1, "message.timestamp.type", "LogAppendTime");
-    make_topic(producer_time, "create", 1, "message.timestamp.type", "CreateTime");
+    make_topic(append, "append", 2, "message.timestamp.type", "LogAppendTime");
+    make_topic(compacted, "compacted", 1, "cleanup.policy", "compact,delete");
+    mtf_kafka_topic topics[] = {{.name = append}, {.name = compacted}, {.name = "no-such-topic"}};
     mtf_assert_ok(mtf_kafka_client_open(&settings, NULL, NULL, true, NULL, &client, &err), &err);
     assert_string_equal(mtf_kafka_client_cluster(client), "4L6g3nShT-eMCtK--X86sw");
-    mtf_assert_ok(mtf_kafka_client_check_stamps(client, broker_time, false, &err), &err);
-    assert_int_equal(mtf_kafka_client_check_stamps(client, producer_time, false, &err),
-                     MTF_INVALID);
-    assert_non_null(strstr(err.msg, "message.timestamp.type is CreateTime"));
-    assert_non_null(strstr(err.msg, "sessionize.allow_create_time"));
-    mtf_assert_ok(mtf_kafka_client_check_stamps(client, producer_time, true, &err), &err);
-    /* A broker that does not know the topic (yet) does not let it pass. */
-    assert_int_equal(mtf_kafka_client_check_stamps(client, "no-such-topic", false, &err),
-                     MTF_INVALID);
+    mtf_assert_ok(mtf_kafka_admin_topics(client, topics, 3, false, &err), &err);
+    assert_int_equal(topics[0].partitions, 2);
+    assert_int_equal(topics[0].replication, 1);
+    assert_true(topics[0].told && topics[1].told);
+    assert_string_equal(topics[0].values[MTF_KAFKA_TOPIC_STAMPS], "LogAppendTime");
+    assert_string_equal(topics[0].values[MTF_KAFKA_TOPIC_CLEANUP], "delete");
+    assert_string_equal(topics[0].values[MTF_KAFKA_TOPIC_RETENTION_MS], "604800000");
+    assert_string_equal(topics[1].values[MTF_KAFKA_TOPIC_CLEANUP], "compact,delete");
+    assert_int_equal(topics[2].partitions, 0);
+    assert_false(topics[2].told);
     mtf_kafka_client_close(client);
 }
 
@@ -413,7 +416,7 @@ int main(int argc, char **argv)
 {
     if (argc == 4) return be_member(argv[1], argv[2], argv[3]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stamps_are_checked),
+        cmocka_unit_test(the_settings_of_topics_are_told),
         cmocka_unit_test(a_second_member_takes_half_with_nothing_lost_or_doubled),
         cmocka_unit_test(positions_and_long_metadata_come_back),
         cmocka_unit_test(a_killed_static_member_comes_back_without_a_rebalance),

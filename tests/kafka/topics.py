@@ -1,50 +1,29 @@
-#!/usr/bin/env python3
-"""Creates mtf's topics with the settings their contracts ask for (fine if they exist).
+"""mtf's topics under names of a test's own, made by `mtf topics create` (fine if they are there)."""
 
-    topics.py BOOTSTRAP [--partitions N] [--replication N] [--prefix mtf.]
-"""
+import subprocess
 
-import argparse
-import sys
-
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
-
-# name behind the prefix: (partitions, or None for --partitions; settings)
-TOPICS = {
-    "exploration": (None, {"message.timestamp.type": "LogAppendTime"}),
-    "sessions": (None, {}),
-    "late": (1, {}),
-    "dead-letter": (1, {}),
-    "policy": (1, {"cleanup.policy": "compact"}),
-    "policy-history": (1, {"retention.ms": "-1", "retention.bytes": "-1"}),
-    "leader": (1, {}),
+# What the settings call each; its name behind the prefix.
+NAMES = {
+    "exploration": "exploration",
+    "sessions": "sessions",
+    "late": "late",
+    "dead_letter": "dead-letter",
+    "policy": "policy",
+    "policy_history": "policy-history",
+    "leader": "leader",
 }
 
 
-def create(bootstrap: str, partitions: int, replication: int, prefix: str = "mtf.") -> None:
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    wanted = [
-        NewTopic(prefix + name, count or partitions, replication, config=config)
-        for name, (count, config) in TOPICS.items()
-    ]
-    for name, future in admin.create_topics(wanted, operation_timeout=30).items():
-        try:
-            future.result(60)
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise SystemExit(f"topics: {name}: {error}") from error
+def settings(prefix: str) -> list:
+    """Arguments of mtf that name the topics so."""
+    return [word for role, name in NAMES.items() for word in ("--set", f"topics.{role}={prefix}{name}")]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bootstrap")
-    parser.add_argument("--partitions", type=int, default=4)
-    parser.add_argument("--replication", type=int, default=1)
-    parser.add_argument("--prefix", default="mtf.")
-    arguments = parser.parse_args()
-    create(arguments.bootstrap, arguments.partitions, arguments.replication, arguments.prefix)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def create(mtf: str, bootstrap: str, partitions: int, replication: int, prefix: str = "mtf.") -> None:
+    sizes = ["--partitions", str(partitions), "--replication", str(replication)]
+    brokers = ["--set", f"kafka.bootstrap_servers={bootstrap}"]
+    made = subprocess.run(
+        [str(mtf), "topics", "create", *sizes, *brokers, *settings(prefix)], capture_output=True, text=True, timeout=120
+    )
+    if made.returncode != 0:
+        raise SystemExit(f"topics: code {made.returncode}\n{made.stdout}{made.stderr}")
