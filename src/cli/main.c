@@ -33,6 +33,7 @@ static const struct command {
     {"dlq", "list | replay dead letters", mtf_command_dlq},
     {"late", "list | replay events that came too late", mtf_command_late},
     {"topics", "create: the topics of the settings; how existing ones differ", mtf_command_topics},
+    {"offsets", "show | reset: where the sessionizers' group stands", mtf_command_offsets},
     {"sessions", "tail: sessions as they come out", mtf_command_sessions},
     {"config", "check | print | docs of the settings", mtf_command_config},
     {"version", "what this program was built from and runs on", mtf_command_version},

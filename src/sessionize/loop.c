@@ -45,6 +45,17 @@ static void read_clock(mtf_sessionize *stage)
         stage->config.now_ms ? stage->config.now_ms(stage->config.now_arg) : mtf_clock_coarse_ms();
 }
 
+mtf_status mtf_sessionize_function(const mtf_sessionize_config *config, uint64_t *function,
+                                   mtf_err *err)
+{
+    mtf_aggregators aggregators;
+    const mtf_status status = mtf_aggregators_init(&aggregators, config->aggregators, err);
+    if (status == MTF_OK)
+        *function = mtf_machine_function(&config->machine, aggregators.canonical, config->decoder);
+    mtf_aggregators_fini(&aggregators);
+    return status;
+}
+
 mtf_status mtf_sessionize_open(const mtf_sessionize_config *config, mtf_source *source,
                                mtf_sink *sink, const mtf_event_decoder *decoder,
                                mtf_session_encode_fn encode, mtf_sessionize **stage, mtf_err *err)

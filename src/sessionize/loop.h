@@ -56,6 +56,11 @@ typedef struct mtf_sessionize_config {
 /** The settings' part; decoder, the flags, log and clock are the caller's to add. */
 mtf_sessionize_config mtf_sessionize_config_of(const mtf_settings *settings);
 
+/** What commits of this configuration are made under (mtf_machine_function). MTF_INVALID: its
+ *  aggregators. */
+mtf_status mtf_sessionize_function(const mtf_sessionize_config *config, uint64_t *function,
+                                   mtf_err *err) MTF_NODISCARD;
+
 typedef struct mtf_sessionize mtf_sessionize;
 
 /** Borrows all of them; closes none. MTF_INVALID: a bad aggregator. */

@@ -4,10 +4,16 @@
 #include "cli/brokers.h"
 #include "cli/requests.h"
 
+#include "core/clock.h"
+
 #include <jansson.h>
 
 static const char *const topics[] = {"mtf.exploration", "mtf.sessions", "mtf.late",
                                      "mtf.dead-letter", "mtf.policy",   "mtf.policy-history"};
+
+/** A static member's place is its own for so long on the mock brokers. */
+#define QUICK_MEMBERS                                                                              \
+    "kafka.consumer.session.timeout.ms: 6000\nkafka.consumer.heartbeat.interval.ms: 1000\n"
 
 static json_t *json_of(program *p)
 {
@@ -17,6 +23,13 @@ static json_t *json_of(program *p)
     if (!root)
         fail_msg("no JSON (%s): %s%s", error.text, program_text(&p->out), program_text(&p->err));
     return root;
+}
+
+static int64_t number(const json_t *object, const char *name)
+{
+    const json_t *value = json_object_get(object, name);
+    if (!json_is_integer(value)) fail_msg("no number %s", name);
+    return json_integer_value(value);
 }
 
 static const char *text(const json_t *object, const char *name)
@@ -66,6 +79,164 @@ static void a_topic_that_cannot_be_made_is_named(void **state)
     program_check(b.folder,
                   ARGS("topics", "create", "-c", b.config, "--set", "topics.late=mtf.policy"), 64,
                   "topics.late and topics.policy are both \"mtf.policy\"");
+    brokers_close(&b);
+}
+
+/* -- offsets ------------------------------------------------------ */
+
+static void take_none(void *arg, int index, const rd_kafka_message_t *message)
+{
+    (void)arg, (void)index, (void)message;
+}
+
+/** A sessionizer has read an event, whose session is open, and a dead letter. */
+static void sessionize(brokers *b)
+{
+    program p;
+    mtf_buf event = {0};
+    brokers_open(b, NULL, QUICK_MEMBERS);
+    request_event("request", mtf_clock_wall_ms(), 64, &event);
+    brokers_put(b, "mtf.exploration", "user", (mtf_span){(const uint8_t *)"garbage!!!!", 11});
+    brokers_put(b, "mtf.exploration", "user", mtf_buf_span(&event));
+    brokers_put(b, "mtf.exploration", "user", (mtf_span){(const uint8_t *)"garbage!!!!", 11});
+    program_start(&p, b->folder, "sessionize", "-c", b->config);
+    brokers_read(b, "mtf.dead-letter", 2, take_none, NULL);
+    assert_int_equal(kill(p.pid, SIGTERM), 0);
+    program_end(&p);
+    program_said(&p, 0, "records_in=3", "events_held=1");
+    program_free(&p);
+    brokers_put(b, "mtf.exploration", "user", mtf_buf_span(&event));
+    mtf_buf_fini(&event);
+}
+
+/** Partition 0 of `offsets WORD --json`; *root is the caller's. */
+static const json_t *partition(brokers *b, const char *const *arguments, json_t **root)
+{
+    program p;
+    program_start_to(&p, b->folder, NULL, arguments);
+    *root = json_of(&p);
+    assert_int_equal(p.code, 0);
+    program_free(&p);
+    return json_array_get(json_object_get(*root, "partitions"), 0);
+}
+
+static void show_says_what_the_commit_means(void **state)
+{
+    (void)state;
+    brokers b;
+    json_t *root;
+    sessionize(&b);
+    program_check(b.folder, ARGS("offsets", "show", "-c", b.config), 0,
+                  "group mtf-sessionize on mtf.exploration", "lag 1\n",
+                  "0: the last 1 records before it were dead letters", "replays");
+    const json_t *part = partition(&b, ARGS("offsets", "show", "--json", "-c", b.config), &root);
+    assert_int_equal(number(part, "committed"), 3);
+    assert_int_equal(number(part, "end"), 4);
+    assert_int_equal(number(part, "lag"), 1);
+    assert_int_equal(number(part, "open_from"), 1);
+    assert_string_equal(text(part, "metadata"), "place");
+    assert_in_range(number(part, "watermark_ms"), mtf_clock_wall_ms() - 3600000,
+                    mtf_clock_wall_ms());
+    json_decref(root);
+    program_check(b.folder,
+                  ARGS("offsets", "show", "-c", b.config, "--set", "sessionize.grace_ms=1"), 0,
+                  "0: made under other settings of sessionize", "--accept-config-change");
+    program_check(b.folder,
+                  ARGS("offsets", "show", "-c", b.config, "--set", "sessionize.group=nobody"), 0,
+                  "0: no commit: a start reads from the first record", "lag 4\n");
+    brokers_close(&b);
+}
+
+/** As another tool's commit, of a group that nobody has joined. */
+static void commit(const brokers *b, int64_t offset, const char *metadata)
+{
+    char words[200];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", mtf_kafka_mock_bootstrap(b->mock), NULL, 0);
+    rd_kafka_conf_set(conf, "group.id", "mtf-sessionize", NULL, 0);
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, words, sizeof words);
+    assert_non_null(rk);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *place =
+        rd_kafka_topic_partition_list_add(list, "mtf.exploration", 0);
+    place->offset = offset;
+    place->metadata = strdup(metadata); /* the list's to free */
+    place->metadata_size = strlen(metadata);
+    assert_int_equal(rd_kafka_commit(rk, list, 0), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(rk);
+}
+
+static void a_reset_is_dry_until_it_is_told_to_execute(void **state)
+{
+    (void)state;
+    brokers b;
+    program p;
+    json_t *root;
+    mtf_buf event = {0};
+    brokers_open(&b, NULL, "");
+    request_event("request", mtf_clock_wall_ms(), 64, &event);
+    for (int i = 0; i < 3; i++) brokers_put(&b, "mtf.exploration", "user", mtf_buf_span(&event));
+    mtf_buf_fini(&event);
+    commit(&b, 2, "junk");
+    program_check(b.folder, ARGS("offsets", "show", "-c", b.config), 0, "lag 1\n",
+                  "0: metadata that is no commit of a sessionizer (", "--accept-config-change");
+    program_check(b.folder, ARGS("offsets", "reset", "--to-earliest", "-c", b.config), 0,
+                  "2 records are read again", "truncated_head", "session_id",
+                  "a dry run: nothing was changed");
+    const json_t *part = partition(&b, ARGS("offsets", "show", "--json", "-c", b.config), &root);
+    assert_int_equal(number(part, "committed"), 2);
+    assert_string_equal(text(part, "metadata"), "damaged");
+    json_decref(root);
+    program_check(b.folder, ARGS("offsets", "reset", "--to-earliest", "--execute", "-c", b.config),
+                  0, "done; start the sessionizers");
+    part = partition(&b, ARGS("offsets", "show", "--json", "-c", b.config), &root);
+    assert_int_equal(number(part, "committed"), 0);
+    assert_string_equal(text(part, "metadata"), "clean");
+    json_decref(root);
+    /* And a sessionizer takes it so: it reads all again. */
+    brokers_put(&b, "mtf.exploration", "user", (mtf_span){(const uint8_t *)"garbage!!!!", 11});
+    program_start(&p, b.folder, "sessionize", "-c", b.config);
+    brokers_read(&b, "mtf.dead-letter", 1, take_none, NULL);
+    assert_int_equal(kill(p.pid, SIGTERM), 0);
+    program_end(&p);
+    program_said(&p, 0, "records_in=4", "duplicates=2");
+    program_free(&p);
+    brokers_close(&b);
+}
+
+/** The mock brokers call a group that ever had members one that has some. */
+static void a_reset_of_a_group_with_members_is_refused(void **state)
+{
+    (void)state;
+    brokers b;
+    json_t *root;
+    sessionize(&b);
+    program_check(b.folder, ARGS("offsets", "reset", "--to-earliest", "--execute", "-c", b.config),
+                  64, "group mtf-sessionize has members", "stop them first");
+    const json_t *part = partition(&b, ARGS("offsets", "show", "--json", "-c", b.config), &root);
+    assert_int_equal(number(part, "committed"), 3);
+    assert_string_equal(text(part, "metadata"), "place");
+    json_decref(root);
+    brokers_close(&b);
+}
+
+static void a_reset_without_a_target_is_refused(void **state)
+{
+    (void)state;
+    brokers b;
+    brokers_open(&b, NULL, "");
+    program_check(b.folder, ARGS("offsets", "reset", "-c", b.config), 64,
+                  "offsets reset: say where to, with --to-datetime TIME or --to-earliest");
+    program_check(b.folder, ARGS("offsets", "reset", "--to-datetime", "soon", "-c", b.config), 64,
+                  "--to-datetime");
+    program_check(
+        b.folder,
+        ARGS("offsets", "reset", "--to-earliest", "--to-datetime", "2026-01-01", "-c", b.config),
+        64, "--to-datetime TIME or --to-earliest");
+    program_check(b.folder, ARGS("offsets", "show", "--execute", "-c", b.config), 64,
+                  "are of reset");
+    program_check(b.folder, ARGS("offsets", "-c", b.config), 64, "offsets: say show or reset");
     brokers_close(&b);
 }
 
@@ -139,6 +310,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(topics_that_are_there_are_left_as_they_are),
         cmocka_unit_test(a_topic_that_cannot_be_made_is_named),
+        cmocka_unit_test(show_says_what_the_commit_means),
+        cmocka_unit_test(a_reset_is_dry_until_it_is_told_to_execute),
+        cmocka_unit_test(a_reset_of_a_group_with_members_is_refused),
+        cmocka_unit_test(a_reset_without_a_target_is_refused),
         cmocka_unit_test(tail_shows_what_is_there_by_user),
         cmocka_unit_test(tail_follows_what_comes),
     };

@@ -1,22 +1,26 @@
 #!/usr/bin/env python3
-"""Goal: `mtf topics create` and the stages' look at their topics hold on a real broker what docs/operations.md says of them. Method: the commands
-as an operator runs them, between topics that are spoilt with the admin API.
+"""Goal: `mtf topics create`, the stages' look at their topics, `mtf offsets` and `mtf sessions tail`
+hold on a real broker what docs/operations.md says of them. Method: the commands
+as an operator runs them, between topics that are spoilt with the admin API, a sessionizer and its log.
 
     operators.py MTF RUN     (a folder of broker.sh with a broker up; the topics ops.* are new)
 
 The processes' outputs are in RUN/operators.
 """
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import confluent_kafka
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from processes import Failed, Processes, main, wait_until
 
 PREFIX = "ops."
 PARTITIONS = 3
+SESSIONS = 300
 
 SETTINGS = """\
 kafka:
@@ -62,6 +66,9 @@ class Stand:
         config = {k.replace("_", "."): v for k, v in values.items()}
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic, set_config=config)
         self.admin.alter_configs([resource])[resource].result(30)
+
+    def offsets(self) -> list:
+        return json.loads(self.call(0, "offsets", "show", "--json"))["partitions"]
 
 
 def check_topics(stand: Stand):
@@ -120,6 +127,80 @@ def check_differences(stand: Stand):
     stand.call(1, "topics", "create", *two, says=["refused  partitions is 2, not 1", "--set topics.leader=ANOTHER-NAME"])
 
 
+def check_offsets(stand: Stand):
+    """Lag and metadata in words; a reset is refused while a member lives, then sends all out again."""
+    stand.processes.start("learn", "learn", "-c", stand.config)  # the simulator wants a policy
+    log = stand.folder / "learn.log"
+    wait_until("the first policy", 60, lambda: "msg=policy.initial" in log.read_text())
+    stand.processes.run("simulate", "simulate", "-c", stand.config, "--sessions", SESSIONS, "--seed", 7, limit_s=120)
+    stand.processes.stop("learn")
+    stand.processes.start("one", "sessionize", "-c", stand.config)
+    wait_until("all read", 120, lambda: all(p["lag"] == 0 and p["committed"] == p["end"] for p in stand.offsets()))
+    parts = stand.offsets()
+    expect("metadata", ["place"] * PARTITIONS, [p["metadata"] for p in parts])
+    if not all(p["open_from"] <= p["committed"] and p["watermark_ms"] > 0 for p in parts):
+        raise Failed(f"offsets make no sense: {parts}")
+    stand.call(0, "offsets", "show", says=["group ops on ops.exploration: Stable, 1 members (one at 127.0.0.1)", "lag 0\n"])
+    stand.call(
+        64,
+        "offsets",
+        "reset",
+        "--to-earliest",
+        "--execute",
+        says=["group ops has 1 members (one at 127.0.0.1): stop the sessionizers first"],
+    )
+    expect("commits after a refusal", True, all(p["committed"] > 0 for p in stand.offsets()))
+    out = stand.call(0, "sessions", "tail", "--from", "2020-01-01", "--to-end", "--json")
+    before = [json.loads(line) for line in out.splitlines()]
+    stand.processes.stop("one")
+    return before
+
+
+def check_reset(stand: Stand, before: list):
+    stand.call(0, "offsets", "reset", "--to-earliest", says=["a dry run: nothing was changed", "session_id"])
+    expect("commits after a dry run", True, all(p["committed"] > 0 for p in stand.offsets()))
+
+    def reset() -> bool:  # the broker itself refuses while the static member's session lasts
+        command = [stand.processes.mtf, "offsets", "reset", "--to-earliest", "--execute", "-c", str(stand.config)]
+        return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
+
+    wait_until("the reset", 90, reset, 1)
+    expect("commits", [(0, "clean")] * PARTITIONS, [(p["committed"], p["metadata"]) for p in stand.offsets()])
+    stand.processes.start("again", "sessionize", "-c", stand.config)
+    wait_until("all read again", 120, lambda: all(p["lag"] == 0 and p["committed"] == p["end"] for p in stand.offsets()))
+    stand.processes.stop("again")
+    out = stand.call(0, "sessions", "tail", "--from", "2020-01-01", "--to-end", "--json")
+    place = lambda s: (s["session_id"], s["part"])  # noqa: E731
+    old, new = [place(s) for s in before], [place(json.loads(line)) for line in out.splitlines()]
+    if not old or len(set(old)) != len(old):
+        raise Failed(f"{len(old)} sessions before the reset, {len(set(old))} different ones")
+    missing = [one for one in old if new.count(one) != 2]
+    expect("sessions that did not come again under their ids", [], missing)
+    user = before[0]["user_id"]
+    out = stand.call(0, "sessions", "tail", "--from", "2020-01-01", "--to-end", "--json", "--user", user)
+    expect("users of a tail by user", {user}, {json.loads(line)["user_id"] for line in out.splitlines()})
+
+
+def check_datetime(stand: Stand):
+    """To a time between two batches of events: to the offset where the second begins."""
+    ends = [p["end"] for p in stand.offsets()]
+    asker = confluent_kafka.Consumer({"bootstrap.servers": stand.bootstrap, "group.id": "asker"})
+    middle = [confluent_kafka.TopicPartition("ops.exploration", i, ends[i] // 2) for i in range(PARTITIONS)]
+    asker.assign([middle[0]])
+    message = asker.poll(30)
+    while message is None or message.error():
+        message = asker.poll(30)
+    time_ms = message.timestamp()[1]
+    wanted = asker.offsets_for_times(
+        [confluent_kafka.TopicPartition("ops.exploration", i, time_ms) for i in range(PARTITIONS)], timeout=30
+    )
+    asker.close()
+    told = json.loads(stand.call(0, "offsets", "reset", "--to-datetime", time_ms, "--json"))
+    expect("done by a dry run", False, told["done"])
+    found = [p["target"] for p in told["partitions"]]
+    expect("targets", [ends[p.partition] if p.offset < 0 else p.offset for p in wanted], found)
+
+
 def run(mtf: str, run_folder: Path):
     bootstrap = (run_folder / "bootstrap").read_text().strip()
     folder = run_folder / "operators"
@@ -128,6 +209,10 @@ def run(mtf: str, run_folder: Path):
         stand = Stand(processes, bootstrap)
         check_topics(stand)
         check_differences(stand)
+        before = check_offsets(stand)
+        check_reset(stand, before)
+        check_datetime(stand)
+    print(f"operators: {len(before)} sessions, all of them twice after a reset")
 
 
 if __name__ == "__main__":

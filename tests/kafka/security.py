@@ -219,6 +219,7 @@ class Test:
         self.call(0, "", "late", "list", *operator)
         self.call(0, "", "late", "replay", "--execute", *operator)
         self.call(0, "", "audit", *operator)
+        self.call(0, "a dry run", "offsets", "reset", "--to-earliest", *operator)
         self.call(0, "steps=", "sessions", "tail", "--from", "2020-01-01", "--limit", 1, *operator)
         self.call(0, "", "policy", "freeze", "--reason", "test", *operator)
         shown = json.loads(self.call(0, "", "policy", "show", "--json", *self.role("ranking")))
