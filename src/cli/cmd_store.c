@@ -153,20 +153,45 @@ static mtf_status row_user(const mtf_cli *cli, const char *id, uint64_t *user, m
     return status;
 }
 
+/** Whoever rewrites the store needs it alone. */
+static mtf_status check_unused(const char *path, const char *what, mtf_err *err)
+{
+    const pid_t holder = mtf_store_holder(path);
+    if (!holder) return MTF_OK;
+    return mtf_fail(err, MTF_IO,
+                    "store %.200s: a learner (process %ld) uses it; stop it, %s, start it", path,
+                    (long)holder, what);
+}
+
+static mtf_status compact(mtf_cli *cli, const store_options *options, mtf_err *err)
+{
+    (void)options;
+    const char *path = cli->settings.store_path;
+    mtf_store *store = NULL;
+    uint64_t rows, before = 0, after = 0;
+    mtf_status status = check_unused(path, "compact", err);
+    if (status == MTF_OK) status = mtf_store_open(path, NULL, false, &store, err);
+    if (status == MTF_OK) mtf_store_live(store, &rows, &before);
+    if (status == MTF_OK) status = mtf_store_compact(store, err);
+    if (status == MTF_OK) mtf_store_live(store, &rows, &after);
+    mtf_store_close(store);
+    if (status == MTF_OK)
+        printf(cli->json ? "{\"rows\":%llu,\"bytes_before\":%llu,\"bytes_after\":%llu}\n"
+                         : "rows=%llu bytes_before=%llu bytes_after=%llu\n",
+               (unsigned long long)rows, (unsigned long long)before, (unsigned long long)after);
+    return status;
+}
+
 static mtf_status forget(mtf_cli *cli, const store_options *options, mtf_err *err)
 {
     if (!options->user || !options->user[0])
         return mtf_fail(err, MTF_INVALID, "store forget: say whom with --user ID");
     const char *path = cli->settings.store_path;
-    const pid_t holder = mtf_store_holder(path);
-    if (holder && !options->dry_run)
-        return mtf_fail(err, MTF_IO,
-                        "store %.200s: a learner (process %ld) uses it; stop it, forget, start it",
-                        path, (long)holder);
     uint64_t user;
     mtf_store *store = NULL;
     mtf_store_forgotten gone;
-    mtf_status status = row_user(cli, options->user, &user, err);
+    mtf_status status = options->dry_run ? MTF_OK : check_unused(path, "forget", err);
+    if (status == MTF_OK) status = row_user(cli, options->user, &user, err);
     if (status == MTF_OK) status = mtf_store_open(path, NULL, options->dry_run, &store, err);
     if (status == MTF_OK) status = mtf_store_forget_user(store, user, options->dry_run, &gone, err);
     mtf_store_close(store);
@@ -184,8 +209,8 @@ static mtf_status forget(mtf_cli *cli, const store_options *options, mtf_err *er
 static const struct word {
     const char *name;
     mtf_status (*run)(mtf_cli *cli, const store_options *options, mtf_err *err);
-} words[] = {{"stats", stats},   {"rows", rows},       {"verify", verify},
-             {"backup", backup}, {"restore", restore}, {"forget", forget}};
+} words[] = {{"stats", stats},     {"rows", rows},     {"verify", verify},  {"backup", backup},
+             {"restore", restore}, {"forget", forget}, {"compact", compact}};
 
 int mtf_command_store(mtf_cli *cli, int argc, char **argv)
 {
@@ -203,15 +228,15 @@ int mtf_command_store(mtf_cli *cli, int argc, char **argv)
         {"--dry-run", MTF_OPTION_FLAG, &o.dry_run, 0, 0, NULL, "of forget: only count"},
     };
     mtf_err err = {0};
-    mtf_status status =
-        mtf_cli_read(cli, argc, argv, "store stats|rows|verify|backup|restore|forget [options]",
-                     options, sizeof options / sizeof *options, NULL, &err);
+    mtf_status status = mtf_cli_read(
+        cli, argc, argv, "store stats|rows|verify|backup|restore|forget|compact [options]", options,
+        sizeof options / sizeof *options, NULL, &err);
     if (status != MTF_OK) return mtf_cli_exit(status, &err);
     const char *what = cli->word_count == 1 ? cli->words[0] : "";
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(words[i].name, what) == 0)
             return mtf_cli_exit_work(words[i].run(cli, &o, &err), &err);
-    status =
-        mtf_fail(&err, MTF_INVALID, "store: say stats, rows, verify, backup, restore or forget");
+    status = mtf_fail(&err, MTF_INVALID,
+                      "store: say stats, rows, verify, backup, restore, forget or compact");
     return mtf_cli_exit(status, &err);
 }

@@ -24,7 +24,7 @@ static const struct command {
     {"replay", "files of events or sessions -> sessions, without Kafka", mtf_command_replay},
     {"policy", "list | show | diff | export | verify | rollback | promote | freeze | thaw",
      mtf_command_policy},
-    {"store", "stats | rows | verify | backup | restore | forget: the learner's store",
+    {"store", "stats | rows | verify | backup | restore | forget | compact: the learner's store",
      mtf_command_store},
     {"reward", "show | suggest: what the weights come to, and which ones the data speak for",
      mtf_command_reward},

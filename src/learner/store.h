@@ -117,6 +117,10 @@ void mtf_store_live(const mtf_store *store, uint64_t *rows, uint64_t *bytes);
  *  Not with an open batch, and not while a round is under way: its rows would change. */
 mtf_status mtf_store_forget_before(mtf_store *store, uint32_t day, mtf_err *err) MTF_NODISCARD;
 
+/** Rewrites every file of rows, so that what was deleted or overwritten is gone from the disk;
+ * takes seconds per GB, and as much disk again while it runs. Not with an open batch. */
+mtf_status mtf_store_compact(mtf_store *store, mtf_err *err) MTF_NODISCARD;
+
 /** What forgetting a user came to. */
 typedef struct mtf_store_forgotten {
     int64_t rows, sessions;

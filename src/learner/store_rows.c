@@ -379,3 +379,12 @@ mtf_status mtf_store_forget_user(mtf_store *store, uint64_t user, bool dry_run,
     if (status || dry_run || forgotten->rows == 0) return status;
     return compact(store, 0, UINT32_MAX, err);
 }
+
+mtf_status mtf_store_compact(mtf_store *store, mtf_err *err)
+{
+    MTF_ASSERT(store->batch_rows == 0);
+    const mtf_status status = compact(store, 0, UINT32_MAX, err);
+    if (status == MTF_OK)
+        rocksdb_compact_range_cf(store->db, mtf_store_meta(store), NULL, 0, NULL, 0);
+    return status;
+}

@@ -228,6 +228,8 @@ static void a_store_is_verified_and_backed_up_while_a_learner_works(void **state
     program_check(b.folder, ARGS("store", "verify", "--set", store), 0, "is whole: rows=");
     program_check(b.folder, ARGS("store", "forget", "--user", "user", "--set", store), 74,
                   "a learner (process", "stop it, forget, start it");
+    program_check(b.folder, ARGS("store", "compact", "--set", store), 74, "a learner (process",
+                  "stop it, compact, start it");
     program_check(b.folder, ARGS("store", "backup", "--to", backup, "--set", store), 0,
                   "is whole: rows=");
     program_check(b.folder, ARGS("store", "restore", "--from", backup, "--force", "--set", store),
@@ -270,6 +272,41 @@ static void a_forgotten_user_is_counted_and_gone(void **state)
     brokers_close(&b);
 }
 
+/** Two sizes out of what `store compact --json` printed. */
+static void compact(const brokers *b, const char *store, int64_t *before, int64_t *after)
+{
+    program p;
+    program_start(&p, b->folder, "store", "compact", "--json", "--set", store);
+    program_end(&p);
+    program_said(&p, 0, "{\"rows\":");
+    json_t *root = json_loads(program_text(&p.out), 0, NULL);
+    assert_non_null(root);
+    *before = json_integer_value(json_object_get(root, "bytes_before"));
+    *after = json_integer_value(json_object_get(root, "bytes_after"));
+    json_decref(root);
+    program_free(&p);
+}
+
+static void a_compacted_store_has_its_rows_and_nothing_else(void **state)
+{
+    (void)state;
+    brokers b;
+    char store[3 * MTF_TEST_PATH];
+    int64_t before, after;
+    open_stored(&b);
+    snprintf(store, sizeof store, "store.path=%s/store", b.folder);
+    compact(&b, store, &before, &after);
+    assert_true(before > 0 && after > 0);
+    program_check(b.folder, ARGS("store", "verify", "--set", store), 0, "rows=5");
+    program_check(b.folder, ARGS("store", "forget", "--user", "user", "--set", store), 0,
+                  "deleted=true");
+    compact(&b, store, &before, &after);
+    assert_int_equal(after, 0);
+    program_check(b.folder, ARGS("store", "compact", "--set", "store.path=no-such-store"), 64,
+                  "no-such-store");
+    brokers_close(&b);
+}
+
 static void a_damaged_store_is_an_error_with_file_and_remedy(void **state)
 {
     (void)state;
@@ -301,6 +338,7 @@ int main(void)
         cmocka_unit_test(another_cluster_under_the_store_is_refused),
         cmocka_unit_test(a_store_is_verified_and_backed_up_while_a_learner_works),
         cmocka_unit_test(a_forgotten_user_is_counted_and_gone),
+        cmocka_unit_test(a_compacted_store_has_its_rows_and_nothing_else),
         cmocka_unit_test(a_damaged_store_is_an_error_with_file_and_remedy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
