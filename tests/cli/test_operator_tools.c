@@ -305,6 +305,47 @@ static void tail_follows_what_comes(void **state)
     brokers_close(&b);
 }
 
+/* -- config check --connect --------------------------------------- */
+
+static void config_check_asks_the_brokers(void **state)
+{
+    (void)state;
+    brokers b;
+    program p;
+    brokers_open(&b, NULL, "");
+    program_check(b.folder, ARGS("config", "check", "--connect", "-c", b.config), 0,
+                  "ok       brokers: 1 in cluster", "mtf.exploration: 1 partitions, replication 1",
+                  "reading mtf.sessions: nothing is there yet", "group mtf-sessionize",
+                  "policy default: none serves yet");
+    put_sessions(&b);
+    program_start(&p, b.folder, "config", "check", "--connect", "--json", "--for", "learn", "-c",
+                  b.config);
+    json_t *root = json_of(&p);
+    program_said(&p, 0, "reading mtf.sessions\",\"words\":\"a record came");
+    assert_null(strstr(program_text(&p.out), "mtf.exploration"));
+    assert_true(json_is_true(json_object_get(root, "ok")));
+    json_decref(root);
+    program_free(&p);
+    program_check(b.folder, ARGS("config", "check", "--for", "all", "-c", b.config), 64,
+                  "--for all: say sessionize, learn or run");
+    brokers_close(&b);
+}
+
+static void config_check_names_what_is_missing_and_goes_on(void **state)
+{
+    (void)state;
+    brokers b;
+    brokers_open(&b, "mtf.late", "");
+    program_check(b.folder, ARGS("config", "check", "--connect", "-c", b.config), 64,
+                  "failed   mtf.late: it does not exist", "mtf topics create",
+                  "ok       policy default: none serves yet");
+    program_check(b.folder,
+                  ARGS("config", "check", "--connect", "-c", b.config, "--set",
+                       "kafka.bootstrap_servers=127.0.0.1:1"),
+                  69, "failed   brokers: no broker answers at 127.0.0.1:1");
+    brokers_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,6 +357,8 @@ int main(void)
         cmocka_unit_test(a_reset_without_a_target_is_refused),
         cmocka_unit_test(tail_shows_what_is_there_by_user),
         cmocka_unit_test(tail_follows_what_comes),
+        cmocka_unit_test(config_check_asks_the_brokers),
+        cmocka_unit_test(config_check_names_what_is_missing_and_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Goal: `mtf topics create`, the stages' look at their topics, `mtf offsets` and `mtf sessions tail`
-hold on a real broker what docs/operations.md says of them. Method: the commands
+"""Goal: `mtf topics create`, the stages' look at their topics, `mtf offsets`, `mtf sessions tail` and
+`mtf config check --connect` hold on a real broker what docs/operations.md says of them. Method: the commands
 as an operator runs them, between topics that are spoilt with the admin API, a sessionizer and its log.
 
     operators.py MTF RUN     (a folder of broker.sh with a broker up; the topics ops.* are new)
@@ -9,6 +9,7 @@ The processes' outputs are in RUN/operators.
 """
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +110,7 @@ def check_differences(stand: Stand):
     refusal = ["topic ops.sessions: cleanup.policy is compact, not delete", "--add-config cleanup.policy=delete"]
     for command in (["sessionize"], ["learn", "--fail-fast"]):
         stand.call(64, *command, says=refusal)
+    stand.call(64, "config", "check", "--connect", says=["failed   ops.sessions: cleanup.policy is compact"])
     stand.change("ops.sessions")
     stand.change("ops.exploration", message_timestamp_type="CreateTime")
     stand.call(64, "sessionize", says=["ops.exploration: message.timestamp.type is CreateTime, not LogAppendTime"])
@@ -201,6 +203,13 @@ def check_datetime(stand: Stand):
     expect("targets", [ends[p.partition] if p.offset < 0 else p.offset for p in wanted], found)
 
 
+def check_connect(stand: Stand):
+    told = stand.call(0, "config", "check", "--connect", says=["reading ops.exploration: a record came"])
+    if re.search(r"^(failed|warning)", told, re.M):
+        raise Failed(f"a sound cluster is not: {told}")
+    stand.call(64, "config", "check", "--connect", "--set", "topics.late=ops.none", says=["failed   ops.none: it does not exist"])
+
+
 def run(mtf: str, run_folder: Path):
     bootstrap = (run_folder / "bootstrap").read_text().strip()
     folder = run_folder / "operators"
@@ -212,6 +221,7 @@ def run(mtf: str, run_folder: Path):
         before = check_offsets(stand)
         check_reset(stand, before)
         check_datetime(stand)
+        check_connect(stand)
     print(f"operators: {len(before)} sessions, all of them twice after a reset")
 
 

@@ -188,6 +188,8 @@ class Test:
             user = schemas.decode(record.value)[1]["user_id"]
             if not re.fullmatch("[0-9a-f]{32}", user) or record.key != user.encode():
                 raise Failed(f"a session of user {user} under the key {record.key}")
+        for stage in ("sessionize", "learn"):  # a check may look through the topics, and may not write
+            self.call(0, "ok       ", "config", "check", "--connect", "--for", stage, *self.role(f"mtf-{stage}"))
         listed = json.loads(self.call(0, "", "policy", "list", "--json", *self.role("ranking")))
         if listed["version"] != 1 or listed["signed"] is not True:
             raise Failed(f"policy list: {listed}")
@@ -293,6 +295,8 @@ class Test:
             if not taken:
                 raise Failed(f"{user} had no permission on {name}")
             self.call(64, name, command, *self.role(user, *none))
+            if command != "audit":
+                self.call(64, "failed   ", "config", "check", "--connect", "--for", command, *self.role(user))
             back = [
                 AclBinding(a.restype, a.name, a.resource_pattern_type, a.principal, a.host, a.operation, a.permission_type)
                 for a in taken
