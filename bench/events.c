@@ -13,7 +13,7 @@
 
 #include "core/rng.h"
 #include "digest.h"
-#include "ingest/encode.h"
+#include "core/encode.h"
 #include "ingest/kafka_sink.h"
 
 enum { STATE = 64, ACTION = 10, PREDICTIONS = 5, A_SESSION = 20, CLOSERS = 64 };

@@ -18,7 +18,7 @@
 #include "core/clock.h"
 #include "core/rng.h"
 #include "ingest/decoder.h"
-#include "ingest/encode.h"
+#include "core/encode.h"
 #include "sessionize/loop.h"
 
 enum { STATE = 64, ACTION = 10, ITEMS = 1, PREDICTIONS = 5, PARTITIONS_MAX = 1024 };

@@ -20,7 +20,7 @@
 #include "core/rng.h"
 #include "fed.h"
 #include "ingest/decoder.h"
-#include "ingest/encode.h"
+#include "core/encode.h"
 #include "learner/blas_core.h"
 #include "learner/learn.h"
 

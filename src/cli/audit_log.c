@@ -2,7 +2,7 @@
 
 #include "core/aside.h"
 #include "core/clock.h"
-#include "ingest/encode.h"
+#include "core/encode.h"
 
 #include <stdlib.h>
 

@@ -4,7 +4,7 @@
 
 #include "cli/stages.h"
 #include "ingest/container.h"
-#include "ingest/encode.h"
+#include "core/encode.h"
 #include "ingest/session_file.h"
 
 /** A sink that hands sessions on and counts the rest. */

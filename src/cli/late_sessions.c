@@ -1,7 +1,7 @@
 #include "cli/late_sessions.h"
 
 #include "core/aside.h"
-#include "ingest/encode.h"
+#include "core/encode.h"
 
 #include <stdlib.h>
 

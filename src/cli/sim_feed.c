@@ -1,6 +1,6 @@
 #include "cli/sim_feed.h"
 
-#include "ingest/encode.h"
+#include "core/encode.h"
 #include "ingest/kafka_client.h"
 
 #include <stdio.h>

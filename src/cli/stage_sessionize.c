@@ -2,7 +2,7 @@
  * and the loop between. */
 #include "cli/stages.h"
 #include "cli/topics.h"
-#include "ingest/encode.h"
+#include "core/encode.h"
 #include "ingest/kafka_client.h"
 #include "ingest/kafka_sink.h"
 

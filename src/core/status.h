@@ -33,6 +33,7 @@ typedef struct mtf_err {
     char msg[400];
 } mtf_err;
 
+#define MTF_API               __attribute__((visibility("default"))) /* stands in client/mtf.h too */
 #define MTF_NODISCARD         __attribute__((warn_unused_result))
 #define MTF_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
@@ -40,7 +41,7 @@ typedef struct mtf_err {
 mtf_status mtf_fail(mtf_err *err, mtf_status status, const char *fmt, ...) MTF_PRINTF(3, 4);
 
 /** The constant text of a status. */
-const char *mtf_status_text(mtf_status status);
+MTF_API const char *mtf_status_text(mtf_status status);
 
 /** For our own bugs only, on in release; never for bytes from Kafka, disk or the user. */
 #define MTF_ASSERT(condition)                                                                      \

@@ -1,7 +1,7 @@
 #include "core/avro.h"
 #include "core/hash.h"
 #include "ingest/container.h"
-#include "ingest/encode.h"
+#include "core/encode.h"
 #include "ingest/schemas.h"
 
 #include <errno.h>

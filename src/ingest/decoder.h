@@ -4,7 +4,7 @@
 #define MTF_INGEST_DECODER_H
 
 #include "core/codec.h"
-#include "ingest/validate.h"
+#include "core/validate.h"
 
 /** How an exploration event says its writer's schema. Sessions are always single-object. */
 typedef enum mtf_framing {

@@ -3,7 +3,7 @@
 #ifndef MTF_INGEST_SESSION_FILE_H
 #define MTF_INGEST_SESSION_FILE_H
 
-#include "ingest/validate.h"
+#include "core/validate.h"
 
 typedef struct mtf_session_file mtf_session_file;
 

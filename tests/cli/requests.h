@@ -2,7 +2,7 @@
 #ifndef MTF_TEST_REQUESTS_H
 #define MTF_TEST_REQUESTS_H
 
-#include "ingest/encode.h"
+#include "core/encode.h"
 #include "support/mtf_test.h"
 
 /** Appends a framed request of a user: state_dim zeros as state, 10 zeros as action, one item. */

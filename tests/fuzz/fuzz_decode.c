@@ -4,7 +4,7 @@
 #include "fuzz/fuzz.h"
 #include "fuzz/fuzz_decode.h"
 #include "ingest/decoder.h"
-#include "ingest/encode.h"
+#include "core/encode.h"
 #include "ingest/schemas.h"
 
 static mtf_decoder *open_decoder(uint64_t fingerprints[MTF_FUZZ_WRITERS])

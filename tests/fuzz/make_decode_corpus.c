@@ -3,7 +3,7 @@
  * tests/fuzz/corpus/decode */
 #include "core/file.h"
 #include "fuzz/fuzz_decode.h"
-#include "ingest/encode.h"
+#include "core/encode.h"
 #include "ingest/random_value.h"
 #include "ingest/samples.h"
 #include "ingest/schemas.h"

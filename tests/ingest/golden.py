@@ -1,6 +1,6 @@
 """What fastavro makes of our schemas, for the tests in this folder.
 
-golden.py make           rewrites golden/ and prints the fingerprints of schemas.h and test_schema.c
+golden.py make           rewrites golden/ and prints the fingerprints of fingerprints.h and test_schema.c
 golden.py check FILE     reads a container file that test_container wrote and compares it
 """
 import io

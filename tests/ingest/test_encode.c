@@ -4,7 +4,7 @@
 #include "ingest/test.h"
 
 #include "ingest/decoder.h"
-#include "ingest/encode.h"
+#include "core/encode.h"
 #include "ingest/samples.h"
 
 static mtf_decoder *open_decoder(void)

@@ -5,7 +5,7 @@
 #include "ingest/test.h"
 
 #include "ingest/decoder.h"
-#include "ingest/encode.h"
+#include "core/encode.h"
 #include "ingest/evolve.h"
 #include "ingest/plan.h"
 #include "ingest/random_value.h"

@@ -6,7 +6,7 @@
 #include "core/file.h"
 #include "ingest/avro_schema.h"
 #include "ingest/container.h"
-#include "ingest/encode.h"
+#include "core/encode.h"
 #include "ingest/samples.h"
 #include "ingest/schemas.h"
 #include "ingest/session_file.h"

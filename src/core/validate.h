@@ -1,6 +1,6 @@
 /** What a well-formed record must also be before a stage may trust it. */
-#ifndef MTF_INGEST_VALIDATE_H
-#define MTF_INGEST_VALIDATE_H
+#ifndef MTF_VALIDATE_H
+#define MTF_VALIDATE_H
 
 #include "core/session.h"
 

@@ -1,4 +1,4 @@
-#include "ingest/validate.h"
+#include "core/validate.h"
 
 #include <math.h>
 

@@ -1,7 +1,7 @@
 /** Writing our own records: single-object frame, our schema, the bytes that any Avro library writes
  *  (arrays in one block). */
-#ifndef MTF_INGEST_ENCODE_H
-#define MTF_INGEST_ENCODE_H
+#ifndef MTF_ENCODE_H
+#define MTF_ENCODE_H
 
 #include "core/codec.h"
 

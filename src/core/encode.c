@@ -1,7 +1,7 @@
-#include "ingest/encode.h"
+#include "core/encode.h"
 
 #include "core/avro.h"
-#include "ingest/schemas.h"
+#include "core/fingerprints.h"
 
 static void put_signals(mtf_signals signals, mtf_buf *out)
 {
