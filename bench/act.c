@@ -80,7 +80,7 @@ typedef void call_fn(bench *b, size_t i);
 
 static void by_actor(bench *b, size_t i)
 {
-    mtf_actor_act(b->actor, b->states + i % STATES * STATE, b->actions + i % STATES * ACTION);
+    mtf_actor_run(b->actor, b->states + i % STATES * STATE, b->actions + i % STATES * ACTION);
 }
 
 static void by_reference(bench *b, size_t i)
@@ -93,8 +93,8 @@ static void by_reference(bench *b, size_t i)
 static void fuse_and_choose(bench *b, size_t i)
 {
     uint32_t best[BEST];
-    mtf_fuse(&b->policy->table, b->actions + i % STATES * ACTION, b->predictions, CANDIDATES,
-             b->scores);
+    mtf_table_fuse(&b->policy->table, b->actions + i % STATES * ACTION, b->predictions, CANDIDATES,
+                   b->scores);
     mtf_top_k(b->scores, CANDIDATES, BEST, best);
     b->sink = (float)best[0];
 }

@@ -108,7 +108,7 @@ void mtf_actor_free(mtf_actor *actor)
     free(actor);
 }
 
-void mtf_actor_act(const mtf_actor *actor, const float *state, float *action)
+void mtf_actor_run(const mtf_actor *actor, const float *state, float *action)
 {
     actor->act(actor, state, action);
 }

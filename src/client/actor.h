@@ -21,7 +21,7 @@ mtf_actor *mtf_actor_new_for(const mtf_policy *policy, mtf_simd widest);
 void mtf_actor_free(mtf_actor *actor);
 
 /** action (A) out in [-1,1] from raw state (S); missing features (NaN) count as the mean. */
-void mtf_actor_act(const mtf_actor *actor, const float *state, float *action);
+void mtf_actor_run(const mtf_actor *actor, const float *state, float *action);
 mtf_simd mtf_actor_simd(const mtf_actor *actor);
 /** Bytes of weights that one act reads at most. */
 size_t mtf_actor_bytes(const mtf_actor *actor);

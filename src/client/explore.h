@@ -17,15 +17,23 @@ double mtf_explore_box(uint64_t seed, mtf_str request_id, uint32_t count, const 
 void mtf_explore_gaussian(uint64_t seed, mtf_str request_id, uint32_t count, const float *baseline,
                           float sigma, float *action);
 
+/** action (A) = baseline + N(0, sigma) given that it lies in [-1,1], keyed as mtf_explore_box;
+ * sigma in (0,1]. Returns the log-density of the truncated normal. */
+double mtf_explore_truncated(uint64_t seed, mtf_str request_id, uint32_t count,
+                             const float *baseline, double sigma, float *action);
+
 /** Formula 1 in logs: scores (N) = sum_i pow_i log(prediction_i + bias_i) for N items of
  *  predictions (N,P) row-major. A prediction + bias <= 0 counts as 1e-9. */
-void mtf_fuse(const mtf_action_table *table, const float *action, const float *predictions,
-              uint32_t items, float *scores);
-/** As mtf_fuse, with instructions at most as wide as `widest`: for tests and benches. */
-void mtf_fuse_for(mtf_simd widest, const mtf_action_table *table, const float *action,
-                  const float *predictions, uint32_t items, float *scores);
+void mtf_table_fuse(const mtf_action_table *table, const float *action, const float *predictions,
+                    uint32_t items, float *scores);
+/** What an action (A) makes of a table: power, bias (P) out; 1 and 0 without a dimension. */
+void mtf_table_weights(const mtf_action_table *table, const float *action, double *power,
+                       double *bias);
+/** As mtf_table_fuse, with instructions at most as wide as `widest`: for tests and benches. */
+void mtf_table_fuse_for(mtf_simd widest, const mtf_action_table *table, const float *action,
+                        const float *predictions, uint32_t items, float *scores);
 /** The indices of the k best of N scores, best first, lower index first on ties; NaN last. k <= N.
  */
-void mtf_top_k(const float *scores, uint32_t count, uint32_t k, uint32_t *indices);
+MTF_API void mtf_top_k(const float *scores, uint32_t count, uint32_t k, uint32_t *indices);
 
 #endif

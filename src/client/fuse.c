@@ -42,23 +42,22 @@ static block_fn *block_of(mtf_simd widest)
     return portable_fuse;
 }
 
-static mtf_fusion fusion_of(const mtf_action_table *table, const float *action)
+void mtf_table_weights(const mtf_action_table *table, const float *action, double *power,
+                       double *bias)
 {
-    mtf_fusion fusion = {.prediction_count = table->prediction_count};
-    for (uint32_t p = 0; p < fusion.prediction_count; p++) fusion.power[p] = 1;
+    for (uint32_t p = 0; p < table->prediction_count; p++) power[p] = 1, bias[p] = 0;
     for (uint32_t d = 0; d < table->count; d++) {
         const mtf_action_dim *dim = &table->dims[d];
         const double value = dim->low + 0.5 * (action[d] + 1.0) * ((double)dim->high - dim->low);
-        *(dim->bias ? &fusion.bias[dim->prediction_index] : &fusion.power[dim->prediction_index]) =
-            value;
+        (dim->bias ? bias : power)[dim->prediction_index] = value;
     }
-    return fusion;
 }
 
-void mtf_fuse_for(mtf_simd widest, const mtf_action_table *table, const float *action,
-                  const float *predictions, uint32_t items, float *scores)
+void mtf_table_fuse_for(mtf_simd widest, const mtf_action_table *table, const float *action,
+                        const float *predictions, uint32_t items, float *scores)
 {
-    const mtf_fusion fusion = fusion_of(table, action);
+    mtf_fusion fusion = {.prediction_count = table->prediction_count};
+    mtf_table_weights(table, action, fusion.power, fusion.bias);
     const size_t P = fusion.prediction_count;
     block_fn *const fuse = block_of(widest);
     uint32_t n = 0;
@@ -71,10 +70,10 @@ void mtf_fuse_for(mtf_simd widest, const mtf_action_table *table, const float *a
     memcpy(scores + n, their_scores, (items - n) * sizeof(float));
 }
 
-void mtf_fuse(const mtf_action_table *table, const float *action, const float *predictions,
-              uint32_t items, float *scores)
+void mtf_table_fuse(const mtf_action_table *table, const float *action, const float *predictions,
+                    uint32_t items, float *scores)
 {
-    mtf_fuse_for(MTF_SIMD_AVX512, table, action, predictions, items, scores);
+    mtf_table_fuse_for(MTF_SIMD_AVX512, table, action, predictions, items, scores);
 }
 
 /* Items come by ascending index, so that a later one goes before an earlier one only if better. */

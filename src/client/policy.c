@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "client/actor.h"
+
 /* Points mean, deviation and the layers into `block`; returns how many floats they take. */
 static size_t bind(mtf_policy *policy, const uint32_t *widths, uint32_t layer_count, float *block)
 {
@@ -85,6 +87,7 @@ mtf_policy *mtf_policy_clone(const mtf_policy *policy)
 void mtf_policy_free(mtf_policy *policy)
 {
     if (!policy) return;
+    mtf_actor_free(policy->actor);
     free(policy->block);
     free(policy);
 }

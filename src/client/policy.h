@@ -63,6 +63,7 @@ typedef struct mtf_policy_info {
     int64_t created_ms;
     float box;                     /* half-width of the next exploration; 0: do not explore */
     char verdict[16], reason[200]; /* promote | hold | reject, and why */
+    char state_schema[17];         /* hex hash of what the state means; "": float[S] */
     char parent_checkpoint[65]; /* XXH3-128 hex of the checkpoint the round started from, or "" */
     mtf_policy_number numbers[MTF_POLICY_NUMBERS_MAX];
     uint32_t number_count;
@@ -78,8 +79,9 @@ typedef struct mtf_policy {
     mtf_policy_layer layers[MTF_POLICY_LAYERS_MAX];
     float *block; /* owns every float above */
     size_t block_count;
-    uint8_t sha256[32]; /* of the payload it was decoded from; zeros if it was not */
-    bool is_signed;     /* the record it was decoded from carried a signature: */
+    struct mtf_actor *actor; /* packed for serving, owned; NULL unless mtf.h made the policy */
+    uint8_t sha256[32];      /* of the payload it was decoded from; zeros if it was not */
+    bool is_signed;          /* the record it was decoded from carried a signature: */
     uint8_t signature[MTF_POLICY_SIGNATURE_BYTES]; /* checked by mtf_policy_verify only */
 } mtf_policy;
 
@@ -92,7 +94,7 @@ mtf_policy *mtf_policy_new(const uint32_t *widths, uint32_t layer_count,
 mtf_policy *mtf_policy_constant(uint32_t state_dim, const mtf_action_table *table,
                                 const float *action);
 mtf_policy *mtf_policy_clone(const mtf_policy *policy);
-void mtf_policy_free(mtf_policy *policy);
+MTF_API void mtf_policy_free(mtf_policy *policy);
 
 /** action (A) out in [-1,1] from raw state (S). No allocation, thread-safe. The plain forward pass:
  *  also the slow clear reference of the learner's kernels. Features that are not finite once

@@ -26,7 +26,7 @@ typedef struct mtf_policy_keys mtf_policy_keys;
 mtf_status mtf_policy_keys_open(const char *signing_key_file, const char *public_key_file,
                                 bool writes, mtf_policy_keys **keys, mtf_err *err) MTF_NODISCARD;
 /** Wipes the private key. */
-void mtf_policy_keys_free(mtf_policy_keys *keys);
+MTF_API void mtf_policy_keys_free(mtf_policy_keys *keys);
 
 /** Whether mtf_policy_sign does anything; whether mtf_policy_verify does. */
 bool mtf_policy_keys_sign(const mtf_policy_keys *keys);

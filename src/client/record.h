@@ -41,8 +41,8 @@ mtf_status mtf_payload_read(mtf_span payload, const mtf_action_table *table, mtf
  *  equal policies. */
 void mtf_test_vector_make(const mtf_policy *policy, uint32_t index, float *state, float *action);
 
-/** Hex XXH3-64 of what the state means, 17 chars: until states have a schema of their own, of the
- *  text "float[S]" with S in decimal. */
+/** Hex XXH3-64 of what the state of a policy without a schema (mtf_state_schema_parse of mtf.h)
+ *  means, 17 chars: of the text "float[S]" with S in decimal. */
 void mtf_state_schema_hash(uint32_t state_dim, char text[17]);
 
 #endif

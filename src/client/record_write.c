@@ -58,6 +58,7 @@ static void put_info(writer *to, const mtf_policy *policy)
     mtf_buf *out = to->out;
     char hash[17];
     mtf_state_schema_hash(policy->state_dim, hash);
+    if (info->state_schema[0]) memcpy(hash, info->state_schema, sizeof hash);
     put_text(to, info->name, "the name is not text");
     mtf_avro_put_long(out, info->version);
     mtf_avro_put_long(out, info->parent);
@@ -66,7 +67,7 @@ static void put_info(writer *to, const mtf_policy *policy)
     put_text(to, info->algorithm, "the algorithm is not text");
     mtf_avro_put_long(out, info->created_ms);
     mtf_avro_put_long(out, policy->state_dim);
-    mtf_avro_put_str(out, mtf_str_of(hash));
+    put_text(to, hash, "the state schema's hash is not text");
     put_table(to, &policy->table);
     mtf_avro_put_float(out, info->box);
     put_count(out, info->offset_count);

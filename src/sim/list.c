@@ -24,7 +24,7 @@ static void see_candidates(sim_list *list, const sim_world *world)
     }
 }
 
-/* Formula 1 of arXiv:2404.17589 in logs, as client/explore.h mtf_fuse has it, for columns. */
+/* Formula 1 of arXiv:2404.17589 in logs, as client/explore.h mtf_table_fuse has it, for columns. */
 static void fuse(sim_list *list, const mtf_action_table *table, const float *action)
 {
     float power[SIM_BEHAVIOURS], bias[SIM_BEHAVIOURS];

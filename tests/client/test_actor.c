@@ -46,7 +46,7 @@ static void check_states(const mtf_policy *policy, const mtf_actor *actor, uint6
         }
         action[policy->action_dim] = GUARD;
         mtf_policy_act(policy, state, expected);
-        mtf_actor_act(actor, state, action);
+        mtf_actor_run(actor, state, action);
         for (uint32_t d = 0; d < policy->action_dim; d++)
             mtf_assert_close(action[d], expected[d], 0, policy->state_dim > 256 ? 1e-5 : 1e-6);
         assert_true(action[policy->action_dim] == GUARD);
@@ -95,12 +95,12 @@ static void absurd_numbers_give_an_action_all_the_same(void **state)
                                    {50, -50},     {0, 0},           {3e38F, -3e38F}};
         for (size_t n = 0; n < sizeof states / sizeof *states; n++) {
             float action[3];
-            mtf_actor_act(wild, states[n], action);
+            mtf_actor_run(wild, states[n], action);
             for (int d = 0; d < 3; d++) assert_true(action[d] >= -1 && action[d] <= 1);
         }
         float missing[3], infinite[3];
-        mtf_actor_act(mild, (const float[]){NAN, NAN}, missing);
-        mtf_actor_act(mild, (const float[]){INFINITY, -INFINITY}, infinite);
+        mtf_actor_run(mild, (const float[]){NAN, NAN}, missing);
+        mtf_actor_run(mild, (const float[]){INFINITY, -INFINITY}, infinite);
         assert_memory_equal(missing, infinite, sizeof missing);
         mtf_actor_free(mild);
         mtf_actor_free(wild);
@@ -121,7 +121,7 @@ static void the_squashing_is_exact_to_2e_7(void **state)
         mtf_actor *actor = mtf_actor_new_for(policy, (mtf_simd)simd);
         for (float at = -100; at<100; at += at> - 12 && at < 12 ? 0.01F : 1) {
             float action[64];
-            mtf_actor_act(actor, &at, action);
+            mtf_actor_run(actor, &at, action);
             for (int o = 0; o < 64; o++)
                 mtf_assert_close(action[o], tanh((double)(policy->layers[0].bias[o] + at)), 0,
                                  2e-7);

@@ -56,7 +56,7 @@ static void scores_are_the_log_of_the_product(void **state)
                                          : (float)((double)kind * drawn);
         }
         memcpy(predictions + 3 * P, predictions + 8 * P, P * sizeof(float));
-        mtf_fuse(&table, action, predictions, N, scores);
+        mtf_table_fuse(&table, action, predictions, N, scores);
         for (int i = 0; i < N; i++) {
             mtf_assert_close(scores[i], log(product(&table, action, predictions + i * P)), 1e-6,
                              1e-5);
@@ -73,7 +73,7 @@ static void huge_exponents_overflow_the_product_but_not_the_score(void **state)
     const float predictions[] = {2, 1, 3, 1, 2, 2, 0, 0}, action[] = {1, -0.5F};
     float scores[4];
     uint32_t order[4];
-    mtf_fuse(&table, action, predictions, 4, scores);
+    mtf_table_fuse(&table, action, predictions, 4, scores);
     for (int i = 0; i < 4; i++) assert_true(isfinite(scores[i]));
     mtf_assert_close(scores[0], 1e30 * log(2), 1e-6, 0);
     mtf_top_k(scores, 4, 4, order);
@@ -87,10 +87,10 @@ static void a_factor_of_zero_or_less_counts_as_a_billionth(void **state)
     mtf_assert_ok(mtf_action_table_parse(&table, "a.pow=2..2 a.bias=0.5..0.5", NULL), NULL);
     const float predictions[] = {-0.5F, -7, 0.5F};
     float scores[3];
-    mtf_fuse(&table, (float[]){0, 0}, predictions, 3, scores);
+    mtf_table_fuse(&table, (float[]){0, 0}, predictions, 3, scores);
     mtf_assert_close(scores[0], 2 * log(1e-9), 1e-6, 0);
     assert_true(scores[1] == scores[0] && scores[2] == 0);
-    mtf_fuse(&table, (float[]){0, 0}, NULL, 0, NULL);
+    mtf_table_fuse(&table, (float[]){0, 0}, NULL, 0, NULL);
 }
 
 /** One prediction to the first power: the score is its logarithm, over all of float's range. */
@@ -107,11 +107,11 @@ static void logarithms_are_exact_and_the_same_with_every_instruction_set(void **
     for (int i = 11; i < COUNT; i++)
         predictions[i] = (float)exp(60 * (2 * mtf_rng_uniform(&rng) - 1));
     for (int simd = MTF_SIMD_PORTABLE; simd <= (int)mtf_simd_best(); simd++) {
-        mtf_fuse_for((mtf_simd)simd, &table, (float[]){0}, predictions, COUNT, scores);
+        mtf_table_fuse_for((mtf_simd)simd, &table, (float[]){0}, predictions, COUNT, scores);
         assert_true(isinf(scores[0]) && isnan(scores[1]) && scores[2] == 0);
         for (int i = 2; i < COUNT; i++)
             assert_true(scores[i] == (float)log((double)predictions[i]));
-        mtf_fuse(&table, (float[]){0}, predictions, COUNT, widest);
+        mtf_table_fuse(&table, (float[]){0}, predictions, COUNT, widest);
         assert_memory_equal(scores + 2, widest + 2, sizeof scores - 2 * sizeof *scores);
     }
 }

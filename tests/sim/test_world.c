@@ -82,7 +82,7 @@ static void the_list_is_the_clients_fusion(void **state)
                 rows[c][b] = list.predictions[b][c];
                 assert_true(rows[c][b] > 0 && rows[c][b] <= 1);
             }
-        mtf_fuse(&table, action, rows[0], SIM_CANDIDATES, scores);
+        mtf_table_fuse(&table, action, rows[0], SIM_CANDIDATES, scores);
         mtf_top_k(scores, SIM_CANDIDATES, SIM_SHOWN, top);
         for (int c = 0; c < SIM_CANDIDATES; c++)
             mtf_assert_close(list.scores[c], scores[c], 1e-5, 2e-5);
