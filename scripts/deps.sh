@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing (Debian 12 and 13) and says which. Needs root or sudo.
 #   scripts/deps.sh          what building and running needs
-#   scripts/deps.sh --test   also what the tests need: clang, clang-format, kcat, maven, a JRE, ...
+#   scripts/deps.sh --test   also what the tests need: clang, clang-format, g++, kcat, maven, a JRE, ...
 #   scripts/deps.sh --print  prints what is missing, one package a line, and installs nothing
 set -euo pipefail
 
@@ -24,7 +24,7 @@ build_packages=(
     libxxhash-dev libssl-dev libmicrohttpd-dev zlib1g-dev libcmocka-dev
 )
 test_packages=(
-    kcat:kcat maven:mvn default-jre-headless:java python3:python3 python3-venv valgrind:valgrind
+    g++:c++ openssl:openssl kcat:kcat maven:mvn default-jre-headless:java python3:python3 python3-venv valgrind:valgrind
 )
 
 command -v apt-get >/dev/null || {
