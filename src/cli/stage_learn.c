@@ -5,6 +5,7 @@
 #include "ingest/kafka_client.h"
 #include "ingest/kafka_sink.h"
 #include "publish/policy_order.h"
+#include "publish/policy_states.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -52,6 +53,8 @@ static mtf_status hook_head(void *arg, mtf_policy **champion, int64_t *newest_ve
     if (!standing.head) return MTF_OK;
     mtf_policy_metrics_head(&stage->policies, standing.head->info.version,
                             standing.head->info.created_ms);
+    const mtf_status fits = mtf_policy_states_check(stage->states, standing.head, err);
+    if (fits != MTF_OK) return fits;
     *champion = mtf_policy_clone(standing.head);
     return *champion ? MTF_OK : mtf_fail(err, MTF_NOMEM, "no memory for the served policy");
 }
@@ -71,6 +74,7 @@ static mtf_status hook_publish(void *arg, mtf_policy *candidate, mtf_err *err)
 {
     learn_stage *stage = arg;
     mtf_policy_draft draft;
+    memcpy(candidate->info.state_schema, stage->states, sizeof stage->states);
     const mtf_status status =
         policy_writer_write(&stage->writer, mtf_policy_decide_candidate, candidate, &draft, err);
     if (status == MTF_OK && draft.live)
@@ -222,6 +226,7 @@ mtf_status learn_stage_open(learn_stage *stage, const stage_context *context,
     mtf_board_init(&stage->board);
     if (watch) stage->watch = *watch;
     mtf_status status = stage_settings_check(s, STAGE_SESSIONS, err);
+    if (status == MTF_OK) status = mtf_policy_states_id(s, stage->states, err);
     if (status == MTF_OK) status = stage_keys_check(s, true, err);
     if (status == MTF_OK)
         status = check_cluster(context, stage->cluster, sizeof stage->cluster, err);

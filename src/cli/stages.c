@@ -2,6 +2,7 @@
 #include "cli/stages.h"
 
 #include "learner/reward.h"
+#include "publish/policy_states.h"
 
 #include <string.h>
 
@@ -47,9 +48,11 @@ mtf_status stage_settings_check(const mtf_settings *settings, stage_records reco
 {
     mtf_reward reward;
     mtf_decoder *decoder = NULL;
+    char states[17];
     mtf_status status = stage_topics_distinct(settings, err);
     if (status == MTF_OK)
         status = mtf_reward_parse(&reward, settings->reward_weights, settings->reward_clip, err);
+    if (status == MTF_OK) status = mtf_policy_states_id(settings, states, err);
     if (status == MTF_OK) status = stage_decoder_open(settings, records, &decoder, err);
     mtf_decoder_close(decoder);
     if (status == MTF_OK) status = mtf_kafka_settings_check(settings, err);

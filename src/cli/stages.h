@@ -157,6 +157,7 @@ typedef struct learn_stage {
     policy_writer writer;
     _Atomic(mtf_kafka_leader *) leader; /* NULL: topics.leader is "", or not joined yet */
     mtf_gate_config gate;
+    char states[17]; /* the id of setting policy.state */
     learn_watch watch;
     mtf_board board;
     mtf_policy_metrics policies;

@@ -39,6 +39,7 @@
     X(reward, clip, S, "watch=300", 0, 4000, "", "winsorise a signal of one item: signal=max ...; a signal without a clip counts as at most 1 per item in the bound of |Q| whose crossing rejects a round: clip every signal that can be larger") \
     X(policy, name, S, "default", 1, 100, "", "policy name: the key of its records") \
     X(policy, state_dim, I, 64, 1, 4096, "floats", "state length") \
+    X(policy, state, S, "", 0, 8000, "", "what the state's floats mean, as the services' state builder reads it (mtf.h, \"States\"): name=kind(...) ...; goes into the policy record, and a service that builds others refuses it; empty = any floats") \
     X(policy, actions, S, "valid.pow=0..2 watch.pow=0..2 finish.pow=0..2 positive.pow=0..2 negative.pow=-2..0 valid.bias=0.01..0.51 watch.bias=0.01..0.51 finish.bias=0.01..0.51 positive.bias=0.01..0.51 negative.bias=0.01..0.51", 1, 8000, "", "action table: prediction.pow|bias=low..high ...; prediction order is first appearance") \
     X(policy, box, F, 0.15, 0, 1, "", "half-width of the exploration box of the next round; 0 stops exploration") \
     X(policy, signing_key_file, S, "", 0, 1000, "path", "Ed25519 private key, PEM: sign every policy record; empty = do not sign") \

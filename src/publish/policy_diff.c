@@ -25,9 +25,16 @@ static bool same_table(const mtf_action_table *a, const mtf_action_table *b)
     return same;
 }
 
+/* Who names no schema takes any floats. */
+static bool same_states(const mtf_policy *a, const mtf_policy *b)
+{
+    const char *x = a->info.state_schema, *y = b->info.state_schema;
+    return a->state_dim == b->state_dim && (!x[0] || !y[0] || strcmp(x, y) == 0);
+}
+
 bool mtf_policy_same_shape(const mtf_policy *a, const mtf_policy *b)
 {
-    return a->state_dim == b->state_dim && same_table(&a->table, &b->table);
+    return same_states(a, b) && same_table(&a->table, &b->table);
 }
 
 static bool same_network(const mtf_policy *a, const mtf_policy *b)

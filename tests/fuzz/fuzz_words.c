@@ -1,5 +1,6 @@
 /** Any text as the settings that have a little language of their own: the first byte says which.
  *  What is taken holds what the rest of the program relies on; what is refused says why. */
+#include "client/face.h"
 #include "client/policy.h"
 #include "fuzz/fuzz.h"
 #include "learner/reward.h"
@@ -56,6 +57,32 @@ static void aggregators(const char *text)
     mtf_aggregators_fini(&again);
 }
 
+/** What parses can be filled and laid out, and every float is finite. */
+static void states(const char *text)
+{
+    mtf_state_schema *schema;
+    mtf_err err = {0};
+    if (mtf_state_schema_parse(text, &schema, &err) != MTF_OK) {
+        MTF_ASSERT(err.msg[0] != '\0' && schema == NULL);
+        return;
+    }
+    const uint32_t dim = mtf_state_schema_dim(schema);
+    MTF_ASSERT(dim > 0 && dim <= MTF_STATE_MAX);
+    float *out = malloc(dim * sizeof *out);
+    mtf_state *state = mtf_state_new(schema);
+    MTF_ASSERT(out && state);
+    for (uint32_t i = 0; i < MTF_STATE_FIELDS_MAX; i++) {
+        const mtf_status number = mtf_state_number(state, i, 1e308, NULL);
+        const mtf_status past = mtf_state_behaviour(state, i, -1, 1e30, NULL);
+        MTF_ASSERT(number != MTF_OK || past != MTF_OK); /* a field is of one kind */
+    }
+    mtf_state_make(state, out);
+    for (uint32_t i = 0; i < dim; i++) MTF_ASSERT(isfinite(out[i]));
+    mtf_state_free(state);
+    mtf_state_schema_free(schema);
+    free(out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0) return 0;
@@ -63,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (data[0] == 'p') action_table(text);
     if (data[0] == 'r') reward(text);
     if (data[0] == 'a') aggregators(text);
+    if (data[0] == 's') states(text);
     free(text);
     return 0;
 }
