@@ -132,6 +132,9 @@ void mtf_event_request(mtf_event_builder *builder, int64_t policy_version, mtf_b
     if (!take_body(builder, MTF_EVENT_REQUEST)) return;
     if (bucket < MTF_BUCKET_EXPLORE || bucket > MTF_BUCKET_CONTROL)
         refuse(builder, "bucket: none of explore, baseline, control");
+    if (!state || state_dim == 0) refuse(builder, "state: a request has one");
+    if (!action || !baseline || action_dim == 0)
+        refuse(builder, "action, baseline_action: a request has both");
     builder->event.body.request = (mtf_request){
         .policy_version = policy_version,
         .bucket = bucket,

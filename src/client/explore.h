@@ -18,7 +18,7 @@ void mtf_explore_gaussian(uint64_t seed, mtf_str request_id, uint32_t count, con
                           float sigma, float *action);
 
 /** action (A) = baseline + N(0, sigma) given that it lies in [-1,1], keyed as mtf_explore_box;
- * sigma in (0,1]. Returns the log-density of the truncated normal. */
+ *  sigma in (0,1]. Returns the log-density of the truncated normal. */
 double mtf_explore_truncated(uint64_t seed, mtf_str request_id, uint32_t count,
                              const float *baseline, double sigma, float *action);
 

@@ -95,10 +95,10 @@ MTF_API mtf_status mtf_policy_keys_read(const char *pem_file, mtf_policy_keys **
 MTF_API void mtf_policy_keys_free(mtf_policy_keys *keys);
 
 /** A policy from the bytes of its record, as they are on the topic mtf.policy
- * (schemas/policy.avsc). keys, unless NULL: one of them must have signed it, which is asked before
- * any other byte is looked at. Then checked: the frame, every length, the payload's sha256, that
- * every weight is finite, and that this machine reproduces the record's test vectors within 1e-5.
- *  *policy is the caller's, and takes nothing from `record`. Takes about a millisecond.
+ *  (schemas/policy.avsc). keys, unless NULL: one of them must have signed it, which is asked before
+ *  any other byte is looked at. Then checked: the frame, every length, the payload's sha256, that
+ *  every weight is finite, and that this machine reproduces the record's test vectors within 1e-5.
+ *  *policy is the caller's, and takes nothing from `record`. Not for the path of a request.
  *  MTF_CORRUPT: it must not be served, err says why and in which field; MTF_NOMEM. */
 MTF_API mtf_status mtf_policy_read(const void *record, size_t size, const mtf_policy_keys *keys,
                                    mtf_policy **policy, mtf_err *err) MTF_NODISCARD;
@@ -133,14 +133,16 @@ MTF_API uint32_t mtf_policy_action_dim(const mtf_policy *policy);
 MTF_API uint32_t mtf_policy_prediction_count(const mtf_policy *policy);
 /** The name of prediction `index` < P: the order an item's predictions must stand in. */
 MTF_API const char *mtf_policy_prediction(const mtf_policy *policy, uint32_t index);
-/** The id of the state schema it was trained on: mtf_state_schema_check compares. */
+/** The id of the schema of the states it was trained on, which mtf_state_schema_check compares; ""
+ *  when mtf was told none (its setting policy.state). */
 MTF_API const char *mtf_policy_state_schema(const mtf_policy *policy);
 
 /* ---- Acting ------------------------------------------------------------------------------ */
 
 /** action (A) out in [-1,1] from the raw state (S): normaliser, network, tanh. A feature that is
- * not finite once normalised counts as the mean. Does not allocate, lock or fail. Equal inputs give
- *  equal bits on one kind of CPU; kinds (AVX-512, AVX2, others) differ by about 1e-6. */
+ *  not finite once normalised counts as the mean. Does not allocate, lock or fail; takes 50 kB of
+ *  stack. Equal inputs give equal bits on one kind of CPU; kinds (AVX-512, AVX2, others) differ by
+ *  about 1e-6. */
 MTF_API void mtf_act(const mtf_policy *policy, const float *state, float *action);
 
 /** Formula 3: action (A) out = baseline (A) + U(lower, upper). The box of the policy's half-width
@@ -174,7 +176,7 @@ MTF_API void mtf_fusion_weights(const mtf_policy *policy, const float *action, d
 MTF_API mtf_status mtf_fuse(const mtf_policy *policy, const float *action, const float *predictions,
                             uint32_t items, float *scores, mtf_err *err) MTF_NODISCARD;
 /** indices out: the min(k, count) best of `count` scores, best first, the lower index first on
- * ties, NaN last. */
+ *  ties, NaN last. */
 MTF_API void mtf_top_k(const float *scores, uint32_t count, uint32_t k, uint32_t *indices);
 
 /* ---- Swapping policies ------------------------------------------------------------------- */
@@ -198,8 +200,8 @@ MTF_API void mtf_slot_free(mtf_slot *slot);
  *  policies of all cells are held by readers; it is still the caller's. */
 MTF_API mtf_status mtf_slot_put(mtf_slot *slot, mtf_policy *policy, mtf_err *err) MTF_NODISCARD;
 /** The current policy, which stays valid until it is released; NULL while none was put. Hold it
- * over one request, so that action, fusion and event are of one version. The hold is the pointer
- * itself: another thread may release it. */
+ *  over one request, so that action, fusion and event are of one version. The hold is the pointer
+ *  itself: another thread may release it. */
 MTF_API const mtf_policy *mtf_slot_acquire(mtf_slot *slot);
 /** Gives back what mtf_slot_acquire gave, once for each time; NULL does nothing. */
 MTF_API void mtf_slot_release(mtf_slot *slot, const mtf_policy *policy);
@@ -207,7 +209,7 @@ MTF_API void mtf_slot_release(mtf_slot *slot, const mtf_policy *policy);
 /* ---- States ------------------------------------------------------------------------------ */
 
 /** Which features a state has, in which order. Fields `name=kind` stand between blanks; names are
- * of letters, digits, `_`, `-` and `.`, at most 47.
+ *  of letters, digits, `_`, `-` and `.`, at most 47.
  *
  *    age=number(30)                     1 float: the value; 30 if it is missing, 0 without (30)
  *    gender=onehot(f,m)                 a float each: 1 where it is the value, else 0
@@ -292,9 +294,9 @@ MTF_API void mtf_event_builder_free(mtf_event_builder *builder);
 MTF_API void mtf_event_begin(mtf_event_builder *builder, const char *event_id, const char *user_id,
                              int64_t event_time_ms, const char *session_id);
 /** A list that was served. policy_version 0: none. state (S): what the policy saw, never
- * recomputed; action, baseline (A): what ranked the list, and the policy's own. lower, upper (A):
- * the box as mtf_explore gave it; NULL: the one configured in mtf. sample_weight: 1 over the share
- * of requests that is logged. */
+ *  recomputed; action, baseline (A): what ranked the list, and the policy's own. lower, upper (A):
+ *  the box as mtf_explore gave it; NULL: the one configured in mtf. sample_weight: 1 over the share
+ *  of requests that is logged. */
 MTF_API void mtf_event_request(mtf_event_builder *builder, int64_t policy_version,
                                mtf_bucket bucket, const float *state, uint32_t state_dim,
                                const float *action, const float *baseline, const float *lower,
@@ -312,7 +314,7 @@ MTF_API void mtf_event_signal(mtf_event_builder *builder, const char *name, doub
 MTF_API void mtf_event_session_end(mtf_event_builder *builder, const char *reason);
 /** *bytes out: the record's value, borrowed until the next begin or free.
  *  MTF_INVALID: what mtf sessionize would set aside as invalid, or a call out of turn; err names
- * the field. MTF_NOMEM. */
+ *  the field. MTF_NOMEM. */
 MTF_API mtf_status mtf_event_finish(mtf_event_builder *builder, const void **bytes, size_t *size,
                                     mtf_err *err) MTF_NODISCARD;
 

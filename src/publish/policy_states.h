@@ -1,5 +1,5 @@
 /** Whether a policy and this process mean the same by a state: the setting policy.state, a schema
- * as mtf_state_schema_parse of client/mtf.h takes it, against the id in the policy's record. */
+ *  as mtf_state_schema_parse of client/mtf.h takes it, against the id in the policy's record. */
 #ifndef MTF_PUBLISH_POLICY_STATES_H
 #define MTF_PUBLISH_POLICY_STATES_H
 

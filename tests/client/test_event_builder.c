@@ -189,6 +189,12 @@ static void what_sessionize_would_set_aside_is_refused(void **state)
     mtf_event_begin(b, "e", "u", 5, NULL);
     mtf_event_request(b, 1, MTF_BUCKET_BASELINE, one, 1, one, one, NULL, box, 1, 1);
     assert_refused(b, "lower, upper");
+    mtf_event_begin(b, "e", "u", 5, NULL);
+    mtf_event_request(b, 1, MTF_BUCKET_BASELINE, NULL, 1, one, one, NULL, NULL, 1, 1);
+    assert_refused(b, "state: a request has one");
+    mtf_event_begin(b, "e", "u", 5, NULL);
+    mtf_event_request(b, 1, MTF_BUCKET_BASELINE, one, 1, one, NULL, NULL, NULL, 1, 1);
+    assert_refused(b, "baseline_action: a request has both");
     mtf_event_begin(b, "e", "u", 5, NULL); /* and none of that sticks */
     mtf_event_session_end(b, "left");
     const void *bytes;
