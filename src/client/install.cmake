@@ -6,12 +6,13 @@ include(CMakePackageConfigHelpers)
 foreach(kind shared static)
   string(TOUPPER ${kind} type)
   add_library(mtf_${kind} ${type} $<TARGET_OBJECTS:mtf_leaf> $<TARGET_OBJECTS:mtf_serving>)
-  set_target_properties(mtf_${kind} PROPERTIES OUTPUT_NAME mtf EXPORT_NAME ${kind})
+  set_target_properties(mtf_${kind} PROPERTIES OUTPUT_NAME mtf)
   target_include_directories(mtf_${kind} INTERFACE $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}>
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 endforeach()
 # Before 1.0 every minor version may break the ABI, so it is in the soname.
-set_target_properties(mtf_shared PROPERTIES VERSION ${PROJECT_VERSION}
+set_target_properties(mtf_static PROPERTIES EXPORT_NAME static)
+set_target_properties(mtf_shared PROPERTIES EXPORT_NAME mtf VERSION ${PROJECT_VERSION}
   SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR} LINK_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/libmtf.map)
 target_link_libraries(mtf_shared PRIVATE $<BUILD_INTERFACE:mtf_options> PkgConfig::CRYPTO m)
 target_link_options(mtf_shared PRIVATE LINKER:--version-script=${CMAKE_CURRENT_SOURCE_DIR}/libmtf.map)

@@ -83,13 +83,20 @@ programs() {
     for program in c-shared c-static cc-shared cc-static; do run "$work/$program"; done
     ldd "$work/c-static" | grep -q libmtf && fail "the static program needs libmtf.so"
 
+    # One answer, whichever library and optimisation: what bindings compare with.
+    cc -std=c17 -O0 $strict $cflags "$here/vectors.c" $libs -o "$work/v-shared"
+    cc -std=c17 -O2 $strict $cflags "$here/vectors.c" $static_libs -o "$work/v-static"
+    "$work/v-shared" "$work/records/2-0.policy" >"$work/vectors" || fail "vectors"
+    "$work/v-static" "$work/records/2-0.policy" | diff -q - "$work/vectors" || fail "other bits from libmtf.a"
+    [ "$(wc -l <"$work/vectors")" -eq 72 ] || fail "vectors are not 72 lines"
+
     mkdir "$work/project"
     cp "$here/stranger.c" "$work/stranger.cc" "$work/project"
     cat >"$work/project/CMakeLists.txt" <<'LIST'
 cmake_minimum_required(VERSION 3.16)
 project(stranger LANGUAGES C CXX)
 find_package(mtf 0.1 REQUIRED)
-foreach(kind shared static)
+foreach(kind mtf static)
   add_executable(c-${kind} stranger.c)
   add_executable(cc-${kind} stranger.cc)
   target_link_libraries(c-${kind} PRIVATE mtf::${kind})
@@ -99,7 +106,7 @@ LIST
     unset PKG_CONFIG_PATH
     cmake -S "$work/project" -B "$work/project/build" -DCMAKE_PREFIX_PATH="$prefix" >"$work/cmake.log" &&
         cmake --build "$work/project/build" >>"$work/cmake.log" || fail "$(cat "$work/cmake.log")"
-    for program in c-shared c-static cc-shared cc-static; do run "$work/project/build/$program"; done
+    for program in c-mtf c-static cc-mtf cc-static; do run "$work/project/build/$program"; done
     sed -i 's/mtf 0.1/mtf 9.9/' "$work/project/CMakeLists.txt"
     ! cmake -S "$work/project" -B "$work/project/other" -DCMAKE_PREFIX_PATH="$prefix" >/dev/null 2>&1 ||
         fail "find_package takes another version"
@@ -122,7 +129,10 @@ readme() {
     sed -i "s|cmake --install build/release|cmake --install $build|; s|/usr/local|$prefix|g; s|sudo ||" serve.sh
     bash -euo pipefail serve.sh >out 2>err || fail "$(cat serve.sh out err)"
     grep -q '^policy sample version 3 ranks' out || fail "serve says: $(cat out err)"
-    [ -s event.bin ] || fail "serve wrote no event"
+    local code=0
+    python3 -B "$here/check_event.py" "$source/schemas/exploration-event.avsc" event.bin event_id=request-1 \
+        user_id=user-1 event_time_ms=1700000000000 policy_version=3 bucket=explore >out 2>&1 || code=$?
+    [ $code -eq 0 ] || { cat out >&2 && exit $code; }
 }
 
 "$part"
