@@ -67,6 +67,27 @@ static void a_store_of_other_dimensions_or_meaning_is_refused_with_the_way_out(v
     brokers_close(&b);
 }
 
+static void a_policy_of_states_of_another_meaning_stops_the_learner(void **state)
+{
+    (void)state;
+    static const char names[] = "policy.state=age=number sex=onehot(f)";
+    static const char other[] = "policy.state=sex=onehot(f) age=number";
+    brokers b;
+    program p;
+    brokers_open(&b, NULL, "policy.state_dim: 2\n");
+    program_check(b.folder,
+                  ARGS("learn", "-c", b.config, "--set", names, "--set", "policy.state_dim=3"), 64,
+                  "policy.state: its fields make 2 floats, policy.state_dim is 3");
+    program_start(&p, b.folder, "learn", "-c", b.config, "--set", names);
+    program_until(&p, "msg=policy.initial");
+    stop_learner(&p, "learn.end");
+    program_check(b.folder, ARGS("policy", "show", "-c", b.config), 0, "state schema       ");
+    program_check(b.folder, ARGS("learn", "-c", b.config, "--set", other), 64,
+                  "policy default version 1 takes states of schema", "under another policy.name");
+    program_check(b.folder, ARGS("learn", "-c", b.config), 64, "policy.state is not set");
+    brokers_close(&b);
+}
+
 static void a_second_learner_on_the_store_waits_for_it_or_fails_fast(void **state)
 {
     (void)state;
@@ -328,6 +349,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_store_of_other_dimensions_or_meaning_is_refused_with_the_way_out),
+        cmocka_unit_test(a_policy_of_states_of_another_meaning_stops_the_learner),
         cmocka_unit_test(a_second_learner_on_the_store_waits_for_it_or_fails_fast),
         cmocka_unit_test(a_store_path_that_cannot_be_a_folder_is_a_disk_error),
         cmocka_unit_test(a_restart_goes_on_and_doubles_are_counted_once),
