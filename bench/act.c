@@ -1,6 +1,6 @@
-/** How long one action takes: a policy's network by the serving actor, by the plain forward pass,
- * and the time that merely reading its weights takes; and fusion of 1,000 candidates with the best
- * 50 of them.
+/** How long one action takes by libmtf's calls: a policy's network by mtf_act, also with the policy
+ * acquired from a slot and released, by the plain forward pass, and the time that merely reading
+ * its weights takes; and mtf_fuse of 1,000 candidates with the best 50 of them.
  *
  *    act HIDDEN FOLDER [calls, default 200000]
  *
@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 #include "client/actor.h"
-#include "client/explore.h"
+#include "client/face.h"
+#include "client/policy.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/rng.h"
@@ -28,8 +29,8 @@ static const char ACTIONS[] =
     "negative.bias=0.01..0.51";
 
 typedef struct bench {
-    mtf_policy *policy;
-    mtf_actor *actor;
+    mtf_policy *policy; /* the slot's */
+    mtf_slot *slot;
     float *states, *actions, *predictions, *scores;
     double *ns;
     size_t calls;
@@ -72,15 +73,24 @@ static mtf_status set_up(bench *b, uint32_t hidden, mtf_err *err)
     for (size_t i = 0; i < STATES * STATE; i++) b->states[i] = (float)mtf_rng_normal(&rng);
     for (size_t i = 0; i < STATES * PREDICTIONS; i++)
         b->predictions[i] = (float)mtf_rng_uniform(&rng);
-    b->actor = mtf_actor_new(b->policy);
-    return b->actor ? MTF_OK : mtf_fail(err, MTF_NOMEM, "act: out of memory");
+    b->policy->actor = mtf_actor_new(b->policy);
+    b->slot = mtf_slot_new();
+    if (!b->policy->actor || !b->slot) return mtf_fail(err, MTF_NOMEM, "act: out of memory");
+    return mtf_slot_put(b->slot, b->policy, err);
 }
 
 typedef void call_fn(bench *b, size_t i);
 
 static void by_actor(bench *b, size_t i)
 {
-    mtf_actor_run(b->actor, b->states + i % STATES * STATE, b->actions + i % STATES * ACTION);
+    mtf_act(b->policy, b->states + i % STATES * STATE, b->actions + i % STATES * ACTION);
+}
+
+static void by_slot(bench *b, size_t i)
+{
+    const mtf_policy *policy = mtf_slot_acquire(b->slot);
+    mtf_act(policy, b->states + i % STATES * STATE, b->actions + i % STATES * ACTION);
+    mtf_slot_release(b->slot, policy);
 }
 
 static void by_reference(bench *b, size_t i)
@@ -93,10 +103,10 @@ static void by_reference(bench *b, size_t i)
 static void fuse_and_choose(bench *b, size_t i)
 {
     uint32_t best[BEST];
-    mtf_table_fuse(&b->policy->table, b->actions + i % STATES * ACTION, b->predictions, CANDIDATES,
-                   b->scores);
+    const mtf_status status = mtf_fuse(b->policy, b->actions + i % STATES * ACTION, b->predictions,
+                                       CANDIDATES, b->scores, NULL);
     mtf_top_k(b->scores, CANDIDATES, BEST, best);
-    b->sink = (float)best[0];
+    b->sink = (float)(best[0] + status);
 }
 
 #if defined(__x86_64__) && !defined(__clang__)
@@ -181,9 +191,10 @@ int main(int argc, char **argv)
     const bool pinned = sched_setaffinity(0, sizeof last, &last) == 0;
     mtf_status status = set_up(&b, (uint32_t)atoi(argv[1]), &err);
     if (status == MTF_OK) {
-        printf("{\"simd\": \"%s\", \"pinned\": %s, ", mtf_simd_text(mtf_actor_simd(b.actor)),
-               pinned ? "true" : "false");
+        printf("{\"simd\": \"%s\", \"pinned\": %s, ",
+               mtf_simd_text(mtf_actor_simd(b.policy->actor)), pinned ? "true" : "false");
         measure(&b, "actor", b.calls, by_actor);
+        measure(&b, "served", b.calls, by_slot);
         measure(&b, "reference", b.calls / 10, by_reference);
         measure(&b, "weights_read", b.calls, read_weights);
         measure(&b, "fuse_top", b.calls / 20, fuse_and_choose);
@@ -191,8 +202,7 @@ int main(int argc, char **argv)
         status = save(&b, argv[2], &err);
     }
     if (status) fprintf(stderr, "act: %s\n", err.msg);
-    mtf_actor_free(b.actor);
-    mtf_policy_free(b.policy);
+    mtf_slot_free(b.slot); /* and the policy */
     free(b.states), free(b.actions), free(b.predictions), free(b.scores), free(b.ns);
     return status ? 1 : 0;
 }
