@@ -199,20 +199,27 @@ mtf_status mtf_round_judge(mtf_rounds *rounds, mtf_err *err)
         .draws = settings->gate_bootstrap,
         .seed = (uint64_t)settings->learner_seed + (uint64_t)rounds->state.round,
     };
+    const bool servable = rounds->ops->actor != NULL;
     status = mtf_evaluate(&config, &report->evaluation, err);
-    if (status == MTF_OK) status = make_candidate(rounds, &candidate, err);
+    if (status == MTF_OK && servable) status = make_candidate(rounds, &candidate, err);
     if (status) goto done;
-    make_evidence(rounds, record_holds(rounds, candidate, &heldout));
-    set_numbers(rounds, &candidate->info);
+    make_evidence(rounds, servable && record_holds(rounds, candidate, &heldout));
+    if (servable) set_numbers(rounds, &candidate->info);
     status = hooks->gate(hooks->arg, &report->evidence, candidate, &report->verdict, err);
     if (status) goto done;
+    mtf_buf_clear(&rounds->state.record);
+    rounds->state.servable = false;
+    if (!servable) { /* whatever the gate says, as below */
+        report->verdict = (mtf_verdict){MTF_VERDICT_HOLD, "unserved: the policy is a search, which "
+                                                          "no policy record can hold"};
+        goto done;
+    }
     if (!report->evidence.test_vectors_ok) /* whatever the gate says: there is nothing to serve */
         report->verdict = (mtf_verdict){MTF_VERDICT_REJECT, "integrity: the record does not hold"};
     rounds->state.servable = report->verdict.kind == MTF_VERDICT_PROMOTE;
     snprintf(candidate->info.verdict, sizeof candidate->info.verdict, "%s",
              mtf_verdict_text(report->verdict.kind));
     snprintf(candidate->info.reason, sizeof candidate->info.reason, "%s", report->verdict.reason);
-    mtf_buf_clear(&rounds->state.record);
     if (report->evidence.test_vectors_ok)
         status = mtf_policy_encode(candidate, &rounds->state.record, err);
 done:

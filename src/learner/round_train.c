@@ -89,7 +89,9 @@ static int64_t checkpoint_version(const mtf_policy *champion)
 static mtf_status warm(mtf_rounds *rounds, mtf_checkpoint *parent, mtf_err *err)
 {
     const mtf_settings *settings = rounds->config.settings;
-    mtf_status status = load_file(rounds, checkpoint_version(rounds->champion), parent, err);
+    const int64_t version = checkpoint_version(rounds->champion);
+    if (version <= 0) return mtf_fail(err, MTF_SKIP, "no policy logged the rows: no checkpoint");
+    mtf_status status = load_file(rounds, version, parent, err);
     if (status == MTF_CORRUPT) status = MTF_SKIP; /* err has said it */
     if (status) return status;
     if (parent->normaliser.state_dim != rounds->algorithm_config.state_dim)
@@ -113,6 +115,8 @@ static mtf_status recall(mtf_rounds *rounds, mtf_normaliser *normaliser, mtf_err
         return mtf_fail(err, MTF_SKIP, "the champion is the initial policy: nothing was learned");
     if (champion->state_dim != rounds->algorithm_config.state_dim)
         return mtf_fail(err, MTF_SKIP, "the champion has another state_dim");
+    if (!rounds->ops->set_actor)
+        return mtf_fail(err, MTF_SKIP, "%s takes no actor from a record", rounds->ops->name);
     for (uint32_t i = 0; i < champion->layer_count; i++) {
         widths[i] = champion->layers[i].inputs;
         widths[i + 1] = champion->layers[i].outputs;

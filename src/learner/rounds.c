@@ -9,6 +9,7 @@
 
 #include "core/clock.h"
 #include "core/fault.h"
+#include "core/file.h"
 #include "learner/store_copy.h"
 
 #define CHECKPOINTS_KEPT 3 /* of champions, for rollbacks */
@@ -31,7 +32,7 @@ mtf_status mtf_rounds_open(const mtf_rounds_config *config, mtf_rounds **out, mt
     rounds->settings_hash = mtf_train_settings_hash(settings);
     rounds->ops = mtf_algorithm_find(settings->learner_algorithm);
     mtf_status status = check_settings(settings, err);
-    if (status == MTF_OK && rounds->ops && !rounds->ops->actor)
+    if (status == MTF_OK && rounds->ops && !rounds->ops->actor && !config->unserved)
         status = mtf_fail(err, MTF_INVALID,
                           "learner.algorithm: the policy of %s is a search, which no policy record "
                           "can hold; it can be compared, not served: choose another",
@@ -332,6 +333,26 @@ static mtf_status train(mtf_rounds *rounds, mtf_err *err)
     return end_unpublished(rounds, MTF_VERDICT_REJECT, reason, err);
 }
 
+/** A copy of the candidate's checkpoint for who asked for one. Repeatable. */
+static mtf_status keep_checkpoint(const mtf_rounds *rounds, mtf_err *err)
+{
+    const char *kept = rounds->config.checkpoint;
+    mtf_buf from = {0}, beside = {0};
+    if (!kept) return MTF_OK;
+    mtf_status status = mtf_rounds_path(rounds, 0, &from, err);
+    mtf_buf_printf(&beside, "%s.tmp", kept);
+    if (status == MTF_OK && beside.failed)
+        status = mtf_fail(err, MTF_NOMEM, "no memory for a path");
+    if (status) goto done;
+    unlink((const char *)beside.data); /* of a copy that was cut short */
+    status = mtf_file_copy((const char *)from.data, (const char *)beside.data, err);
+    if (status == MTF_OK) status = mtf_file_move((const char *)beside.data, kept, err);
+done:
+    mtf_buf_fini(&from);
+    mtf_buf_fini(&beside);
+    return status;
+}
+
 static mtf_status judge(mtf_rounds *rounds, mtf_err *err)
 {
     mtf_status status = prepare(rounds, err);
@@ -340,6 +361,7 @@ static mtf_status judge(mtf_rounds *rounds, mtf_err *err)
     if (rounds->checkpoint.step < rounds->checkpoint.steps)
         return move_to(rounds, MTF_ROUND_TRAINING, err);
     status = mtf_round_judge(rounds, err);
+    if (status == MTF_OK) status = keep_checkpoint(rounds, err);
     if (status == MTF_OK) status = move_to(rounds, MTF_ROUND_GATED, err);
     mtf_fault_point("learn.gated");
     return status;
@@ -352,7 +374,11 @@ static mtf_status publish(mtf_rounds *rounds, mtf_err *err)
     const mtf_round_hooks *hooks = &rounds->config.hooks;
     mtf_round_state *state = &rounds->state;
     mtf_policy *candidate = NULL;
-    if (rounds->report.round != state->round) begin_report(rounds);
+    if (rounds->report.round != state->round) {
+        begin_report(rounds);
+        rounds->report.verdict =
+            (mtf_verdict){MTF_VERDICT_HOLD, "restarted: the gate left no record to publish"};
+    }
     if (state->record.size == 0) return move_to(rounds, MTF_ROUND_PUBLISHED, err);
     mtf_status status = mtf_policy_decode(mtf_buf_span(&state->record), &candidate, err);
     if (status == MTF_OK) status = hooks->publish(hooks->arg, candidate, err);

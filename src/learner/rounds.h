@@ -49,7 +49,8 @@ typedef struct mtf_round_hooks {
      *  (0: none): a candidate's number is above it, also where an operator or another learner used
      *  some up. */
     mtf_status (*head)(void *arg, mtf_policy **champion, int64_t *newest_version, mtf_err *err);
-    /** Decides; may add numbers to the candidate's record. */
+    /** Decides; may add numbers to the candidate's record. candidate NULL: it has none, and the
+     *  verdict is not to promote whatever this says (config.unserved). */
     mtf_status (*gate)(void *arg, const mtf_evidence *evidence, mtf_policy *candidate,
                        mtf_verdict *verdict, mtf_err *err);
     /** Compares and sets: to the history and, if its verdict is to promote and its parent is still
@@ -81,11 +82,16 @@ typedef struct mtf_rounds_config {
     const mtf_log *log;        /* may be NULL */
     const atomic_bool *stop;   /* may be NULL */
     uint64_t checkpoint_every; /* steps; 0: 5000 */
+    bool unserved; /* also learners whose policy no record can hold: their rounds end with a hold,
+                      and what they learned is the checkpoint */
+    const char *checkpoint; /* where every judged candidate's goes as well, whatever the verdict;
+                               may be NULL */
 } mtf_rounds_config;
 
 typedef struct mtf_rounds mtf_rounds;
 
-/** Reads where the rounds stand. MTF_INVALID: settings that do not fit each other. */
+/** Reads where the rounds stand. MTF_INVALID: settings that do not fit each other, or a learner
+ *  whose policy no record can hold. */
 mtf_status mtf_rounds_open(const mtf_rounds_config *config, mtf_rounds **rounds,
                            mtf_err *err) MTF_NODISCARD;
 void mtf_rounds_close(mtf_rounds *rounds);

@@ -7,6 +7,7 @@
 #include <malloc.h>
 #include <unistd.h>
 #include "core/hash.h"
+#include "learner/round_state.h"
 #include "learner/rounds.h"
 #include "learner/train.h"
 
@@ -31,6 +32,8 @@ typedef struct fixture {
     bool head_moves;             /* someone else publishes while a round trains */
     int64_t newest_version;      /* what the history holds */
     int64_t stop_at, copy_at;    /* steps at which to stop, to keep a copy of the checkpoint */
+    const char *kept;            /* where the rounds are told to keep checkpoints; then also of
+                                    learners without a record */
     /* what happened */
     int publications, served, gated, rollbacks;
     char rollback_reason[200];
@@ -66,7 +69,7 @@ static mtf_status gate(void *arg, const mtf_evidence *evidence, mtf_policy *cand
     (void)evidence;
     (void)err;
     f->gated++;
-    mtf_policy_set_number(&candidate->info, "test.gate", 1);
+    if (candidate) mtf_policy_set_number(&candidate->info, "test.gate", 1);
     *verdict = (mtf_verdict){f->verdict, "the test says so"};
     if (f->head_moves) f->head->info.version += 10;
     return MTF_OK;
@@ -178,6 +181,8 @@ static void open_rounds(fixture *f)
         .log = &f->log,
         .stop = &f->stop,
         .checkpoint_every = 20,
+        .unserved = f->kept != NULL,
+        .checkpoint = f->kept,
     };
     mtf_assert_ok(mtf_rounds_open(&config, &f->rounds, &err), &err);
 }
@@ -1038,6 +1043,63 @@ static void a_round_depends_on_its_own_learners_settings(void **state)
     assert_true(mtf_train_settings_hash(&f->settings) != one);
 }
 
+static void a_learner_without_a_record_leaves_its_checkpoint(void **state)
+{
+    fixture *f = *state;
+    char kept[2 * MTF_TEST_PATH];
+    mtf_err err = {0};
+    mtf_checkpoint checkpoint;
+    snprintf(kept, sizeof kept, "%s/kept", f->folder);
+    f->kept = kept;
+    data_set(&f->settings, "learner.algorithm", "batchrl");
+    reopen(f);
+    tick(f);
+    const int publications = f->publications;
+    collect(f, 1, 0, 300);
+    tick(f);
+    assert_int_equal(f->report.verdict.kind, MTF_VERDICT_HOLD); /* though the gate says promote */
+    assert_int_equal(strncmp(f->report.verdict.reason, "unserved: ", 10), 0);
+    assert_true(isfinite(f->report.evidence.value) && f->gated == 1);
+    assert_int_equal(f->publications, publications);
+    mtf_assert_ok(mtf_checkpoint_load(&checkpoint, kept, &err), &err);
+    assert_int_equal(checkpoint.step, f->settings.learner_steps);
+    mtf_checkpoint_fini(&checkpoint);
+
+    /* a crash right after the gate forgets what it said; that is no promotion */
+    mtf_round_state at = {0};
+    mtf_assert_ok(mtf_round_state_load(&at, f->store, &err), &err);
+    at.phase = MTF_ROUND_GATED;
+    mtf_assert_ok(mtf_round_state_save(&at, f->store, &err), &err);
+    mtf_round_state_fini(&at);
+    reopen(f);
+    tick(f);
+    assert_int_equal(f->reports, 2);
+    assert_int_equal(f->report.verdict.kind, MTF_VERDICT_HOLD);
+    assert_int_equal(strncmp(f->report.verdict.reason, "restarted: ", 11), 0);
+}
+
+/** Rows of version 0 were logged by no policy of ours. A candidate's checkpoint of other settings
+ *  that lies there is no champion's. */
+static void rows_of_no_policy_start_cold(void **state)
+{
+    fixture *f = *state;
+    const uint32_t widths[] = {DATA_S, DATA_A};
+    mtf_err err = {0};
+    f->head = mtf_policy_new(widths, 1, &f->table);
+    assert_non_null(f->head);
+    collect(f, 0, 0, 300);
+    f->stop_at = 30;
+    assert_int_equal(mtf_rounds_tick(f->rounds, &err), MTF_CLOSED);
+    f->stop_at = f->first_step = 0;
+    atomic_store(&f->stop, false);
+    data_set(&f->settings, "learner.seed", "7");
+    reopen(f);
+    tick(f);
+    assert_int_equal(f->first_step, 1);
+    assert_true(f->report.cold && f->report.parent == 0 && f->report.version == 1);
+    assert_int_equal(f->head->info.version, 1);
+}
+
 static void bad_settings_are_refused(void **state)
 {
     fixture *f = *state;
@@ -1131,6 +1193,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_learner_that_can_be_served_makes_rounds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(settings_reach_the_learner_they_are_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_round_depends_on_its_own_learners_settings, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_learner_without_a_record_leaves_its_checkpoint, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(rows_of_no_policy_start_cold, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bad_settings_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ten_rounds_take_no_more_memory_than_three, set_up, tear_down),
     };
