@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/cmd_policy.h"
 #include "cli/file_store.h"
+#include "cli/logged_version.h"
 #include "cli/scorecard_print.h"
 #include "core/progress.h"
 
@@ -95,36 +96,12 @@ static mtf_status open_store(evaluation *e, mtf_err *err)
                     shape.state_dim, shape.action_dim, shape.prediction_count);
 }
 
-/** The version whose exploration is judged on: as told, or the policy's parent, or the newest that
- *  explored. */
-static mtf_status choose_version(evaluation *e, mtf_err *err)
-{
-    size_t count;
-    const mtf_store_count *counts = mtf_store_counts(e->store, &count);
-    const int64_t asked = e->options->logged;
-    int64_t newest = -1;
-    for (size_t i = 0; i < count; i++) {
-        if (counts[i].bucket != MTF_BUCKET_EXPLORE || counts[i].rows == 0) continue;
-        const int64_t version = counts[i].version;
-        if (asked >= 0 ? version == asked : version == e->policy->info.parent) {
-            e->selection.version = version;
-            return MTF_OK;
-        }
-        if (version > newest) newest = version;
-    }
-    e->selection.version = newest;
-    if (asked >= 0)
-        return mtf_fail(err, MTF_SKIP, "evaluate: nothing explored under version %lld is here",
-                        (long long)asked);
-    return newest >= 0 ? MTF_OK
-                       : mtf_fail(err, MTF_SKIP, "evaluate: there is no explored row here");
-}
-
 static mtf_status select_rows(evaluation *e, mtf_err *err)
 {
     size_t count;
     const mtf_store_position *positions = mtf_store_positions(e->store, &count);
-    mtf_status status = choose_version(e, err);
+    mtf_status status = logged_version(e->store, "evaluate", e->options->logged,
+                                       e->policy->info.parent, &e->selection.version, err);
     if (status) return status;
     e->cut = calloc(count + 1, sizeof *e->cut);
     if (!e->cut) return mtf_fail(err, MTF_NOMEM, "evaluate: out of memory");

@@ -72,47 +72,57 @@ static mtf_status settle(void *arg, mtf_err *err)
     return status;
 }
 
-static mtf_status open_store(filler *f, mtf_err *err)
+static mtf_status open_store(filler *f, const char *path, mtf_err *err)
 {
     const mtf_settings *s = f->settings;
-    file_store *made = f->made;
     mtf_action_table table;
     mtf_buf names = {0};
-    const char *base = getenv("TMPDIR");
     mtf_status status = mtf_reward_parse(&f->reward, s->reward_weights, s->reward_clip, err);
     if (status == MTF_OK) status = mtf_action_table_parse(&table, s->policy_actions, err);
     if (status) return status;
     f->shape = (mtf_row_shape){(uint32_t)s->policy_state_dim, table.count, table.prediction_count,
                                f->reward.count};
-    snprintf(made->folder, sizeof made->folder - 8, "%s/mtf-rows-XXXXXX", base ? base : "/tmp");
-    if (!mkdtemp(made->folder)) {
-        status = mtf_fail(err, MTF_IO,
-                          "make a folder %.200s: %s; set TMPDIR to one that can be "
-                          "written to",
-                          made->folder, strerror(errno));
-        made->folder[0] = 0;
-        return status;
-    }
     mtf_reward_names(&f->reward, &names);
     const mtf_store_identity identity = {.shape = f->shape,
                                          .signals = (const char *)names.data,
                                          .actions = s->policy_actions,
                                          .policy = s->policy_name,
                                          .cluster_id = ""};
-    char path[sizeof made->folder];
-    snprintf(path, sizeof path, "%.290s/store", made->folder);
     status = names.failed ? mtf_fail(err, MTF_NOMEM, "out of memory")
-                          : mtf_store_open(path, &identity, false, &made->store, err);
+                          : mtf_store_open(path, &identity, false, &f->made->store, err);
     mtf_buf_fini(&names);
+    return status;
+}
+
+static mtf_status make_folder(file_store *made, mtf_err *err)
+{
+    const char *base = getenv("TMPDIR");
+    snprintf(made->folder, sizeof made->folder - 8, "%s/mtf-rows-XXXXXX", base ? base : "/tmp");
+    if (mkdtemp(made->folder)) return MTF_OK;
+    const mtf_status status = mtf_fail(err, MTF_IO,
+                                       "make a folder %.200s: %s; set TMPDIR to one that can be "
+                                       "written to",
+                                       made->folder, strerror(errno));
+    made->folder[0] = 0;
     return status;
 }
 
 mtf_status file_store_make(mtf_cli *cli, const char *command, file_store *made, mtf_err *err)
 {
+    char path[sizeof made->folder];
     *made = (file_store){0};
+    const mtf_status status = make_folder(made, err);
+    if (status) return status;
+    snprintf(path, sizeof path, "%.290s/store", made->folder);
+    return file_store_fill(cli, command, path, made, err);
+}
+
+mtf_status file_store_fill(mtf_cli *cli, const char *command, const char *path, file_store *made,
+                           mtf_err *err)
+{
     filler f = {.made = made, .settings = &cli->settings};
     const file_sessions to = {&f, take, settle};
-    mtf_status status = open_store(&f, err);
+    mtf_status status = open_store(&f, path, err);
     if (status == MTF_OK) status = file_sessions_read(cli, command, &to, err);
     if (status == MTF_OK) status = settle(&f, err);
     if (made->bad + made->duplicates > 0)

@@ -8,7 +8,7 @@
 
 typedef struct file_store {
     mtf_store *store;
-    char folder[300]; /* temporary; "" once it is gone */
+    char folder[300]; /* temporary; "": none, or gone */
     int64_t sessions, rows;
     int64_t duplicates, bad; /* session records stored already; not of this shape */
 } file_store;
@@ -18,7 +18,11 @@ typedef struct file_store {
  *  Others: of the files, and of the store. Close it also then. */
 mtf_status file_store_make(mtf_cli *cli, const char *command, file_store *made,
                            mtf_err *err) MTF_NODISCARD;
-/** Removes the folder. */
+/** The same at a path of the caller's, where there is no store yet and which stays. *made is
+ *  zeroed. */
+mtf_status file_store_fill(mtf_cli *cli, const char *command, const char *path, file_store *made,
+                           mtf_err *err) MTF_NODISCARD;
+/** Removes the folder of file_store_make. */
 void file_store_close(file_store *made);
 
 #endif

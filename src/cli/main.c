@@ -20,6 +20,7 @@ static const struct command {
     {"sessionize", "exploration events -> sessions", mtf_command_sessionize},
     {"learn", "sessions -> transitions -> rounds -> policies", mtf_command_learn},
     {"simulate", "a simulated recommender: events to Kafka or to a file", mtf_command_simulate},
+    {"train", "files of events or sessions -> a policy record, without Kafka", mtf_command_train},
     {"evaluate", "what a policy is worth, from what another explored", mtf_command_evaluate},
     {"replay", "files of events or sessions -> sessions, without Kafka", mtf_command_replay},
     {"policy", "list | show | diff | export | verify | rollback | promote | freeze | thaw",
