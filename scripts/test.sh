@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 label=
 case ${1:-} in
 "") ;;
---label) label=${2:?"--label wants a name: unit, golden, install, kafka, faults, fuzz, model, cli, demo or nightly"} ;;
+--label) label=${2:?"--label wants a name: unit, golden, install, kafka, faults, fuzz, model, cli, demo, experiments or nightly"} ;;
 *)
     echo "usage: scripts/test.sh [--label NAME]" >&2
     exit 64
