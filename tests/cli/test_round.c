@@ -13,6 +13,9 @@
     "gate.min_transitions: 1\ngate.z: -10\ngate.skill_z: -10\ngate.phi_min: 0\n"                   \
     "gate.outside_max: 1\ngate.gauc_loss_max: 1\ngate.part_z: 100\n"
 
+#define FIRST_DAY  "1700000000000"
+#define SECOND_DAY "1700172800000" /* after the first one's last session has closed */
+
 /** The simulator serves 600 sessions to a `run` of one round, and both end well. */
 static void run_round(brokers *b, const char *settings, const char *verdict)
 {
@@ -20,7 +23,7 @@ static void run_round(brokers *b, const char *settings, const char *verdict)
     brokers_open(b, NULL, settings);
     program_start(&run, b->folder, "run", "-c", b->config);
     program_start(&simulator, b->folder, "simulate", "-c", b->config, "--sessions", "600", "--seed",
-                  "5", "--value");
+                  "5", "--value", "--start-ms", FIRST_DAY);
     program_end(&simulator);
     program_said(&simulator, 0, "\"policy_version\":1", "\"sessions\":600", "\"value\":{\"mean\":");
     program_end(&run);
@@ -110,10 +113,42 @@ static void a_promoted_round_is_served_exported_and_served_from_the_file(void **
     brokers_close(&b);
 }
 
+/** The second day's users get random actions, so that version 2 does far worse than its parent. */
+static void a_promoted_version_that_does_harm_is_rolled_back_and_the_topics_say_why(void **state)
+{
+    (void)state;
+    brokers b;
+    program run, simulator;
+    run_round(&b, ROUND OPEN_GATE "rollback.sessions: 400\nrollback.z: 2\nrollback.fall: 0.05\n",
+              "verdict=promote");
+    program_start(&run, b.folder, "run", "-c", b.config, "--set", "round.max_rounds=0", "--set",
+                  "round.min_sessions=100000");
+    program_start(&simulator, b.folder, "simulate", "-c", b.config, "--sessions", "600", "--seed",
+                  "6", "--explore", "gaussian", "--sigma", "2", "--start-ms", SECOND_DAY);
+    program_end(&simulator);
+    program_said(&simulator, 0, "\"policy_version\":2");
+    program_until(&run, "rollback to version 1: version 2 brings ");
+    assert_int_equal(kill(run.pid, SIGTERM), 0);
+    program_end(&run);
+    program_said(&run, 0, "msg=policy.compared", "worse=1",
+                 "name=default version=3 parent=2 verdict=promote live=true");
+    json_t *third = show(&b, "3");
+    const json_t *numbers = json_object_get(third, "metrics");
+    assert_int_equal((int)json_number_value(json_object_get(numbers, "rollback_of")), 1);
+    assert_int_equal((int)json_number_value(json_object_get(numbers, "payload_of")), 1);
+    json_decref(third);
+    program_check(b.folder, ARGS("policy", "list", "-c", b.config), 0,
+                  "rollback to version 1: version 2 brings ");
+    program_free(&run);
+    program_free(&simulator);
+    brokers_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_round_with_little_data_is_held_and_only_the_history_knows_it),
+        cmocka_unit_test(a_promoted_version_that_does_harm_is_rolled_back_and_the_topics_say_why),
         cmocka_unit_test(a_promoted_round_is_served_exported_and_served_from_the_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
