@@ -30,6 +30,8 @@ static const char *const preset[] = {
     "24",
     "learner.steps",
     "3000",
+    "gate.fqe_refits", /* no interval: a round takes seconds */
+    "0",
     "sessionize.allow_create_time",
     "true",
     "sessionize.commit_interval_ms",

@@ -3,6 +3,7 @@
 #include "ingest/kafka_sink.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* -- the stages' threads ------------------------------------------------------------------------
  */
@@ -32,6 +33,7 @@ static bool watch_due(void *arg, int64_t sessions)
 static void watch_progress(void *arg, const char *what, int64_t done, int64_t total)
 {
     demo_loop *loop = arg;
+    if (strcmp(what, "train") != 0) return;
     if (done <= 1) mtf_progress_begin(&loop->training, what, "steps", total, loop->config.quiet);
     if (done < total) mtf_progress_at(&loop->training, done);
     if (done == total) mtf_progress_end(&loop->training, done);

@@ -130,16 +130,18 @@ static void hook_report(void *arg, const mtf_round_report *report)
                  "round=%lld parent=%lld candidate=%lld verdict=%s reason=\"%s\" cold_start=%d "
                  "sessions=%lld "
                  "transitions=%lld "
-                 "heldout_rows=%lld value=%.4g value_se=%.4g value_z=%.3g skill_z=%.3g "
+                 "heldout_rows=%lld value=%.4g value_se=%.4g value_z=%.3g ncis_gain=%.4g "
+                 "fqe_gain=%.4g skill_z=%.3g "
                  "outside=%.4f phi=%.3f "
-                 "gauc_baseline=%.4f gauc_policy=%.4f train_s=%.1f",
+                 "gauc_baseline=%.4f gauc_policy=%.4f train_s=%.1f evaluate_s=%.1f",
                  (long long)report->round, (long long)report->parent, (long long)report->version,
                  mtf_verdict_text(report->verdict.kind), report->verdict.reason, report->cold,
                  (long long)report->sessions, (long long)report->transitions,
                  (long long)report->heldout_rows, report->evidence.value, report->evidence.value_se,
-                 report->evidence.value_z, report->evidence.skill_z, report->outside_box,
-                 report->phi, report->evaluation.gauc_baseline, report->evaluation.gauc_policy,
-                 report->train_seconds);
+                 report->evidence.value_z, report->evidence.ncis_gain, report->evidence.fqe_gain,
+                 report->evidence.skill_z, report->outside_box, report->phi,
+                 report->evaluation.gauc_baseline, report->evaluation.gauc_policy,
+                 report->train_seconds, report->evaluate_seconds);
     if (stage->watch.report) stage->watch.report(stage->watch.arg, report);
 }
 

@@ -52,7 +52,10 @@ typedef struct mtf_evidence {
      */
     double ncis_gain, ncis_gain_se;
     double ncis_support; /* share of the smoothed candidate inside the logged boxes */
-    char alarm[160];     /* a training alarm in words, "" when none */
+    /* fitted Q evaluation, also beside value: what a session would bring under the candidate,
+     * discounted, and its gain over what it brought; se NaN without refits */
+    double fqe_value, fqe_gain, fqe_gain_se;
+    char alarm[160]; /* a training alarm in words, "" when none */
 } mtf_evidence;
 
 /** Nothing measured. */
@@ -75,7 +78,10 @@ static inline mtf_evidence mtf_evidence_none(void)
                          .consumed_gain = nan,
                          .ncis_gain = nan,
                          .ncis_gain_se = nan,
-                         .ncis_support = nan};
+                         .ncis_support = nan,
+                         .fqe_value = nan,
+                         .fqe_gain = nan,
+                         .fqe_gain_se = nan};
     for (int part = 0; part < MTF_PARTS; part++) none.part_value[part] = none.part_z[part] = nan;
     return none;
 }

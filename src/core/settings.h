@@ -105,6 +105,9 @@
     X(gate, skill_z, F, 3.0, -10, 10, "", "z of the correlation of critics and held-out returns that must be reached") \
     X(gate, gauc_loss_max, F, 0.005, 0, 1, "", "weighted GAUC by user that a candidate may certainly lose on what was shown") \
     X(gate, part_z, F, 3.0, 0, 100, "", "a part of users or requests that loses so many standard errors of value holds") \
+    X(gate, reward_sense, B, 1, 0, 1, "", "reject where items that users validly consumed bring less reward than the mean item, or where none is known to be consumed; false where the signals of consumption are not in reward.weights") \
+    X(gate, fqe_steps, I, 5000, 0, 10000000, "steps", "gradient steps of the fitted Q evaluation that a verdict reports beside its own estimate, and does not decide by; 0 = none") \
+    X(gate, fqe_refits, I, 4, 0, 1000, "", "fits anew, for its interval: each costs what the first one does; fewer than 2 give none") \
     X(gate, bootstrap, I, 200, 10, 100000, "", "user-level bootstrap draws") \
     X(rollback, sessions, I, 10000, 0, 1000000000, "sessions", "sessions of a promoted version, and of its parent, from which on the two are compared, again whenever they have doubled; 0 = never") \
     X(rollback, z, F, 3.0, 0, 100, "", "a promoted version whose sessions bring so many standard errors less than its parent's, by user, and") \

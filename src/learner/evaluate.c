@@ -264,6 +264,7 @@ mtf_evaluation mtf_evaluation_none(void)
     const mtf_estimate none = mtf_estimate_none();
     mtf_evaluation out = {.first_order = {.gain = none, .outside_share = nan},
                           .ncis = {.value = none, .gain = none, .support = nan},
+                          .fqe = {none, none},
                           .skill = none,
                           .consumed_gain = nan,
                           .gauc_gain = none,
@@ -284,6 +285,27 @@ static mtf_status weighted(const mtf_evaluation_config *config, const float *mu,
     if (config->half_width <= 0) return MTF_OK;
     return mtf_ncis_make(config->heldout, &smoothing, NCIS_CAP, config->draws, config->seed, out,
                          err);
+}
+
+/** Fitted on training users, judged on held-out ones. Rows that nothing can be fitted to give none.
+ */
+static mtf_status fitted(const mtf_evaluation_config *config, float *mu, mtf_session_value *out,
+                         mtf_err *err)
+{
+    mtf_cohort fit = *config->training, judged = *config->heldout;
+    mtf_err why = {0};
+    *out = mtf_evaluation_none().fqe;
+    if (config->fqe.steps == 0) return MTF_OK;
+    fit.mu = malloc((fit.rows + 1) * fit.action_dim * sizeof *fit.mu);
+    if (!fit.mu) return no_memory(err);
+    judged.mu = mu;
+    config->ops->act(config->algorithm, fit.rows, fit.s, fit.mu);
+    const mtf_fold fold = {&fit, &judged};
+    const mtf_status status =
+        mtf_fqe_estimate(&config->fqe, &fold, 1, config->fqe_refits, &config->fits, out, &why);
+    free(fit.mu);
+    if (status == MTF_SKIP) return MTF_OK;
+    return status ? mtf_fail(err, status, "%s", why.msg) : MTF_OK;
 }
 
 /** What mu ranks better than the baseline's action, by user with errors and by request. */
@@ -328,6 +350,7 @@ mtf_status mtf_evaluate(const mtf_evaluation_config *config, mtf_evaluation *out
     if (status == MTF_OK)
         status = mtf_parts_make(heldout, mu, b, config->draws, config->seed, out->parts, err);
     if (status == MTF_OK) status = weighted(config, mu, &out->ncis, err);
+    if (status == MTF_OK) status = fitted(config, mu, &out->fqe, err);
     if (status) goto done;
     ops->value(config->algorithm, heldout->rows, heldout->s, heldout->a, q);
     status = mtf_skill_make(heldout, q, config->draws, config->seed, &out->skill, err);

@@ -7,6 +7,7 @@
 #include "learner/algorithm.h"
 #include "learner/bootstrap.h"
 #include "learner/cohort.h"
+#include "learner/fqe.h"
 #include "learner/gauc.h"
 #include "learner/importance.h"
 
@@ -55,7 +56,8 @@ mtf_status mtf_skill_make(const mtf_cohort *cohort, const float *q, int64_t draw
 typedef struct mtf_evaluation {
     mtf_first_order first_order;
     mtf_estimate parts[MTF_PARTS];
-    mtf_one_step ncis; /* smoothed as it would explore, weights capped at 100 */
+    mtf_one_step ncis;     /* smoothed as it would explore, weights capped at 100 */
+    mtf_session_value fqe; /* fitted on training users */
     mtf_estimate skill;
     double consumed_gain;   /* mean reward of held-out items validly consumed, less that of all */
     mtf_estimate gauc_gain; /* by user, paired */
@@ -68,14 +70,17 @@ typedef struct mtf_evaluation_config {
     const mtf_action_table *table;
     const mtf_algorithm_ops *ops;
     mtf_algorithm *algorithm;
-    double half_width; /* of the box the candidate would explore: smooths it for ncis */
+    double half_width;  /* of the box the candidate would explore: smooths it for ncis */
+    mtf_fqe_config fqe; /* steps 0: none */
+    uint32_t fqe_refits;
+    mtf_fits fits; /* what fqe runs on; not read without it */
     int64_t draws;
     uint64_t seed;
 } mtf_evaluation_config;
 
 /** Nothing measured. */
 mtf_evaluation mtf_evaluation_none(void);
-/** All of it for the algorithm's actor. */
+/** All of it for the algorithm's actor. MTF_CLOSED: fqe was told to stop. */
 mtf_status mtf_evaluate(const mtf_evaluation_config *config, mtf_evaluation *out,
                         mtf_err *err) MTF_NODISCARD;
 

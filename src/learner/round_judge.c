@@ -102,6 +102,9 @@ static void make_evidence(mtf_rounds *rounds, bool record_ok)
         .ncis_gain = evaluation->ncis.gain.value,
         .ncis_gain_se = evaluation->ncis.gain.se,
         .ncis_support = evaluation->ncis.support,
+        .fqe_value = evaluation->fqe.value.value,
+        .fqe_gain = evaluation->fqe.gain.value,
+        .fqe_gain_se = evaluation->fqe.gain.se,
     };
     for (mtf_part part = 0; part < MTF_PARTS; part++) {
         report->evidence.part_value[part] = evaluation->parts[part].value;
@@ -179,28 +182,52 @@ static mtf_status load_cohorts(mtf_rounds *rounds, mtf_cohort *heldout, mtf_coho
     return mtf_cohort_load(rounds->config.store, &config, training, err);
 }
 
+static void fits_progress(void *arg, int64_t done, int64_t total)
+{
+    const mtf_round_hooks *hooks = &((const mtf_rounds *)arg)->config.hooks;
+    if (hooks->progress) hooks->progress(hooks->arg, "evaluate", done, total);
+}
+
+static mtf_status evaluate(mtf_rounds *rounds, const mtf_cohort *heldout,
+                           const mtf_cohort *training, mtf_err *err)
+{
+    const mtf_settings *settings = rounds->config.settings;
+    const uint64_t seed = (uint64_t)settings->learner_seed + (uint64_t)rounds->state.round;
+    mtf_pool *pool = NULL;
+    mtf_evaluation_config config = {
+        .heldout = heldout,
+        .training = training,
+        .table = rounds->config.table,
+        .ops = rounds->ops,
+        .algorithm = rounds->algorithm,
+        .half_width = settings->policy_box,
+        .fqe = mtf_fqe_config_default(),
+        .fqe_refits = (uint32_t)settings->gate_fqe_refits,
+        .draws = settings->gate_bootstrap,
+        .seed = seed,
+    };
+    config.fqe.steps = (uint64_t)settings->gate_fqe_steps;
+    config.fqe.gamma = rounds->algorithm_config.gamma;
+    config.fqe.seed = seed;
+    config.fqe.stop = rounds->config.stop;
+    mtf_status status = mtf_pool_new(&pool, (uint32_t)settings->learner_threads, err);
+    config.fits = (mtf_fits){pool, fits_progress, rounds};
+    if (status == MTF_OK) status = mtf_evaluate(&config, &rounds->report.evaluation, err);
+    mtf_pool_free(pool);
+    return status;
+}
+
 mtf_status mtf_round_judge(mtf_rounds *rounds, mtf_err *err)
 {
     const int64_t started_ns = mtf_clock_mono_ns();
-    const mtf_settings *settings = rounds->config.settings;
     const mtf_round_hooks *hooks = &rounds->config.hooks;
     mtf_round_report *report = &rounds->report;
     mtf_cohort heldout = {0}, training = {0};
     mtf_policy *candidate = NULL;
     mtf_status status = load_cohorts(rounds, &heldout, &training, err);
     if (status) goto done;
-    const mtf_evaluation_config config = {
-        .heldout = &heldout,
-        .training = &training,
-        .table = rounds->config.table,
-        .ops = rounds->ops,
-        .algorithm = rounds->algorithm,
-        .half_width = settings->policy_box,
-        .draws = settings->gate_bootstrap,
-        .seed = (uint64_t)settings->learner_seed + (uint64_t)rounds->state.round,
-    };
     const bool servable = rounds->ops->actor != NULL;
-    status = mtf_evaluate(&config, &report->evaluation, err);
+    status = evaluate(rounds, &heldout, &training, err);
     if (status == MTF_OK && servable) status = make_candidate(rounds, &candidate, err);
     if (status) goto done;
     make_evidence(rounds, servable && record_holds(rounds, candidate, &heldout));

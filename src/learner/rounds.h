@@ -67,7 +67,7 @@ typedef struct mtf_round_hooks {
     /** Is a round due, so many sessions having come under the champion (or since its last hold)?
      *  NULL: round.min_sessions decides. */
     bool (*due)(void *arg, int64_t sessions);
-    /** After each step of the long parts; may be NULL. */
+    /** After each step of the long parts, "train" and "evaluate" (fits); may be NULL. */
     void (*progress)(void *arg, const char *what, int64_t done, int64_t total);
     /** After each round; may be NULL. */
     void (*report)(void *arg, const mtf_round_report *report);
@@ -96,8 +96,8 @@ mtf_status mtf_rounds_open(const mtf_rounds_config *config, mtf_rounds **rounds,
                            mtf_err *err) MTF_NODISCARD;
 void mtf_rounds_close(mtf_rounds *rounds);
 /** Does what is due, a whole round if need be; cheap when nothing is. Call with no open batch in
- * the store. MTF_CLOSED: told to stop in training, saved. Other failures: nothing is lost, call
- * again. Does nothing where this process does not lead.
+ * the store. MTF_CLOSED: told to stop in training or judging, saved. Other failures: nothing is
+ * lost, call again. Does nothing where this process does not lead.
  */
 mtf_status mtf_rounds_tick(mtf_rounds *rounds, mtf_err *err) MTF_NODISCARD;
 /** Is a round begun and not ended? Then the rows of its cut must stay as they are. */

@@ -30,6 +30,7 @@ mtf_gate_config mtf_gate_config_of(const mtf_settings *settings)
         .outside_max = settings->gate_outside_max,
         .gauc_loss_max = settings->gate_gauc_loss_max,
         .min_transitions = settings->gate_min_transitions,
+        .reward_sense = settings->gate_reward_sense,
     };
 }
 
@@ -61,6 +62,7 @@ void mtf_gate_decide(const mtf_gate_config *config, const mtf_evidence *evidence
     const mtf_evidence *e = evidence;
     const mtf_verdict_kind hold = MTF_VERDICT_HOLD, reject = MTF_VERDICT_REJECT;
     const double spread = e->spread / e->reward_scale;
+    const double consumed_gain = c->reward_sense ? e->consumed_gain : 0;
     /* Whether there was anything to learn from comes first: without it no later number means
      * anything. Hold: more data may change it. Reject: this candidate is unfit to serve. */
     // clang-format off
@@ -69,7 +71,7 @@ void mtf_gate_decide(const mtf_gate_config *config, const mtf_evidence *evidence
         {"data",           "heldout_rows",        hold,   (double)e->heldout_rows, AT_LEAST, (double)c->min_transitions, false},
         {"integrity",      "finite",              reject, e->finite,               AT_LEAST, 1, false},
         {"integrity",      "test_vectors_ok",     reject, e->test_vectors_ok,      AT_LEAST, 1, false},
-        {"reward",         "consumed_gain",       reject, e->consumed_gain,        AT_LEAST, 0, false},
+        {"reward",         "consumed_gain",       reject, consumed_gain,           AT_LEAST, 0, false},
         {"alarm",          "alarms",              reject, e->alarm[0] != '\0',     AT_MOST,  0, false},
         {"health",         "q_abs_max",           reject, e->q_abs_max,            AT_MOST,  e->q_limit, false},
         {"health",         "spread/reward_scale", reject, spread,                  AT_LEAST, SPREAD_MIN, true},
@@ -132,6 +134,9 @@ void mtf_gate_record(const mtf_evidence *evidence, mtf_policy_info *info)
         {"gate.ncis_gain", e->ncis_gain},
         {"gate.ncis_gain_se", e->ncis_gain_se},
         {"gate.ncis_support", e->ncis_support},
+        {"gate.fqe_value", e->fqe_value},
+        {"gate.fqe_gain", e->fqe_gain},
+        {"gate.fqe_gain_se", e->fqe_gain_se},
     };
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
         mtf_policy_set_number(info, figures[i].name, figures[i].value);

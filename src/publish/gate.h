@@ -11,6 +11,7 @@
 typedef struct mtf_gate_config {
     double z, part_z, skill_z, phi_min, outside_max, gauc_loss_max;
     int64_t min_transitions;
+    bool reward_sense; /* ask for the sense of the reward */
 } mtf_gate_config;
 
 mtf_gate_config mtf_gate_config_of(const mtf_settings *settings);

@@ -31,6 +31,8 @@ void data_settings(mtf_settings *settings, const char *folder)
         {"learner.threads", "1"},
         {"learner.gamma", "0.5"},
         {"gate.bootstrap", "50"},
+        {"gate.fqe_steps", "20"},
+        {"gate.fqe_refits", "0"},
         {"store.commit_rows", "100"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)

@@ -165,9 +165,10 @@ static int set_up(void **state)
     const char *pairs[][2] = {
         {"reward.clip", "watch=8"},      {"round.holdout_percent", "50"},
         {"gate.min_transitions", "500"}, {"gate.bootstrap", "100"},
-        {"learner.actor_lr", "0.01"},    {"learner.critic_lr", "0.01"},
-        {"learner.steps", "200"},        {"learner.target_every", "5"},
-        {"learner.feed_mb", "16"},       {"store.commit_rows", "100000"},
+        {"gate.fqe_steps", "0"},         {"learner.actor_lr", "0.01"},
+        {"learner.critic_lr", "0.01"},   {"learner.steps", "200"},
+        {"learner.target_every", "5"},   {"learner.feed_mb", "16"},
+        {"store.commit_rows", "100000"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
         data_set(&f->settings, pairs[i][0], pairs[i][1]);

@@ -35,7 +35,7 @@ typedef struct fixture {
     const char *kept;            /* where the rounds are told to keep checkpoints; then also of
                                     learners without a record */
     /* what happened */
-    int publications, served, gated, rollbacks;
+    int publications, served, gated, rollbacks, fits;
     char rollback_reason[200];
     int64_t first_step;         /* that was trained; 0: none was */
     uint64_t record_hashes[16]; /* of publications */
@@ -141,7 +141,10 @@ static bool leads(void *arg)
 static void progress(void *arg, const char *what, int64_t done, int64_t total)
 {
     fixture *f = arg;
-    assert_string_equal(what, "train");
+    if (strcmp(what, "train") != 0) {
+        f->fits += strcmp(what, "evaluate") == 0;
+        return;
+    }
     assert_int_equal(total, f->settings.learner_steps);
     if (f->first_step == 0) f->first_step = done;
     if (done == f->copy_at) {
@@ -292,6 +295,28 @@ static void enough_sessions_make_a_round_and_no_fewer(void **state)
     mtf_assert_close(mtf_policy_get_number(&f->head->info, "test.gate"), 1, 0, 0);
     tick(f);
     assert_int_equal(f->reports, 1); /* the new champion has no sessions yet */
+}
+
+static void a_verdict_reports_fitted_q_as_far_as_the_settings_pay_for_it(void **state)
+{
+    fixture *f = *state;
+    const char *refits[] = {"0", "2"}, *steps[] = {"20", "0"};
+    collect(f, 1, 0, 300);
+    tick(f);
+    assert_int_equal(f->fits, 1);
+    assert_true(isfinite(f->report.evidence.fqe_value) && isfinite(f->report.evidence.fqe_gain));
+    assert_true(isnan(f->report.evidence.fqe_gain_se));
+    mtf_assert_close(f->report.evidence.fqe_gain, f->report.evaluation.fqe.gain.value, 0, 0);
+    for (int i = 0; i < 2; i++) {
+        data_set(&f->settings, "gate.fqe_refits", refits[1 - i]);
+        data_set(&f->settings, "gate.fqe_steps", steps[i]);
+        reopen(f);
+        collect(f, 2 + i, 300 * ((uint64_t)i + 1), 300);
+        tick(f);
+        assert_int_equal(f->reports, 2 + i);
+        assert_true(isfinite(f->report.evidence.fqe_gain) == (i == 0));
+        assert_true(isfinite(f->report.evidence.fqe_gain_se) == (i == 0));
+    }
 }
 
 /** Mean drift of dimension 0 of a round's actor, from the baseline's 0. */
@@ -1160,6 +1185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_first_policy_acts_zero_everywhere, set_up, tear_down),
         cmocka_unit_test_setup_teardown(enough_sessions_make_a_round_and_no_fewer, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_verdict_reports_fitted_q_as_far_as_the_settings_pay_for_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             changed_weights_count_from_the_next_round_on_without_reading_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_round_under_way_is_trained_anew_with_changed_weights,

@@ -10,7 +10,8 @@ static const mtf_gate_config CONFIG = {.z = 1,
                                        .phi_min = 0.5,
                                        .outside_max = 0.05,
                                        .gauc_loss_max = 0.005,
-                                       .min_transitions = 2000};
+                                       .min_transitions = 2000,
+                                       .reward_sense = true};
 
 static mtf_evidence good(void)
 {
@@ -102,6 +103,41 @@ static void each_figure_fails_just_past_its_limit(void **state)
         mtf_gate_decide(&CONFIG, &evidence, &verdict);
         assert_int_equal(verdict.kind, rows[i].missing_ok ? MTF_VERDICT_PROMOTE : rows[i].kind);
         assert_true(rows[i].missing_ok || strstr(verdict.reason, "could not be measured"));
+    }
+}
+
+static void the_sense_of_the_reward_is_not_asked_for_where_the_setting_says_so(void **state)
+{
+    (void)state;
+    const double gains[] = {-1, (double)NAN};
+    mtf_gate_config config = CONFIG;
+    config.reward_sense = false;
+    for (size_t i = 0; i < sizeof gains / sizeof *gains; i++) {
+        mtf_evidence evidence = good();
+        mtf_verdict verdict;
+        evidence.consumed_gain = gains[i];
+        mtf_gate_decide(&config, &evidence, &verdict);
+        assert_int_equal(verdict.kind, MTF_VERDICT_PROMOTE);
+    }
+}
+
+/* A model's word is for people: it may say what it wants. */
+static void what_is_reported_beside_the_value_decides_nothing(void **state)
+{
+    (void)state;
+    const double gains[] = {-1e9, (double)NAN};
+    for (size_t i = 0; i < sizeof gains / sizeof *gains; i++) {
+        mtf_evidence evidence = good();
+        mtf_verdict verdict;
+        evidence.fqe_value = evidence.fqe_gain = evidence.fqe_gain_se = gains[i];
+        evidence.ncis_gain = evidence.ncis_gain_se = evidence.ncis_support = gains[i];
+        mtf_gate_decide(&CONFIG, &evidence, &verdict);
+        assert_int_equal(verdict.kind, MTF_VERDICT_PROMOTE);
+        mtf_policy_info info = {0};
+        mtf_gate_record(&evidence, &info);
+        const double kept = mtf_policy_get_number(&info, "gate.fqe_gain");
+        assert_true(isnan(gains[i]) ? isnan(kept) : kept == gains[i]);
+        assert_true(mtf_policy_get_number(&info, "gate.value") == 0.4);
     }
 }
 
@@ -201,7 +237,8 @@ static void limits_come_from_the_settings(void **state)
                 config.skill_z == CONFIG.skill_z && config.phi_min == CONFIG.phi_min &&
                 config.outside_max == CONFIG.outside_max &&
                 config.gauc_loss_max == CONFIG.gauc_loss_max &&
-                config.min_transitions == CONFIG.min_transitions);
+                config.min_transitions == CONFIG.min_transitions &&
+                config.reward_sense == CONFIG.reward_sense);
     mtf_assert_ok(mtf_settings_set(&settings, "gate.z", "2.5", "test", &err), &err);
     config = mtf_gate_config_of(&settings);
     const mtf_evidence evidence = good();
@@ -220,7 +257,7 @@ static void every_figure_and_the_verdict_enter_the_record(void **state)
     evidence.skill = NAN;
     mtf_gate_record(&evidence, &info);
     mtf_gate_record(&evidence, &info); /* again: replaced, not added */
-    assert_int_equal(info.number_count, 30);
+    assert_int_equal(info.number_count, 33);
     assert_true(mtf_policy_get_number(&info, "gate.value_z") == 2);
     assert_true(mtf_policy_get_number(&info, "gate.heldout_rows") == 8000);
     assert_true(mtf_policy_get_number(&info, "gate.exploring") == 1);
@@ -236,6 +273,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_evidence_is_promoted),
         cmocka_unit_test(each_figure_fails_just_past_its_limit),
+        cmocka_unit_test(the_sense_of_the_reward_is_not_asked_for_where_the_setting_says_so),
+        cmocka_unit_test(what_is_reported_beside_the_value_decides_nothing),
         cmocka_unit_test(a_limit_that_is_not_known_promotes_nothing),
         cmocka_unit_test(flags_alarm_and_too_few_rows_are_named),
         cmocka_unit_test(the_first_failing_check_is_the_reason),
