@@ -250,6 +250,11 @@ int mtf_command_demo(mtf_cli *cli, int argc, char **argv)
     if (status == MTF_OK && cli->word_count > 0) {
         status = mtf_fail(&err, MTF_INVALID, "demo: '%s' is not expected here", cli->words[0]);
     }
+    if (status == MTF_OK && strcmp(cli->settings.gate_stages, "live") != 0)
+        status = mtf_fail(&err, MTF_INVALID,
+                          "demo: gate.stages is %s, and the demo serves all users one policy; try "
+                          "stages with `mtf run` and `mtf simulate`",
+                          cli->settings.gate_stages);
     if (status != MTF_OK) return mtf_cli_exit(status, &err);
     status = demo(cli, &o, &err);
     if (status != MTF_CLOSED) return mtf_cli_exit(status, &err);

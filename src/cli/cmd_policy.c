@@ -111,7 +111,8 @@ static mtf_status check_words(const mtf_cli *cli, const policy_options *options,
         strcmp(what, "show") != 0)
         return mtf_fail(
             err, MTF_INVALID,
-            "policy: say list, show, diff, export, verify, rollback, promote, freeze or thaw");
+            "policy: say list, show, diff, export, verify, rollback, promote, canary, withdraw, "
+            "freeze or thaw");
     if (cli->word_count > (verify ? 2 : 1))
         return mtf_fail(err, MTF_INVALID, "policy %s: '%s' is not expected here", what,
                         cli->words[cli->word_count - 1]);
@@ -121,7 +122,9 @@ static mtf_status check_words(const mtf_cli *cli, const policy_options *options,
     if (options->reason || options->if_head)
         return mtf_fail(
             err, MTF_INVALID,
-            "policy %s: --reason and --if-head are of rollback, promote, freeze and thaw", what);
+            "policy %s: --reason and --if-head are of rollback, promote, canary, withdraw, freeze "
+            "and thaw",
+            what);
     if (export && !options->out)
         return mtf_fail(err, MTF_INVALID, "policy export: say where to with --out FILE");
     if (strcmp(options->format, "safetensors") != 0 && strcmp(options->format, "record") != 0)
@@ -182,14 +185,15 @@ int mtf_command_policy(mtf_cli *cli, int argc, char **argv)
         {"--format", MTF_OPTION_TEXT, &o.format, 0, 0, "F",
          "of export: safetensors (default) or record"},
         {"--reason", MTF_OPTION_TEXT, &o.reason, 0, 0, "TEXT",
-         "of rollback, promote, freeze, thaw: why, for the record"},
+         "of rollback, promote, canary, withdraw, freeze, thaw: why, for the record"},
         {"--if-head", MTF_OPTION_INT, &o.if_head, 1, 1e15, "N",
          "of the same: only while version N is served"},
     };
     mtf_err err = {0};
     mtf_status status = mtf_cli_read(
         cli, argc, argv,
-        "policy list|show|diff|export|verify [FILE]|rollback|promote|freeze|thaw [options]",
+        "policy list|show|diff|export|verify [FILE]|rollback|promote|canary|withdraw|freeze|thaw "
+        "[options]",
         options, sizeof options / sizeof *options, NULL, &err);
     if (status == MTF_OK && o.name)
         status = mtf_settings_set(&cli->settings, "policy.name", o.name, "--name", &err);

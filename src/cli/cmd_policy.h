@@ -19,7 +19,7 @@ mtf_status policy_topic_read(mtf_cli *cli, bool history, policy_head *head,
 mtf_status policy_file_read(const mtf_cli *cli, const char *path, mtf_policy **policy,
                             mtf_err *err) MTF_NODISCARD;
 
-/** rollback, promote, freeze or thaw. */
+/** rollback, promote, canary, withdraw, freeze or thaw. */
 bool policy_is_order(const char *word);
 /** Before any broker is asked. */
 mtf_status policy_order_check(const mtf_settings *settings, const policy_options *options,

@@ -86,6 +86,15 @@ static const mtf_policy *service_policy(void *self)
     return run->policy;
 }
 
+static const mtf_policy *service_canary(void *self)
+{
+    simulation *run = self;
+    char key[MTF_POLICY_KEY_CHARS];
+    if (run->own) return NULL;
+    snprintf(key, sizeof key, "%s#canary", run->head.name);
+    return mtf_policy_book_find(&run->head.book, key, 0);
+}
+
 static mtf_status service_emit(void *self, const mtf_event *event, mtf_err *err)
 {
     simulation *run = self;
@@ -97,7 +106,7 @@ static mtf_status service_emit(void *self, const mtf_event *event, mtf_err *err)
 static mtf_status simulate_round(simulation *run, uint32_t round, mtf_sim_counts *counts,
                                  mtf_err *err)
 {
-    const mtf_sim_service service = {run, service_policy, service_emit};
+    const mtf_sim_service service = {run, service_policy, service_emit, service_canary};
     mtf_status status = MTF_OK;
     run->sessions = 0;
     mtf_progress_begin(&run->progress, "simulate", "sessions", run->options->sessions, false);

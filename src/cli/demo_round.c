@@ -127,7 +127,7 @@ static mtf_status service_emit(void *self, const mtf_event *event, mtf_err *err)
 
 static mtf_status simulate(demo_loop *loop, uint32_t round, mtf_sim_counts *counts, mtf_err *err)
 {
-    const mtf_sim_service service = {loop, service_policy, service_emit};
+    const mtf_sim_service service = {.self = loop, .policy = service_policy, .emit = service_emit};
     mtf_status status = loop->sink.begin(loop->sink.self, err);
     if (status == MTF_OK)
         status = mtf_sim_run_round(loop->config.sim, round, &service, counts, err);

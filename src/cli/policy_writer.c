@@ -54,18 +54,29 @@ void policy_writer_close(policy_writer *writer)
     *writer = (policy_writer){0};
 }
 
+/** The head of <name>#<stage>. */
+static const mtf_policy *trial_at(const policy_head *live, const char *stage)
+{
+    char key[MTF_POLICY_KEY_CHARS];
+    snprintf(key, sizeof key, "%s#%s", live->name, stage);
+    return mtf_policy_book_find(&live->book, key, 0);
+}
+
+mtf_policy_standing policy_writer_standing(const policy_writer *writer)
+{
+    const policy_head *live = &writer->live;
+    return (mtf_policy_standing){.head = mtf_policy_book_find(&live->book, live->name, 0),
+                                 .canary = trial_at(live, "canary"),
+                                 .shadow = trial_at(live, "shadow"),
+                                 .ledger = &writer->ledger};
+}
+
 mtf_status policy_writer_read(policy_writer *writer, mtf_policy_standing *standing, mtf_err *err)
 {
-    char canary[MTF_POLICY_KEY_CHARS];
-    const policy_head *live = &writer->live;
-    mtf_status status = mtf_kafka_follower_catch_up(live->follower, READ_MS, err);
+    mtf_status status = mtf_kafka_follower_catch_up(writer->live.follower, READ_MS, err);
     if (status == MTF_OK) status = mtf_kafka_follower_catch_up(writer->history, READ_MS, err);
-    if (status) return status;
-    snprintf(canary, sizeof canary, "%s#canary", live->name);
-    *standing = (mtf_policy_standing){.head = mtf_policy_book_find(&live->book, live->name, 0),
-                                      .canary = mtf_policy_book_find(&live->book, canary, 0),
-                                      .ledger = &writer->ledger};
-    return MTF_OK;
+    if (status == MTF_OK) *standing = policy_writer_standing(writer);
+    return status;
 }
 
 /* -- writing ----------------------------------------------------- */
@@ -107,12 +118,14 @@ static void log_draft(const policy_writer *writer, const mtf_policy_draft *draft
 {
     if (!draft->policy) return;
     const mtf_policy_info *info = &draft->policy->info;
-    const bool published = draft->history || draft->live || draft->drop_canary;
-    mtf_log_line(
-        writer->context->log, MTF_LOG_INFO, published ? "policy.published" : "policy.there",
-        "name=%s version=%" PRId64 " parent=%" PRId64 " verdict=%s live=%s box=%g reason=\"%s\"",
-        info->name, info->version, info->parent, info->verdict, draft->live ? "true" : "false",
-        (double)info->box, info->reason);
+    const bool published =
+        draft->history || draft->live || draft->drop_canary || draft->drop_shadow;
+    mtf_log_line(writer->context->log, MTF_LOG_INFO,
+                 published ? "policy.published" : "policy.there",
+                 "name=%s version=%" PRId64 " parent=%" PRId64
+                 " stage=%s verdict=%s live=%s box=%g reason=\"%s\"",
+                 info->name, info->version, info->parent, info->stage, info->verdict,
+                 draft->live ? "true" : "false", (double)info->box, info->reason);
 }
 
 mtf_status policy_writer_write(policy_writer *writer, mtf_policy_decide_fn decide, void *arg,

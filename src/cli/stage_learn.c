@@ -66,7 +66,7 @@ static mtf_status hook_gate(void *arg, const mtf_evidence *evidence, mtf_policy 
     (void)err;
     mtf_gate_decide(&stage->gate, evidence, verdict);
     mtf_gate_record(evidence, &candidate->info);
-    mtf_gate_record_verdict(verdict, &candidate->info);
+    mtf_gate_record_verdict(&stage->gate, verdict, &candidate->info);
     return MTF_OK;
 }
 
@@ -77,30 +77,50 @@ static mtf_status hook_publish(void *arg, mtf_policy *candidate, mtf_err *err)
     memcpy(candidate->info.state_schema, stage->states, sizeof stage->states);
     const mtf_status status =
         policy_writer_write(&stage->writer, mtf_policy_decide_candidate, candidate, &draft, err);
-    if (status == MTF_OK && draft.live)
+    if (status == MTF_OK && draft.live && strcmp(candidate->info.stage, "live") == 0)
         mtf_policy_metrics_head(&stage->policies, candidate->info.version,
                                 candidate->info.created_ms);
     return status;
 }
 
-/** As an operator's rollback, but only where this process leads. */
-static mtf_status hook_rollback(void *arg, int64_t from, int64_t to, const char *reason,
-                                mtf_err *err)
+/** What hook_head read last. */
+static mtf_status hook_trial(void *arg, mtf_policy **trial, mtf_err *err)
 {
+    const learn_stage *stage = arg;
+    const mtf_policy_standing standing = policy_writer_standing(&stage->writer);
+    const mtf_policy *found = standing.canary ? standing.canary : standing.shadow;
+    *trial = found ? mtf_policy_clone(found) : NULL;
+    return *trial || !found ? MTF_OK : mtf_fail(err, MTF_NOMEM, "no memory for a policy on trial");
+}
+
+/** As an operator's order, but only where this process leads. */
+static mtf_status hook_order(void *arg, const mtf_round_order *what, mtf_err *err)
+{
+    static const mtf_policy_order_kind kinds[] = {
+        [MTF_ORDER_ROLLBACK] = MTF_POLICY_ROLLBACK,
+        [MTF_ORDER_CANARY] = MTF_POLICY_CANARY,
+        [MTF_ORDER_PROMOTE] = MTF_POLICY_PROMOTE,
+        [MTF_ORDER_WITHDRAW] = MTF_POLICY_WITHDRAW,
+    };
     learn_stage *stage = arg;
-    mtf_policy_order order = {.kind = MTF_POLICY_ROLLBACK,
-                              .version = to,
-                              .if_head = from,
-                              .reason = reason,
+    mtf_policy_order order = {.kind = kinds[what->kind],
+                              .version = what->version,
+                              .if_head = what->head,
+                              .if_trial = what->trial,
+                              .by_gate = true,
+                              .percent = stage->gate.canary_percent,
+                              .reason = what->reason,
+                              .numbers = what->numbers,
+                              .number_count = what->number_count,
                               .now_ms = mtf_clock_wall_ms()};
     policy_writer writer = {0};
     mtf_policy_draft draft;
-    mtf_status status = policy_writer_open(&writer, stage->context, to, err);
+    mtf_status status = policy_writer_open(&writer, stage->context, what->version, err);
     writer.leader = stage->writer.leader;
     writer.board = stage->writer.board;
     if (status == MTF_OK)
         status = policy_writer_write(&writer, mtf_policy_order_decide, &order, &draft, err);
-    if (status == MTF_OK)
+    if (status == MTF_OK && draft.live && strcmp(draft.policy->info.stage, "live") == 0)
         mtf_policy_metrics_head(&stage->policies, draft.policy->info.version,
                                 draft.policy->info.created_ms);
     policy_writer_close(&writer);
@@ -202,7 +222,8 @@ static mtf_status open_loop(learn_stage *stage, mtf_err *err)
                   .head = hook_head,
                   .gate = hook_gate,
                   .publish = hook_publish,
-                  .rollback = hook_rollback,
+                  .trial = hook_trial,
+                  .order = hook_order,
                   .due = stage->watch.due ? hook_due : NULL,
                   .progress = hook_progress,
                   .report = hook_report},

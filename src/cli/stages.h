@@ -134,6 +134,8 @@ mtf_status policy_writer_open(policy_writer *writer, const stage_context *contex
  *  not reached in half a minute. */
 mtf_status policy_writer_read(policy_writer *writer, mtf_policy_standing *standing,
                               mtf_err *err) MTF_NODISCARD;
+/** What was read last; valid until the next read or write. */
+mtf_policy_standing policy_writer_standing(const policy_writer *writer);
 /** mtf_policy_write at this writer, with a log line of what came of it. */
 mtf_status policy_writer_write(policy_writer *writer, mtf_policy_decide_fn decide, void *arg,
                                mtf_policy_draft *draft, mtf_err *err) MTF_NODISCARD;

@@ -2,10 +2,13 @@
  * plain forward pass over it. The record it travels in is record.c, its payload payload.c. */
 #include "client/policy.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "client/actor.h"
+#include "core/hash.h"
 
 /* Points mean, deviation and the layers into `block`; returns how many floats they take. */
 static size_t bind(mtf_policy *policy, const uint32_t *widths, uint32_t layer_count, float *block)
@@ -153,6 +156,19 @@ void mtf_policy_set_number(mtf_policy_info *info, const char *name, double value
         memcpy(number->name, name, strlen(name) + 1);
     }
     number->value = value;
+}
+
+bool mtf_policy_canary_serves(const mtf_policy *canary, mtf_str user_id)
+{
+    char version[24];
+    uint8_t hash[16];
+    uint64_t lot = 0;
+    snprintf(version, sizeof version, "%" PRId64, canary->info.version);
+    const mtf_str parts[] = {mtf_str_of(version), user_id};
+    mtf_hash128(hash, parts, 2);
+    for (int i = 0; i < 8; i++) lot = lot << 8 | hash[i];
+    const double share = mtf_policy_get_number(&canary->info, MTF_CANARY_PERCENT) / 100;
+    return (double)(lot >> 11) * 0x1p-53 < share; /* not of NaN */
 }
 
 double mtf_policy_get_number(const mtf_policy_info *info, const char *name)

@@ -50,7 +50,7 @@ typedef struct mtf_policy_offset {
     int64_t offset;
 } mtf_policy_offset;
 
-#define MTF_POLICY_NUMBERS_MAX 96
+#define MTF_POLICY_NUMBERS_MAX 128
 #define MTF_POLICY_OFFSETS_MAX 256
 
 /** What the record says beside the network. Text is NUL-terminated. */
@@ -100,6 +100,16 @@ MTF_API void mtf_policy_free(mtf_policy *policy);
  *  also the slow clear reference of the learner's kernels. Features that are not finite once
  *  normalised count as the mean (missing = NaN). */
 void mtf_policy_act(const mtf_policy *policy, const float *state, float *action);
+
+#define MTF_CANARY_PERCENT "canary.percent" /* a canary's number: the share of users it serves */
+#define MTF_POLICY_BY_GATE                                                                         \
+    "by_gate" /* 1: promoted from a trial, by what it brought, by nobody's order */
+
+/** Does this canary serve the user, as the events name her? The first 8 bytes, big-endian, of the
+ *  XXH3-128 of (u32-le length, bytes) of its version in decimal and of the user id, over 2^64, are
+ *  below its percent / 100 if so: the same for every process and request, drawn anew for each
+ *  version. A record without the number serves nobody. */
+bool mtf_policy_canary_serves(const mtf_policy *canary, mtf_str user_id);
 
 /** Appends the single-object encoded policy record, unsigned, payload and test vectors included.
  * Byte-identical for equal policies. MTF_INVALID when it would exceed MTF_POLICY_RECORD_BYTES_MAX

@@ -88,6 +88,7 @@ static inline mtf_evidence mtf_evidence_none(void)
 
 typedef enum mtf_verdict_kind {
     MTF_VERDICT_PROMOTE,
+    MTF_VERDICT_CANARY, /* it passed, and is on trial: for a few users, or for none yet */
     MTF_VERDICT_HOLD,
     MTF_VERDICT_REJECT
 } mtf_verdict_kind;
@@ -97,10 +98,11 @@ typedef struct mtf_verdict {
     char reason[200]; /* a word or two ("value", "no_exploration", "parent_changed"), then why */
 } mtf_verdict;
 
-/** "promote", "hold", "reject": the words of the policy record. */
+/** "promote", "canary", "hold", "reject": the words of the policy record. */
 static inline const char *mtf_verdict_text(mtf_verdict_kind kind)
 {
-    return kind == MTF_VERDICT_PROMOTE ? "promote" : kind == MTF_VERDICT_HOLD ? "hold" : "reject";
+    static const char *const words[] = {"promote", "canary", "hold", "reject"};
+    return words[kind];
 }
 
 #endif

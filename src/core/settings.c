@@ -47,6 +47,7 @@ static const struct rule {
     {"learner.target", false, "discount literal additive clip", false},
     {"learner.warm_start", false, "all actor none", false},
     {"learner.train_window", false, "champion all", true},
+    {"gate.stages", false, "live canary shadow shadow-canary", false},
     {"log.level", false, "error warn info debug", false},
 };
 

@@ -109,6 +109,12 @@
     X(gate, fqe_steps, I, 5000, 0, 10000000, "steps", "gradient steps of the fitted Q evaluation that a verdict reports beside its own estimate, and does not decide by; 0 = none") \
     X(gate, fqe_refits, I, 4, 0, 1000, "", "fits anew, for its interval: each costs what the first one does; fewer than 2 give none") \
     X(gate, bootstrap, I, 200, 10, 100000, "", "user-level bootstrap draws") \
+    X(gate, stages, S, "live", 1, 20, "", "where a candidate that passes goes: live, to all users at once; canary, to a share of them first; shadow, to nobody before it passes again on rows newer than its training; shadow-canary, both") \
+    X(shadow, sessions, I, 10000, 1, 1000000000, "sessions", "sessions under the head, newer than the shadow's training, from which on it is judged again") \
+    X(shadow, z, F, 1.0, -100, 10, "", "one-sided z that its value must reach on them, all users together") \
+    X(canary, percent, F, 5, 0.01, 50, "%", "share of users, by hash, whom a canary serves") \
+    X(canary, sessions, I, 10000, 1, 1000000000, "sessions", "sessions that a canary served, at which it is promoted or withdrawn") \
+    X(canary, z, F, -1.0, -100, 100, "", "promoted where they bring so many standard errors more than its parent's of the same hours, by user; below 0: where they bring not that much less") \
     X(rollback, sessions, I, 10000, 0, 1000000000, "sessions", "sessions of a promoted version, and of its parent, from which on the two are compared, again whenever they have doubled; 0 = never") \
     X(rollback, z, F, 3.0, 0, 100, "", "a promoted version whose sessions bring so many standard errors less than its parent's, by user, and") \
     X(rollback, fall, F, 0.2, 0, 1, "", "by this share less, is rolled back. Days differ: a smaller share than the days themselves fall by undoes good versions") \

@@ -15,10 +15,13 @@ typedef struct mtf_selection {
     int64_t holdout_percent;
     const mtf_store_position *cut; /* borrowed: rows of offset < next of their partition */
     size_t cut_count;
+    const mtf_store_position *since; /* borrowed: only rows of offset >= next; NULL: all */
+    size_t since_count;
     uint32_t day_first, day_last;
 } mtf_selection;
 
-/** A row the round may see at all: below the cut, and of a version within reach. */
+/** A row the round may see at all: below the cut, not before since, and of a version within reach.
+ */
 bool mtf_selection_has(const mtf_selection *selection, const mtf_row_header *header);
 bool mtf_selection_trains(const mtf_selection *selection, const mtf_row_header *header);
 /** A fixed share of users, by hash, whom training never sees. */

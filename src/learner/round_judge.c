@@ -243,7 +243,7 @@ mtf_status mtf_round_judge(mtf_rounds *rounds, mtf_err *err)
     }
     if (!report->evidence.test_vectors_ok) /* whatever the gate says: there is nothing to serve */
         report->verdict = (mtf_verdict){MTF_VERDICT_REJECT, "integrity: the record does not hold"};
-    rounds->state.servable = report->verdict.kind == MTF_VERDICT_PROMOTE;
+    rounds->state.servable = report->verdict.kind <= MTF_VERDICT_CANARY;
     snprintf(candidate->info.verdict, sizeof candidate->info.verdict, "%s",
              mtf_verdict_text(report->verdict.kind));
     snprintf(candidate->info.reason, sizeof candidate->info.reason, "%s", report->verdict.reason);

@@ -24,7 +24,7 @@ typedef struct mtf_round_state {
     char parent_checkpoint[MTF_CHECKPOINT_ID_CHARS];
     mtf_store_position *cut; /* owned */
     uint32_t cut_count;
-    bool servable;  /* GATED, PUBLISHED: the verdict is to promote */
+    bool servable;  /* GATED, PUBLISHED: the verdict is to promote, or to try */
     mtf_buf record; /* GATED: the record's bytes */
 } mtf_round_state;
 

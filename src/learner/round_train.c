@@ -77,11 +77,10 @@ static bool setting_is(const char *setting, const char *word)
     return strcmp(setting, word) == 0;
 }
 
-/** The version whose checkpoint the champion's is: a rollback's network is an older one's. */
-static int64_t checkpoint_version(const mtf_policy *champion)
+int64_t mtf_rounds_checkpoint_of(const mtf_policy *policy)
 {
-    const double of = mtf_policy_get_number(&champion->info, MTF_PAYLOAD_OF);
-    return of >= 1 ? (int64_t)of : champion->info.version;
+    const double of = mtf_policy_get_number(&policy->info, MTF_PAYLOAD_OF);
+    return of >= 1 ? (int64_t)of : policy->info.version;
 }
 
 /** What the champion's checkpoint gives the round: weights (warm_start) and the frozen normaliser.
@@ -89,7 +88,7 @@ static int64_t checkpoint_version(const mtf_policy *champion)
 static mtf_status warm(mtf_rounds *rounds, mtf_checkpoint *parent, mtf_err *err)
 {
     const mtf_settings *settings = rounds->config.settings;
-    const int64_t version = checkpoint_version(rounds->champion);
+    const int64_t version = mtf_rounds_checkpoint_of(rounds->champion);
     if (version <= 0) return mtf_fail(err, MTF_SKIP, "no policy logged the rows: no checkpoint");
     mtf_status status = load_file(rounds, version, parent, err);
     if (status == MTF_CORRUPT) status = MTF_SKIP; /* err has said it */

@@ -55,6 +55,7 @@ void mtf_rounds_close(mtf_rounds *rounds)
     mtf_round_forget(rounds);
     mtf_round_state_fini(&rounds->state);
     mtf_policy_free(rounds->champion);
+    mtf_policy_free(rounds->trial);
     free(rounds);
 }
 
@@ -87,6 +88,11 @@ void mtf_rounds_answer(mtf_store *store, const mtf_log *log)
 int64_t mtf_rounds_champion(const mtf_rounds *rounds)
 {
     return rounds->champion ? rounds->champion->info.version : 0;
+}
+
+int64_t mtf_rounds_on_trial(const mtf_rounds *rounds)
+{
+    return rounds->trial ? rounds->trial->info.version : 0;
 }
 
 /* -- the champion ------------------------------------------------ */
@@ -122,11 +128,17 @@ static mtf_status publish_first(mtf_rounds *rounds, int64_t version, mtf_err *er
 static mtf_status read_head(mtf_rounds *rounds, mtf_err *err)
 {
     const mtf_round_hooks *hooks = &rounds->config.hooks;
-    mtf_policy *head = NULL;
-    const mtf_status status = hooks->head(hooks->arg, &head, &rounds->newest_version, err);
-    if (status) return status;
+    mtf_policy *head = NULL, *trial = NULL;
+    mtf_status status = hooks->head(hooks->arg, &head, &rounds->newest_version, err);
+    if (status == MTF_OK && hooks->trial) status = hooks->trial(hooks->arg, &trial, err);
+    if (status) {
+        mtf_policy_free(head);
+        return status;
+    }
     mtf_policy_free(rounds->champion);
+    mtf_policy_free(rounds->trial);
     rounds->champion = head;
+    rounds->trial = trial;
     return MTF_OK;
 }
 
@@ -144,16 +156,17 @@ static mtf_status refresh_champion(mtf_rounds *rounds, mtf_err *err)
 /* -- COLLECT ----------------------------------------------------- */
 
 /** Sessions under the champion: explored ones, or all if none was. newer: rows of a later version
- *  are there, so that the champion in memory is old. */
+ *  than it and what is on trial are there, so that what is in memory is old. */
 static int64_t sessions_of(const mtf_rounds *rounds, bool *newer)
 {
     const int64_t version = rounds->champion->info.version;
+    const int64_t trial = mtf_rounds_on_trial(rounds);
     int64_t explored = 0, all = 0;
     size_t count;
     const mtf_store_count *counts = mtf_store_counts(rounds->config.store, &count);
     *newer = false;
     for (size_t i = 0; i < count; i++) {
-        *newer |= counts[i].version > version;
+        *newer |= counts[i].version > (trial > version ? trial : version);
         if (counts[i].version != version) continue;
         all += counts[i].sessions;
         if (counts[i].bucket == MTF_BUCKET_EXPLORE) explored += counts[i].sessions;
@@ -163,6 +176,7 @@ static int64_t sessions_of(const mtf_rounds *rounds, bool *newer)
 
 static bool is_due(const mtf_rounds *rounds, int64_t sessions)
 {
+    if (rounds->trial) return false; /* its rows would be nobody's once it is promoted */
     const mtf_round_state *state = &rounds->state;
     const bool held = state->round > 0 && state->parent == rounds->champion->info.version;
     const mtf_round_hooks *hooks = &rounds->config.hooks;
@@ -299,7 +313,9 @@ static void stand_by(mtf_rounds *rounds)
 {
     mtf_round_forget(rounds);
     mtf_policy_free(rounds->champion);
-    rounds->champion = NULL;
+    mtf_policy_free(rounds->trial);
+    rounds->champion = rounds->trial = NULL;
+    rounds->ordered = false;
 }
 
 static bool told_to_stop(const mtf_rounds *rounds)
@@ -391,7 +407,7 @@ static mtf_status publish(mtf_rounds *rounds, mtf_err *err)
            verdict->kind != MTF_VERDICT_REJECT)
         verdict->kind++;
     snprintf(verdict->reason, sizeof verdict->reason, "%s", candidate->info.reason);
-    state->servable = verdict->kind == MTF_VERDICT_PROMOTE;
+    state->servable = verdict->kind <= MTF_VERDICT_CANARY;
     state->version = rounds->report.version = candidate->info.version;
     status = move_to(rounds, MTF_ROUND_PUBLISHED, err);
 done:
@@ -407,17 +423,19 @@ static int64_t version_of(const char *file)
     return version > 0 && *end == '\0' ? version : 0;
 }
 
-/** Champions' checkpoints beyond the newest CHECKPOINTS_KEPT go. Versions have gaps: held
- * candidates used theirs up. */
+/** Checkpoints beyond the newest CHECKPOINTS_KEPT go, but for the champion's: candidates that were
+ * withdrawn after a trial may all be newer. Versions have gaps: held candidates used theirs up. */
 static mtf_status drop_old_checkpoints(mtf_rounds *rounds, mtf_err *err)
 {
     mtf_buf path = {0};
+    mtf_status status = rounds->champion ? MTF_OK : refresh_champion(rounds, err);
+    if (status) return status;
     mtf_buf_printf(&path, "%s/checkpoints", mtf_store_path(rounds->config.store));
     DIR *folder = path.failed ? NULL : opendir((const char *)path.data);
     mtf_buf_fini(&path);
     if (!folder) return mtf_fail(err, MTF_IO, "the checkpoints' folder cannot be listed");
+    const int64_t champion = mtf_rounds_checkpoint_of(rounds->champion);
     int64_t kept[CHECKPOINTS_KEPT] = {0}; /* the newest, descending */
-    mtf_status status = MTF_OK;
     const struct dirent *entry;
     while (status == MTF_OK && (entry = readdir(folder))) {
         int64_t version = version_of(entry->d_name);
@@ -427,7 +445,7 @@ static mtf_status drop_old_checkpoints(mtf_rounds *rounds, mtf_err *err)
             kept[i] = version;
             version = older;
         }
-        if (version == 0) continue;
+        if (version == 0 || version == champion) continue;
         status = mtf_rounds_path(rounds, version, &path, err);
         if (status == MTF_OK) unlink((const char *)path.data);
         mtf_buf_fini(&path);

@@ -6,6 +6,11 @@
  * unpublished)  |
  *       '------------------------------------------------------------------------------------------'
  *
+ *  A candidate that passes on trial (gate.stages) is published as shadow or canary, and the round
+ *  ends as any other. While something is on trial no round begins; what becomes of it is decided
+ *  from the rows that come (round_watch.c), and done by an order. Which policy is on trial is what
+ *  the policy topic says, so that nothing of it can be lost here.
+ *
  *  A round is a function of (cut of offsets, seed, settings, parent's checkpoint): rows past the
  * cut are left out by their source offset. Between GATED and PUBLISHED the record's bytes are
  * stored, so that a crash publishes the same bytes again. After a hold or a reject the champion
@@ -37,6 +42,24 @@ typedef struct mtf_round_report {
                   fits. The record's number "cold_start" */
 } mtf_round_report;
 
+typedef enum mtf_round_order_kind {
+    MTF_ORDER_ROLLBACK, /* the head's parent is served again */
+    MTF_ORDER_CANARY,   /* the shadow becomes the canary */
+    MTF_ORDER_PROMOTE,  /* what is on trial becomes the head */
+    MTF_ORDER_WITHDRAW, /* what is on trial is so no longer */
+} mtf_round_order_kind;
+
+/** What the rounds want done with a version, and why. */
+typedef struct mtf_round_order {
+    mtf_round_order_kind kind;
+    int64_t version; /* whose network it is about */
+    int64_t head;    /* only while this is the head; 0: whatever is */
+    int64_t trial;   /* and this on trial; 0: whatever is */
+    char reason[120];
+    mtf_policy_number numbers[6]; /* for the record */
+    uint32_t number_count;
+} mtf_round_order;
+
 /** What rounds need of the outside; cli supplies it. Called on the learner's thread. */
 typedef struct mtf_round_hooks {
     void *arg;
@@ -60,10 +83,12 @@ typedef struct mtf_round_hooks {
      * meanwhile. MTF_AGAIN: not now (this process leads no longer, or the brokers are away); the
      * round stays as it is and the next tick asks again. */
     mtf_status (*publish)(void *arg, mtf_policy *candidate, mtf_err *err);
-    /** Brings version `to` back in the place of `from`, for this reason (in words); durable when it
-     *  returns. MTF_INVALID: it must not be done, `from` is no longer the head, say. MTF_AGAIN: not
-     *  now. NULL: no version is ever rolled back but by an operator. */
-    mtf_status (*rollback)(void *arg, int64_t from, int64_t to, const char *reason, mtf_err *err);
+    /** What was on trial under our name when head() was called last, the caller's to free; NULL
+     * with MTF_OK: nothing. NULL: nothing ever is. */
+    mtf_status (*trial)(void *arg, mtf_policy **trial, mtf_err *err);
+    /** Has it done; durable when it returns. MTF_INVALID: it must not be done, the head is another
+     *  by now, say. MTF_AGAIN: not now. NULL: only operators give orders. */
+    mtf_status (*order)(void *arg, const mtf_round_order *order, mtf_err *err);
     /** Is a round due, so many sessions having come under the champion (or since its last hold)?
      *  NULL: round.min_sessions decides. */
     bool (*due)(void *arg, int64_t sessions);
@@ -110,6 +135,8 @@ mtf_status mtf_rounds_give_up(mtf_rounds *rounds, const char *reason, mtf_err *e
 void mtf_rounds_answer(mtf_store *store, const mtf_log *log);
 /** Rounds ended since open, whatever their verdict. */
 int64_t mtf_rounds_ended(const mtf_rounds *rounds);
+/** The version on trial as last read, 0: none. */
+int64_t mtf_rounds_on_trial(const mtf_rounds *rounds);
 /** The champion's version, 0 before the first tick. */
 int64_t mtf_rounds_champion(const mtf_rounds *rounds);
 

@@ -1,12 +1,18 @@
-/** Inside of the rounds, for their own three files: rounds.c is the state machine, round_train.c
- * and round_judge.c the two long parts, round_watch.c what becomes of a version that was promoted.
- */
+/** Inside of the rounds, for their own files: rounds.c is the state machine, round_train.c and
+ * round_judge.c the two long parts, round_watch.c what becomes of a version that serves, promoted
+ * or on trial, round_shadow.c how one does that serves nobody. */
 #ifndef MTF_ROUNDS_INSIDE_H
 #define MTF_ROUNDS_INSIDE_H
 
 #include "learner/round_state.h"
 #include "learner/rounds.h"
 #include "learner/train.h"
+
+/** A version that is looked at again when there are so many sessions. */
+typedef struct mtf_round_look {
+    int64_t version, at;
+    int64_t since; /* the champion's sessions when we first saw it */
+} mtf_round_look;
 
 struct mtf_rounds {
     mtf_rounds_config config;
@@ -17,10 +23,10 @@ struct mtf_rounds {
     mtf_policy *champion;   /* as last read; NULL: not yet */
     int64_t newest_version; /* ever used under our name, as last read */
     int64_t ended;
-    /* round_watch.c: a version, its sessions at the next look, and why it is to be rolled back; "":
-     * it is not. */
-    int64_t watched, look_at;
-    char worse[120];
+    mtf_policy *trial;            /* as last read with the champion; NULL: nothing is */
+    mtf_round_look served, tried; /* the champion; what is on trial */
+    bool ordered;                 /* an order waits to be done: */
+    mtf_round_order order;
 
     /* The round under way; made again from the state and the files after a restart. */
     bool prepared;
@@ -49,11 +55,24 @@ void mtf_round_forget(mtf_rounds *rounds);
 mtf_status mtf_round_train(mtf_rounds *rounds, char alarm[160], mtf_err *err) MTF_NODISCARD;
 /** What |Q| may not exceed. */
 double mtf_round_q_limit(const mtf_rounds *rounds);
-/** Compares the champion with its parent as both were served, once rollback.sessions of each are
- *  there and again whenever the champion's have doubled, and has it rolled back where it does
- * worse. Only what the gate promoted: what an operator ordered, or was brought back, is left. No
- * champion is left in memory when there may be another head. */
+/** Looks at the versions that serve, each time there are sessions enough, and gives the orders that
+ *  follow:
+ *  - the champion against its parent, once rollback.sessions of each are there and again whenever
+ *    its own have doubled; rolled back where it does worse. Only what the gate promoted: what an
+ *    operator ordered, or was brought back, is left.
+ *  - a canary against the champion, at canary.sessions of it: promoted or withdrawn; at an eighth,
+ * a quarter and a half withdrawn where it clearly does worse. Withdrawn, too, once it should have
+ *    served four times as many and did not, or its parent is no longer the head.
+ *  - a shadow by what it is worth on rows newer than its training: then canary, promoted or
+ *    withdrawn.
+ *  No champion is left in memory when there may be another head. */
 mtf_status mtf_round_watch(mtf_rounds *rounds, mtf_err *err) MTF_NODISCARD;
+/** The first-order value of the shadow on rows of its parent at or beyond its training's offsets,
+ *  all users together. */
+mtf_status mtf_round_shadow(const mtf_rounds *rounds, mtf_first_order *out,
+                            mtf_err *err) MTF_NODISCARD;
+/** The version whose checkpoint a policy's is: a rollback's network is an older one's. */
+int64_t mtf_rounds_checkpoint_of(const mtf_policy *policy);
 /** Evaluates the trained actor and asks the gate. state.record (empty if it cannot be encoded) and
  *  state.servable out. */
 mtf_status mtf_round_judge(mtf_rounds *rounds, mtf_err *err) MTF_NODISCARD;

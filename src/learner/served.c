@@ -20,7 +20,9 @@ typedef struct visit {
 typedef struct visits {
     visit *all;
     size_t count, capacity;
-    double hours[2][HOURS]; /* of parent, child */
+    double *hours[2];    /* (hour_count,) sessions of parent, child */
+    uint32_t hour_count; /* of the day, or of all days that are looked at */
+    uint32_t day_first;
 } visits;
 
 static mtf_status no_memory(mtf_err *err)
@@ -52,7 +54,8 @@ static bool make_request(const mtf_served_config *config, request *out)
         sessions += counts[i].sessions;
     }
     if (first[0] == UINT32_MAX || first[1] == UINT32_MAX) return false;
-    const uint32_t before = first[1] > config->days ? first[1] - config->days : 0;
+    const uint32_t days = config->side_by_side ? 0 : config->days;
+    const uint32_t before = first[1] > days ? first[1] - days : 0;
     out->day_first = first[0] > before ? first[0] : before;
     if (out->day_first > first[1]) out->day_first = first[1];
     out->day_last = last[1]; /* what the parent serves after the child has gone says nothing */
@@ -73,10 +76,31 @@ static mtf_status begin_visit(const mtf_served_config *config, const mtf_row_hea
         to->capacity = capacity;
     }
     const bool child = header->version == config->child;
-    const uint32_t hour = (uint32_t)(header->time_ms / HOUR_MS % HOURS);
+    const int64_t since_ms = header->time_ms - (int64_t)to->day_first * MTF_DAY_MS;
+    const uint32_t hour = (uint32_t)(since_ms / HOUR_MS % to->hour_count);
     to->all[to->count++] = (visit){.user = header->user, .hour = hour, .child = child};
     to->hours[child][hour]++;
     return MTF_OK;
+}
+
+static mtf_status init_visits(const mtf_served_config *config, const request *asked, visits *to,
+                              mtf_err *err)
+{
+    const uint32_t days = asked->day_last - asked->day_first + 1;
+    *to = (visits){.hour_count = config->side_by_side ? days * HOURS : HOURS,
+                   .day_first = asked->day_first};
+    for (int child = 0; child < 2; child++) {
+        to->hours[child] = calloc(to->hour_count, sizeof *to->hours[child]);
+        if (!to->hours[child]) return no_memory(err);
+    }
+    return MTF_OK;
+}
+
+static void fini_visits(visits *of)
+{
+    free(of->all);
+    free(of->hours[0]);
+    free(of->hours[1]);
 }
 
 static bool takes(const mtf_served_config *config, const request *asked,
@@ -188,12 +212,13 @@ mtf_status mtf_served_compare(const mtf_served_config *config, mtf_served *out, 
     request asked;
     *out = (mtf_served){.child = none, .parent = none, .difference = none, .overlap = (double)NAN};
     if (!make_request(config, &asked)) return MTF_OK;
-    mtf_status status = read_visits(config, &asked, &of, err);
+    mtf_status status = init_visits(config, &asked, &of, err);
+    if (status == MTF_OK) status = read_visits(config, &asked, &of, err);
     if (status == MTF_OK && of.count) {
         qsort(of.all, of.count, sizeof *of.all, by_user);
         status = compare(config, &of, out, err);
     }
-    free(of.all);
+    fini_visits(&of);
     return status;
 }
 

@@ -1,14 +1,15 @@
 /** Does a served version do worse than its parent? Asked of what users brought under each, as it
  * was logged: no model, nothing of what was explored, only the mean reward of a session.
  *
- *  Versions serve one after another, or side by side where some users have a canary. So the
- * parent's sessions are those of the child's days and of a few days before, weighted to the child's
- * hours of the day; hours in which the parent served nobody are left out of both. Errors are by
- * user, and a user who met both versions is drawn with both.
- *
- *  What it cannot see: that days differ (a weekend, a holiday, a change elsewhere in the system).
- *  Where versions follow each other such a difference counts as the child's. Side by side it does
- *  not. */
+ *  Versions serve one after another, or side by side where some users have a canary.
+ *  - One after another, the parent's sessions are those of the child's days and of a few days
+ *    before, weighted to the child's hours of the day. What that cannot see: that days differ (a
+ *    weekend, a holiday, a change elsewhere in the system). Such a difference counts as the
+ * child's.
+ *  - Side by side they are those of the very hours in which the child served, weighted to its
+ *    sessions hour by hour: both met the same world, and different users by lot.
+ *  Hours in which the parent served nobody are left out of both. Errors are by user, and a user who
+ *  met both versions is drawn with both. */
 #ifndef MTF_SERVED_H
 #define MTF_SERVED_H
 
@@ -20,6 +21,7 @@ typedef struct mtf_served_config {
     const mtf_reward *reward; /* formula 2 */
     int64_t child, parent;    /* versions */
     uint32_t days;            /* of the parent's sessions before the child's first day */
+    bool side_by_side;        /* the very hours, not those of the day; days does not apply */
     int64_t sessions_max;     /* about; fewer users are taken, by hash, where there are more */
     int64_t draws;
     uint64_t seed;

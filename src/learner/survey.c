@@ -13,9 +13,19 @@ static bool within_reach(const mtf_selection *selection, int64_t version)
     return version <= selection->version && version >= selection->version - selection->reach;
 }
 
+/** Of a partition that `since` does not name nothing is known. */
+static bool is_since(const mtf_selection *selection, const mtf_row_header *header)
+{
+    for (size_t i = 0; i < selection->since_count; i++)
+        if (selection->since[i].partition == header->partition)
+            return header->offset >= selection->since[i].next;
+    return false;
+}
+
 bool mtf_selection_has(const mtf_selection *selection, const mtf_row_header *header)
 {
     if (!within_reach(selection, header->version)) return false;
+    if (selection->since && !is_since(selection, header)) return false;
     for (size_t i = 0; i < selection->cut_count; i++)
         if (selection->cut[i].partition == header->partition)
             return header->offset < selection->cut[i].next;

@@ -31,6 +31,9 @@ mtf_gate_config mtf_gate_config_of(const mtf_settings *settings)
         .gauc_loss_max = settings->gate_gauc_loss_max,
         .min_transitions = settings->gate_min_transitions,
         .reward_sense = settings->gate_reward_sense,
+        .stage =
+            strncmp(settings->gate_stages, "shadow", 6) == 0 ? "shadow" : settings->gate_stages,
+        .canary_percent = settings->canary_percent,
     };
 }
 
@@ -53,6 +56,11 @@ static void set_reason(mtf_verdict *verdict, const gate_check *check, const char
                  check->measure, check->value, check->side == AT_LEAST ? "below" : "above",
                  check->limit);
     }
+}
+
+static bool is_trial(const mtf_gate_config *config)
+{
+    return config->stage && strcmp(config->stage, "live") != 0;
 }
 
 void mtf_gate_decide(const mtf_gate_config *config, const mtf_evidence *evidence,
@@ -92,7 +100,7 @@ void mtf_gate_decide(const mtf_gate_config *config, const mtf_evidence *evidence
         set_reason(verdict, &checks[i], strcmp(checks[i].name, "alarm") == 0 ? e->alarm : "");
         return;
     }
-    verdict->kind = MTF_VERDICT_PROMOTE;
+    verdict->kind = is_trial(c) ? MTF_VERDICT_CANARY : MTF_VERDICT_PROMOTE;
     snprintf(verdict->reason, sizeof verdict->reason, "value: value_z is %.4g, at least %.4g",
              e->value_z, c->z);
 }
@@ -143,9 +151,14 @@ void mtf_gate_record(const mtf_evidence *evidence, mtf_policy_info *info)
     }
 }
 
-void mtf_gate_record_verdict(const mtf_verdict *verdict, mtf_policy_info *info)
+void mtf_gate_record_verdict(const mtf_gate_config *config, const mtf_verdict *verdict,
+                             mtf_policy_info *info)
 {
     _Static_assert(sizeof info->reason == sizeof verdict->reason, "a reason fits the record");
     snprintf(info->verdict, sizeof info->verdict, "%s", mtf_verdict_text(verdict->kind));
     memcpy(info->reason, verdict->reason, sizeof info->reason);
+    if (verdict->kind != MTF_VERDICT_CANARY) return;
+    snprintf(info->stage, sizeof info->stage, "%s", config->stage);
+    if (strcmp(config->stage, "canary") == 0)
+        mtf_policy_set_number(info, MTF_CANARY_PERCENT, config->canary_percent);
 }

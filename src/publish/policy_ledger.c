@@ -85,3 +85,17 @@ const mtf_policy_line *mtf_policy_ledger_find_same(const mtf_policy_ledger *ledg
     }
     return NULL;
 }
+
+bool mtf_policy_ledger_has(const mtf_policy_ledger *ledger, const mtf_policy *policy)
+{
+    const mtf_policy_line line = line_of(policy);
+    for (size_t i = 0; i < ledger->count; i++) {
+        const mtf_policy_line *have = &ledger->lines[i];
+        if (have->version == line.version && have->parent == line.parent &&
+            have->round == line.round && have->created_ms == line.created_ms &&
+            strcmp(have->reason, line.reason) == 0 &&
+            memcmp(have->weights, line.weights, sizeof line.weights) == 0)
+            return true;
+    }
+    return false;
+}

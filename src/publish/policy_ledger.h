@@ -36,4 +36,7 @@ const mtf_policy_line *mtf_policy_ledger_find(const mtf_policy_ledger *ledger, i
 const mtf_policy_line *mtf_policy_ledger_find_same(const mtf_policy_ledger *ledger,
                                                    const mtf_policy *candidate);
 
+/** Is this very record there: version, network, time and reason? */
+bool mtf_policy_ledger_has(const mtf_policy_ledger *ledger, const mtf_policy *policy);
+
 #endif

@@ -8,8 +8,14 @@
 
 const char *mtf_policy_order_text(mtf_policy_order_kind kind)
 {
-    static const char *const words[] = {"rollback", "promote", "freeze", "thaw"};
+    static const char *const words[] = {"rollback", "promote", "freeze",
+                                        "thaw",     "canary",  "withdraw"};
     return words[kind];
+}
+
+bool mtf_policy_order_names_version(mtf_policy_order_kind kind)
+{
+    return kind == MTF_POLICY_ROLLBACK || kind == MTF_POLICY_PROMOTE || kind == MTF_POLICY_CANARY;
 }
 
 void mtf_policy_order_fini(mtf_policy_order *order)
@@ -53,6 +59,11 @@ static mtf_status find_version(const mtf_policy_order *order, const mtf_policy_s
                         "mtf policy rollback --version %" PRId64,
                         order->version, order->version);
     }
+    if (order->kind == MTF_POLICY_CANARY && standing->canary) {
+        return mtf_fail(err, MTF_INVALID,
+                        "version %" PRId64 " is the canary already; mtf policy withdraw ends it",
+                        standing->canary->info.version);
+    }
     if (head && payload_of(&head->info) == payload_of(&policy->info)) {
         return mtf_fail(err, MTF_INVALID,
                         "the network of version %" PRId64 " is what version %" PRId64
@@ -69,6 +80,21 @@ static mtf_status find_version(const mtf_policy_order *order, const mtf_policy_s
     return MTF_OK;
 }
 
+/** The policy on trial, if it is the one the order is of. */
+static mtf_status find_trial(const mtf_policy_order *order, const mtf_policy_standing *standing,
+                             const mtf_policy **trial, mtf_err *err)
+{
+    const char *name = standing->ledger->name;
+    *trial = standing->canary ? standing->canary : standing->shadow;
+    if (!*trial)
+        return mtf_fail(err, MTF_INVALID, "policy %s has neither canary nor shadow: nothing to %s",
+                        name, mtf_policy_order_text(order->kind));
+    if (order->if_trial == 0 || order->if_trial == (*trial)->info.version) return MTF_OK;
+    return mtf_fail(err, MTF_INVALID,
+                    "the %s is version %" PRId64 ", not %" PRId64 ": nothing was done",
+                    (*trial)->info.stage, (*trial)->info.version, order->if_trial);
+}
+
 /** Whose network the new version has; NULL with MTF_OK: it is so already. */
 static mtf_status find_origin(const mtf_policy_order *order, const mtf_policy_standing *standing,
                               const mtf_policy **origin, mtf_err *err)
@@ -82,7 +108,13 @@ static mtf_status find_origin(const mtf_policy_order *order, const mtf_policy_st
                         " (--if-head): nothing was done",
                         at, order->if_head);
     }
-    if (order->kind == MTF_POLICY_ROLLBACK || order->kind == MTF_POLICY_PROMOTE)
+    if (order->kind == MTF_POLICY_WITHDRAW) return find_trial(order, standing, origin, err);
+    if (order->if_trial) {
+        const mtf_status status = find_trial(order, standing, origin, err);
+        if (status) return status;
+        *origin = NULL;
+    }
+    if (mtf_policy_order_names_version(order->kind))
         return find_version(order, standing, origin, err);
     if (!head) {
         return mtf_fail(err, MTF_INVALID, "no policy %s is served: there is nothing to %s",
@@ -102,8 +134,15 @@ static mtf_status write_reason(const mtf_policy_order *order, const mtf_policy_i
         snprintf(what, sizeof what, "rollback to version %" PRId64, origin->version);
         break;
     case MTF_POLICY_PROMOTE:
-        snprintf(what, sizeof what, "promoted by hand from version %" PRId64 ", verdict %s",
-                 origin->version, origin->verdict);
+        snprintf(what, sizeof what, "promoted %s version %" PRId64 ", verdict %s",
+                 order->by_gate ? "from" : "by hand from", origin->version, origin->verdict);
+        break;
+    case MTF_POLICY_CANARY:
+        snprintf(what, sizeof what, "canary of version %" PRId64, origin->version);
+        break;
+    case MTF_POLICY_WITHDRAW:
+        snprintf(what, sizeof what, "%s of version %" PRId64 " withdrawn", origin->stage,
+                 origin->version);
         break;
     case MTF_POLICY_FREEZE:
     case MTF_POLICY_THAW:
@@ -121,14 +160,32 @@ static mtf_status write_reason(const mtf_policy_order *order, const mtf_policy_i
 static mtf_status write_numbers(const mtf_policy_order *order, const mtf_policy_info *origin,
                                 mtf_policy_info *info, mtf_err *err)
 {
-    if (info->number_count + 2 > MTF_POLICY_NUMBERS_MAX)
-        return mtf_fail(err, MTF_INVALID, "version %" PRId64 " has no room for two numbers more",
-                        origin->version);
+    const uint32_t more = 3 + order->number_count;
+    if (info->number_count + more > MTF_POLICY_NUMBERS_MAX)
+        return mtf_fail(err, MTF_INVALID, "version %" PRId64 " has no room for %u numbers more",
+                        origin->version, more);
+    const bool promotes = order->by_gate && order->kind == MTF_POLICY_PROMOTE;
     const double of = (double)payload_of(origin);
     mtf_policy_set_number(info, "payload_of", of);
     if (order->kind == MTF_POLICY_ROLLBACK) mtf_policy_set_number(info, "rollback_of", of);
     if (order->kind == MTF_POLICY_PROMOTE) mtf_policy_set_number(info, "promoted_from", of);
+    if (order->kind == MTF_POLICY_CANARY)
+        mtf_policy_set_number(info, MTF_CANARY_PERCENT, order->percent);
+    if (promotes || !isnan(mtf_policy_get_number(info, MTF_POLICY_BY_GATE)))
+        mtf_policy_set_number(info, MTF_POLICY_BY_GATE, promotes);
+    for (uint32_t i = 0; i < order->number_count; i++)
+        mtf_policy_set_number(info, order->numbers[i].name, order->numbers[i].value);
     return MTF_OK;
+}
+
+/** Which traffic the record is for, and under which verdict. */
+static void set_stage(const mtf_policy_order *order, const char *stage, mtf_policy_info *info)
+{
+    const bool canary = order->kind == MTF_POLICY_CANARY;
+    const bool withdrawn = order->kind == MTF_POLICY_WITHDRAW;
+    const char *verdict = canary ? "canary" : withdrawn ? "reject" : "promote";
+    snprintf(info->stage, sizeof info->stage, "%s", canary ? "canary" : withdrawn ? stage : "live");
+    snprintf(info->verdict, sizeof info->verdict, "%s", verdict);
 }
 
 static float box_of(const mtf_policy_order *order, const mtf_policy *head, const mtf_policy *origin)
@@ -148,8 +205,7 @@ static mtf_status make(mtf_policy_order *order, const mtf_policy_standing *stand
     info->parent = standing->head ? standing->head->info.version : 0;
     info->created_ms = order->now_ms;
     info->box = box_of(order, standing->head, origin);
-    snprintf(info->stage, sizeof info->stage, "live");
-    snprintf(info->verdict, sizeof info->verdict, "promote");
+    set_stage(order, origin->info.stage, info);
     const mtf_status status = write_reason(order, &origin->info, info, err);
     return status ? status : write_numbers(order, &origin->info, info, err);
 }
@@ -168,8 +224,11 @@ mtf_status mtf_policy_order_decide(void *arg, const mtf_policy_standing *standin
     }
     status = make(order, standing, origin, err);
     if (status) return status;
-    const mtf_policy *canary = standing->canary;
-    *draft = (mtf_policy_draft){.policy = order->made, .history = true, .live = true};
-    draft->drop_canary = canary && payload_of(&canary->info) == payload_of(&origin->info);
+    *draft = (mtf_policy_draft){
+        .policy = order->made, .history = true, .live = order->kind != MTF_POLICY_WITHDRAW};
+    if (order->kind != MTF_POLICY_CANARY)
+        mtf_policy_draft_ends_trials(standing, draft);
+    else
+        draft->drop_shadow = standing->shadow != NULL;
     return MTF_OK;
 }

@@ -12,9 +12,12 @@
 typedef struct mtf_policy_standing {
     const mtf_policy *head;   /* served; NULL: none */
     const mtf_policy *canary; /* served to a few; NULL: none */
+    const mtf_policy *shadow; /* served to nobody; NULL: none */
     const mtf_policy_ledger *ledger;
 } mtf_policy_standing;
 
+/** The policy that stands where one of this stage would; NULL: none. */
+const mtf_policy *mtf_policy_standing_at(const mtf_policy_standing *standing, const char *stage);
 /** The largest version number ever used, 0: none. */
 int64_t mtf_policy_standing_newest(const mtf_policy_standing *standing);
 
@@ -43,8 +46,12 @@ typedef mtf_status (*mtf_policy_decide_fn)(void *arg, const mtf_policy_standing 
 mtf_status mtf_policy_write(const mtf_policy_writer *writer, mtf_policy_decide_fn decide, void *arg,
                             mtf_policy_draft *draft, mtf_err *err) MTF_NODISCARD;
 
+/** A new head ends what was on trial against the old one: the draft drops canary and shadow. */
+void mtf_policy_draft_ends_trials(const mtf_policy_standing *standing, mtf_policy_draft *draft);
+
 /** Decides for a round's candidate; arg is its mtf_policy, which afterwards says what the topics
- *  say. A promotion whose parent is no longer the head becomes a hold, parent_changed. A candidate
+ *  say. A promotion whose parent is no longer the head becomes a hold, parent_changed; so does a
+ *  trial, also where another policy is on trial already. A candidate
  *  that is on the topics already is not published again, whatever its version there; a half of it
  *  that is missing is. A number that was used meanwhile becomes the next free one. While the head
  * is frozen (box 0) so is its successor: only an operator thaws. */

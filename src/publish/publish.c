@@ -22,18 +22,26 @@ static mtf_status put(mtf_sink *sink, const char *topic, const char *key, mtf_sp
     return sink->put(sink->self, topic, name, value, NULL, 0, 0, err);
 }
 
+static mtf_status drop(const char *name, const char *stage, const mtf_policy_topics *topics,
+                       mtf_sink *sink, mtf_err *err)
+{
+    const mtf_span tombstone = {NULL, 0};
+    char key[MTF_POLICY_KEY_CHARS];
+    snprintf(key, sizeof key, "%s#%s", name, stage);
+    return put(sink, topics->live, key, tombstone, err);
+}
+
 static mtf_status put_all(const mtf_policy_draft *draft, const mtf_policy_topics *topics,
                           mtf_sink *sink, mtf_span record, mtf_err *err)
 {
     const mtf_policy_info *info = &draft->policy->info;
-    const mtf_span tombstone = {NULL, 0};
-    char key[MTF_POLICY_KEY_CHARS], canary[MTF_POLICY_KEY_CHARS];
+    char key[MTF_POLICY_KEY_CHARS];
     mtf_status status = MTF_OK;
     mtf_policy_key(info, key);
-    snprintf(canary, sizeof canary, "%s#canary", info->name);
     if (draft->history) status = put(sink, topics->history, info->name, record, err);
     if (!status && draft->live) status = put(sink, topics->live, key, record, err);
-    if (!status && draft->drop_canary) status = put(sink, topics->live, canary, tombstone, err);
+    if (!status && draft->drop_canary) status = drop(info->name, "canary", topics, sink, err);
+    if (!status && draft->drop_shadow) status = drop(info->name, "shadow", topics, sink, err);
     return status;
 }
 

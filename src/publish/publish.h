@@ -13,12 +13,13 @@ typedef struct mtf_policy_topics {
     const char *live, *history; /* settings topics.policy, topics.policy_history */
 } mtf_policy_topics;
 
-/** What is to be published: nothing, if none of the three is true. */
+/** What is to be published: nothing, if none of the four is true. */
 typedef struct mtf_policy_draft {
     const mtf_policy *policy; /* borrowed */
     bool history;             /* the record on the history topic, under its name */
     bool live;                /* the same bytes on the policy topic, under its key */
     bool drop_canary;         /* a tombstone of <name>#canary there */
+    bool drop_shadow;         /* a tombstone of <name>#shadow there */
 } mtf_policy_draft;
 
 /** The record's key on the policy topic: <name>, <name>#canary or <name>#shadow. */

@@ -6,6 +6,11 @@
 
 #include "sim/draw.h"
 
+void sim_user_id(char text[SIM_USER_ID_CHARS], uint32_t user)
+{
+    (void)snprintf(text, SIM_USER_ID_CHARS, "u%" PRIu32, user);
+}
+
 void sim_request_id(char text[64], const sim_names *names, uint32_t step)
 {
     (void)snprintf(text, 64, "%" PRIx64 "-%" PRIu32 "-%" PRIu32 "-%" PRIu32, names->seed,
@@ -25,7 +30,7 @@ static mtf_str item_id(sim_event *out, uint32_t i, uint64_t item)
 
 static void head(sim_event *out, const sim_names *names, int64_t time_ms, mtf_event_kind kind)
 {
-    (void)snprintf(out->user_id, sizeof out->user_id, "u%" PRIu32, names->user);
+    sim_user_id(out->user_id, names->user);
     (void)snprintf(out->session_id, sizeof out->session_id, "%" PRIx64 "-%" PRIu32 "-%" PRIu32,
                    names->seed, names->round, names->session);
     out->event = (mtf_event){

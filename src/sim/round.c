@@ -123,9 +123,15 @@ static void shuffle(sim_round *round, uint32_t step, sim_outcome *outcome)
     outcome->leaves = outcome->leaves || step + 1 == SIM_STEPS_MAX;
 }
 
-static mtf_status next_policy(const sim_round *round, const mtf_policy **policy, mtf_err *err)
+static mtf_status next_policy(const sim_round *round, uint32_t user, const mtf_policy **policy,
+                              mtf_err *err)
 {
-    *policy = round->service->policy(round->service->self);
+    const mtf_sim_service *service = round->service;
+    char user_id[SIM_USER_ID_CHARS];
+    *policy = service->policy(service->self);
+    const mtf_policy *canary = service->canary ? service->canary(service->self) : NULL;
+    sim_user_id(user_id, user);
+    if (canary && mtf_policy_canary_serves(canary, mtf_str_of(user_id))) *policy = canary;
     MTF_ASSERT(*policy != NULL);
     return sim_policy_fits(*policy, err);
 }
@@ -135,7 +141,7 @@ static mtf_status fill_pool(sim_round *round, mtf_err *err)
 {
     const mtf_sim *sim = round->sim;
     const mtf_policy *policy;
-    const mtf_status status = next_policy(round, &policy, err);
+    const mtf_status status = next_policy(round, sim->config.users, &policy, err);
     if (status != MTF_OK) return status;
     sim_visit visit;
     bool leaves = true;
@@ -176,7 +182,7 @@ static mtf_status serve_request(sim_round *round, active *session, mtf_err *err)
 {
     const mtf_sim *sim = round->sim;
     const mtf_policy *policy;
-    mtf_status status = next_policy(round, &policy, err);
+    mtf_status status = next_policy(round, session->names.user, &policy, err);
     if (status != MTF_OK) return status;
     session->step = session->visit.step;
     session->request_ms = session->next_ms;

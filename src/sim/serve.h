@@ -19,6 +19,9 @@ typedef struct sim_served {
 void sim_serve(const mtf_sim *sim, const mtf_policy *policy, const sim_visit *visit,
                mtf_str request_id, sim_served *served);
 
+#define SIM_USER_ID_CHARS 24
+void sim_user_id(char text[SIM_USER_ID_CHARS], uint32_t user);
+
 /** Whose events these are. */
 typedef struct sim_names {
     uint64_t seed;
@@ -29,7 +32,8 @@ typedef struct sim_names {
 /** An event with everything it borrows; fill it, then hand out &event until the next fill. */
 typedef struct sim_event {
     mtf_event event;
-    char user_id[24], event_id[64], request_id[64], session_id[56], item_ids[SIM_SHOWN][20];
+    char user_id[SIM_USER_ID_CHARS], event_id[64], request_id[64], session_id[56],
+        item_ids[SIM_SHOWN][20];
     float predictions[SIM_SHOWN][SIM_BEHAVIOURS];
     mtf_item items[SIM_SHOWN];
     mtf_signal signals[SIM_SHOWN][SIM_BEHAVIOURS];

@@ -64,6 +64,9 @@ typedef struct mtf_sim_service {
     /** One event, in order of event time over all users, borrowed for the call. Not MTF_OK ends the
      *  round with that status. */
     mtf_status (*emit)(void *self, const mtf_event *event, mtf_err *err);
+    /** The canary that serves its share of users in the policy's place, NULL: there is none.
+     *  Borrowed and asked as the policy is, after it. May be NULL. */
+    const mtf_policy *(*canary)(void *self);
 } mtf_sim_service;
 
 typedef struct mtf_sim_counts {

@@ -160,10 +160,10 @@ static void a_held_candidate_and_a_canary_can_be_promoted(void **state)
     brokers b;
     open_four(&b);
     program_check(b.folder, ARGS("policy", "promote", "-c", b.config, "--version", "3"), 0,
-                  "version 5 is served now", "promoted by hand from version 3, verdict hold");
-    program_check(b.folder, ARGS("policy", "list", "-c", b.config), 0, "sample#canary");
+                  "version 5 is served now", "promoted by hand from version 3, verdict hold",
+                  "canary     no longer served");
     program_check(b.folder, ARGS("policy", "promote", "-c", b.config, "--version", "4"), 0,
-                  "version 6 is served now", "canary     no longer served");
+                  "version 6 is served now");
     program p;
     program_start(&p, b.folder, "policy", "list", "-c", b.config);
     program_end(&p);
@@ -171,6 +171,32 @@ static void a_held_candidate_and_a_canary_can_be_promoted(void **state)
     assert_null(strstr(program_text(&p.out), "canary "));
     program_free(&p);
     check_head(&b, 6, 5, 0.15);
+    brokers_close(&b);
+}
+
+static void a_version_is_tried_on_a_few_and_withdrawn(void **state)
+{
+    (void)state;
+    brokers b;
+    open_four(&b);
+    program_check(b.folder, ARGS("policy", "canary", "-c", b.config, "--version", "3"), 64,
+                  "version 4 is the canary already; mtf policy withdraw ends it");
+    program_check(b.folder, ARGS("policy", "withdraw", "-c", b.config, "--reason", "too slow"), 0,
+                  "version 5 records it", "canary of version 4 withdrawn: too slow",
+                  "canary     no longer served", "gives its users the head again");
+    program_check(b.folder, ARGS("policy", "withdraw", "-c", b.config), 64,
+                  "has neither canary nor shadow");
+    program_check(
+        b.folder,
+        ARGS("policy", "canary", "-c", b.config, "--version", "3", "--set", "canary.percent=2.5"),
+        0, "version 6 is the canary now", "share      2.5 % of users",
+        "until then no round begins");
+    program_check(b.folder, ARGS("policy", "list", "-c", b.config), 0, "sample#canary");
+    json_t *did = policy_json(&b, "withdraw", "--if-head", "2");
+    assert_int_equal(number_of(did, "version"), 7);
+    assert_true(json_is_true(json_object_get(did, "canary_dropped")));
+    json_decref(did);
+    check_head(&b, 2, 1, 0.15);
     brokers_close(&b);
 }
 
@@ -207,7 +233,7 @@ static void what_makes_no_sense_is_refused_before_any_broker_is_asked(void **sta
     program_check(b.folder, ARGS("policy", "thaw", "--set", "policy.box=0"), 64, "policy.box is 0");
     program_check(b.folder, ARGS("policy", "list", "--reason", "none"), 64, "--reason");
     program_check(b.folder, ARGS("policy", "undo"), 64,
-                  "say list, show, diff, export, verify, rollback, promote, freeze or thaw");
+                  "rollback, promote, canary, withdraw, freeze or thaw");
     program_check(b.folder, ARGS("policy", "rollback", "5"), 64, "'5' is not expected here");
     program_check(b.folder, ARGS("policy", "freeze", "-c", b.config), 64,
                   "no policy default is served");
@@ -249,6 +275,7 @@ int main(void)
         cmocka_unit_test(a_rollback_is_served_under_a_new_version_and_says_what_follows),
         cmocka_unit_test(freeze_stops_exploration_until_thaw),
         cmocka_unit_test(a_held_candidate_and_a_canary_can_be_promoted),
+        cmocka_unit_test(a_version_is_tried_on_a_few_and_withdrawn),
         cmocka_unit_test(a_policy_of_unsigned_records_is_signed_by_an_order),
         cmocka_unit_test(what_makes_no_sense_is_refused_before_any_broker_is_asked),
         cmocka_unit_test(a_record_in_a_file_is_verified),

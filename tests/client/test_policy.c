@@ -5,7 +5,11 @@
 #include "client/sample_policy.h"
 #include "core/settings.h"
 
+#include "core/hash.h"
+
 #include <float.h>
+
+#define ANNA 18.256053 /* % below which no canary of version 7 serves this user */
 
 static void a_new_policy_acts_zero_everywhere(void **state)
 {
@@ -149,6 +153,39 @@ static void a_number_is_added_once_and_replaced(void **state)
     assert_true(isnan(mtf_policy_get_number(&info, "valu")));
 }
 
+/** Serving code in another language does the same: XXH3-128 of (length, bytes) of "7" and the user,
+ *  the first 53 bits of the canonical digest over 2^53, by Python's xxhash. */
+static void a_canary_serves_its_share_of_users_by_lot(void **state)
+{
+    (void)state;
+    enum { USERS = 100000 };
+    mtf_policy *canary = sample_policy(1, 3, 4), *next = sample_policy(1, 3, 4);
+    int served = 0, both = 0, of_the_other = 0, held_out = 0;
+    canary->info.version = 7, next->info.version = 8;
+    assert_false(mtf_policy_canary_serves(canary, mtf_str_of("anna"))); /* without a share */
+    mtf_policy_set_number(&canary->info, MTF_CANARY_PERCENT, ANNA + 0.001);
+    assert_true(mtf_policy_canary_serves(canary, mtf_str_of("anna")));
+    mtf_policy_set_number(&canary->info, MTF_CANARY_PERCENT, ANNA - 0.001);
+    assert_false(mtf_policy_canary_serves(canary, mtf_str_of("anna")));
+    mtf_policy_set_number(&canary->info, MTF_CANARY_PERCENT, 5);
+    mtf_policy_set_number(&next->info, MTF_CANARY_PERCENT, 5);
+    for (int i = 0; i < USERS; i++) {
+        char user[24];
+        snprintf(user, sizeof user, "user-%d", i);
+        const bool serves = mtf_policy_canary_serves(canary, mtf_str_of(user));
+        const bool other = mtf_policy_canary_serves(next, mtf_str_of(user));
+        served += serves, of_the_other += other, both += serves && other;
+        held_out += serves && mtf_hash64(user, strlen(user)) % 100 < 10; /* as the gate's users */
+    }
+    const double sd = sqrt(0.05 * 0.95 * USERS);
+    mtf_assert_close(served, 0.05 * USERS, 0, 4 * sd);
+    mtf_assert_close(of_the_other, 0.05 * USERS, 0, 4 * sd);
+    mtf_assert_close(both, 0.05 * 0.05 * USERS, 0, 4 * sqrt(0.0025 * USERS)); /* drawn anew */
+    mtf_assert_close(held_out, 0.1 * served, 0, 4 * sqrt(0.09 * served));
+    mtf_policy_free(canary);
+    mtf_policy_free(next);
+}
+
 static void the_default_table_is_five_exponents_and_five_biases(void **state)
 {
     (void)state;
@@ -233,6 +270,7 @@ int main(void)
         cmocka_unit_test(no_state_leads_out_of_the_range),
         cmocka_unit_test(a_clone_shares_nothing),
         cmocka_unit_test(a_number_is_added_once_and_replaced),
+        cmocka_unit_test(a_canary_serves_its_share_of_users_by_lot),
         cmocka_unit_test(the_default_table_is_five_exponents_and_five_biases),
         cmocka_unit_test(names_may_hold_dots_and_numbers_may_lack_zeros),
         cmocka_unit_test(a_wrong_pair_is_named),

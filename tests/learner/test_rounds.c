@@ -21,22 +21,24 @@ typedef struct fixture {
     atomic_bool stop;
     mtf_log log; /* warnings, into the file `log` of the folder */
     /* the outside */
-    mtf_policy *head;            /* what mtf.policy holds */
-    mtf_verdict_kind verdict;    /* the gate's answer */
-    int publish_failures;        /* how many publications to fail */
-    bool publish_hears;          /* a failed publication came through all the same */
-    mtf_status failure;          /* what a failed publication says; MTF_OK: MTF_BROKER */
-    bool follows;                /* another learner leads */
-    int64_t follow_at;           /* step at which leadership is lost */
-    mtf_status rollback_failure; /* what a rollback says; MTF_OK: it is done */
-    bool head_moves;             /* someone else publishes while a round trains */
-    int64_t newest_version;      /* what the history holds */
-    int64_t stop_at, copy_at;    /* steps at which to stop, to keep a copy of the checkpoint */
-    const char *kept;            /* where the rounds are told to keep checkpoints; then also of
-                                    learners without a record */
+    mtf_policy *head, *trial; /* what mtf.policy holds */
+    mtf_verdict_kind verdict; /* the gate's answer */
+    const char *stage;        /* where it sends a canary */
+    int publish_failures;     /* how many publications to fail */
+    bool publish_hears;       /* a failed publication came through all the same */
+    mtf_status failure;       /* what a failed publication says; MTF_OK: MTF_BROKER */
+    bool follows;             /* another learner leads */
+    int64_t follow_at;        /* step at which leadership is lost */
+    mtf_status order_failure; /* what an order says; MTF_OK: it is done */
+    bool order_hears;         /* a failed order is done all the same */
+    bool head_moves;          /* someone else publishes while a round trains */
+    int64_t newest_version;   /* what the history holds */
+    int64_t stop_at, copy_at; /* steps at which to stop, to keep a copy of the checkpoint */
+    const char *kept;         /* where the rounds are told to keep checkpoints; then also of
+                                 learners without a record */
     /* what happened */
-    int publications, served, gated, rollbacks, fits;
-    char rollback_reason[200];
+    int publications, served, gated, orders, fits;
+    mtf_round_order order;
     int64_t first_step;         /* that was trained; 0: none was */
     uint64_t record_hashes[16]; /* of publications */
     mtf_round_report report;    /* the last */
@@ -71,6 +73,10 @@ static mtf_status gate(void *arg, const mtf_evidence *evidence, mtf_policy *cand
     f->gated++;
     if (candidate) mtf_policy_set_number(&candidate->info, "test.gate", 1);
     *verdict = (mtf_verdict){f->verdict, "the test says so"};
+    if (f->verdict == MTF_VERDICT_CANARY) {
+        snprintf(candidate->info.stage, sizeof candidate->info.stage, "%s", f->stage);
+        mtf_policy_set_number(&candidate->info, "canary.percent", 20);
+    }
     if (f->head_moves) f->head->info.version += 10;
     return MTF_OK;
 }
@@ -100,22 +106,62 @@ static mtf_status publish(void *arg, mtf_policy *policy, mtf_err *err)
     }
     f->served += servable;
     if (servable) serve(f, policy);
+    if (strcmp(policy->info.verdict, "canary") == 0) {
+        assert_null(f->trial);
+        f->trial = mtf_policy_clone(policy);
+    }
     return MTF_OK;
 }
 
+static mtf_status trial(void *arg, mtf_policy **trial, mtf_err *err)
+{
+    const fixture *f = arg;
+    (void)err;
+    *trial = f->trial ? mtf_policy_clone(f->trial) : NULL;
+    return MTF_OK;
+}
+
+static void stage(mtf_policy *policy, const char *stage, int64_t version)
+{
+    const double of = mtf_policy_get_number(&policy->info, "payload_of");
+    if (isnan(of)) mtf_policy_set_number(&policy->info, "payload_of", (double)policy->info.version);
+    snprintf(policy->info.stage, sizeof policy->info.stage, "%s", stage);
+    policy->info.version = version;
+}
+
 /** As an operator's order would be carried out. */
-static mtf_status rollback(void *arg, int64_t from, int64_t to, const char *reason, mtf_err *err)
+static mtf_status order(void *arg, const mtf_round_order *order, mtf_err *err)
 {
     fixture *f = arg;
-    f->rollbacks++;
-    snprintf(f->rollback_reason, sizeof f->rollback_reason, "%s", reason);
-    if (f->rollback_failure) return mtf_fail(err, f->rollback_failure, "the test says so");
-    assert_int_equal(f->head->info.version, from);
-    assert_int_equal(f->head->info.parent, to);
-    f->head->info.parent = from;
-    f->head->info.version = from + 1;
-    mtf_policy_set_number(&f->head->info, "payload_of", (double)to);
-    return MTF_OK;
+    f->orders++;
+    f->order = *order;
+    if (f->order_failure && !f->order_hears)
+        return mtf_fail(err, f->order_failure, "the test says so");
+    const int64_t newest = f->trial ? f->trial->info.version : f->head->info.version;
+    assert_int_equal(order->head, f->head->info.version);
+    if (order->kind == MTF_ORDER_ROLLBACK) {
+        assert_int_equal(order->version, f->head->info.parent);
+        f->head->info.parent = order->head;
+        f->head->info.version = newest + 1;
+        mtf_policy_set_number(&f->head->info, "payload_of", (double)order->version);
+    } else {
+        assert_int_equal(order->version, f->trial->info.version);
+        assert_int_equal(order->trial, f->trial->info.version);
+    }
+    if (order->kind == MTF_ORDER_CANARY) {
+        stage(f->trial, "canary", newest + 1);
+        mtf_policy_set_number(&f->trial->info, "canary.percent", 20);
+    } else {
+        if (order->kind == MTF_ORDER_PROMOTE) {
+            stage(f->trial, "live", newest + 1);
+            mtf_policy_set_number(&f->trial->info, "by_gate", 1);
+            serve(f, f->trial);
+        }
+        f->newest_version = newest + 1; /* a withdrawal has a record, too */
+        mtf_policy_free(f->trial);
+        f->trial = NULL;
+    }
+    return f->order_failure ? mtf_fail(err, f->order_failure, "its answer is lost") : MTF_OK;
 }
 
 static void candidate_path(const fixture *f, char path[2 * MTF_TEST_PATH], const char *name)
@@ -178,7 +224,8 @@ static void open_rounds(fixture *f)
                   .head = head,
                   .gate = gate,
                   .publish = publish,
-                  .rollback = rollback,
+                  .trial = trial,
+                  .order = order,
                   .progress = progress,
                   .report = report},
         .log = &f->log,
@@ -227,6 +274,7 @@ static int tear_down(void **state)
     fixture *f = *state;
     close_rounds(f);
     mtf_policy_free(f->head);
+    mtf_policy_free(f->trial);
     mtf_settings_fini(&f->settings);
     close(f->log.fd);
     mtf_test_folder_remove(f->folder);
@@ -598,19 +646,19 @@ static void a_champion_that_does_worse_than_its_parent_is_rolled_back(void **sta
     fixture *f = *state;
     serve_two(f, worse, 199);
     tick(f);
-    assert_int_equal(f->rollbacks, 0); /* too little to tell */
+    assert_int_equal(f->orders, 0); /* too little to tell */
     data_world child = world;
     child.version = 2;
     child.bp = worse;
     data_fill(f->store, &f->settings, &child, 1639, 101);
     tick(f);
-    assert_int_equal(f->rollbacks, 1);
-    assert_memory_equal(f->rollback_reason, "version 2 brings ", 17);
+    assert_int_equal(f->orders, 1);
+    assert_memory_equal(f->order.reason, "version 2 brings ", 17);
     assert_int_equal(mtf_rounds_champion(f->rounds), 3);
     assert_int_equal(f->reports, 1); /* nothing is trained on what it explored */
     collect(f, 3, 3000, 299);
     tick(f);
-    assert_int_equal(f->rollbacks, 1); /* what was brought back is left */
+    assert_int_equal(f->orders, 1); /* what was brought back is left */
 }
 
 static void a_champion_that_does_as_well_stays(void **state)
@@ -618,7 +666,7 @@ static void a_champion_that_does_as_well_stays(void **state)
     fixture *f = *state;
     serve_two(f, as_before, 299);
     tick(f);
-    assert_int_equal(f->rollbacks, 0);
+    assert_int_equal(f->orders, 0);
     assert_int_equal(mtf_rounds_champion(f->rounds), 2);
 }
 
@@ -627,13 +675,13 @@ static void a_rollback_that_must_wait_is_asked_for_again(void **state)
     fixture *f = *state;
     mtf_err err = {0};
     serve_two(f, worse, 250);
-    f->rollback_failure = MTF_AGAIN;
+    f->order_failure = MTF_AGAIN;
     mtf_assert_ok(mtf_rounds_tick(f->rounds, &err), &err);
-    assert_int_equal(f->rollbacks, 1);
+    assert_int_equal(f->orders, 1);
     assert_int_equal(mtf_rounds_champion(f->rounds), 2);
-    f->rollback_failure = MTF_OK;
+    f->order_failure = MTF_OK;
     tick(f);
-    assert_int_equal(f->rollbacks, 2);
+    assert_int_equal(f->orders, 2);
     assert_int_equal(mtf_rounds_champion(f->rounds), 3);
 }
 
@@ -642,10 +690,10 @@ static void a_rollback_that_must_not_be_is_not_asked_for_again(void **state)
 {
     fixture *f = *state;
     serve_two(f, worse, 250);
-    f->rollback_failure = MTF_INVALID;
+    f->order_failure = MTF_INVALID;
     tick(f);
     tick(f);
-    assert_int_equal(f->rollbacks, 1);
+    assert_int_equal(f->orders, 1);
     assert_int_equal(mtf_rounds_champion(f->rounds), 2);
 }
 
@@ -657,7 +705,253 @@ static void what_an_operator_ordered_is_never_rolled_back(void **state)
     reopen(f);
     tick(f);
     tick(f);
-    assert_int_equal(f->rollbacks, 0);
+    assert_int_equal(f->orders, 0);
+}
+
+/* -- on trial ---------------------------------------------------- */
+
+/** 300 sessions under version 1 and a round whose candidate, version 2, goes on trial. */
+static void try_one(fixture *f, const char *stage)
+{
+    data_set(&f->settings, "canary.sessions", "200");
+    data_set(&f->settings, "shadow.sessions", "200");
+    data_set(&f->settings, "gate.min_transitions", "100");
+    f->verdict = MTF_VERDICT_CANARY;
+    f->stage = stage;
+    reopen(f);
+    collect(f, 1, 0, 300);
+    tick(f);
+    assert_int_equal(f->report.verdict.kind, MTF_VERDICT_CANARY);
+    assert_int_equal(f->head->info.version, 1);
+    assert_int_equal(mtf_rounds_on_trial(f->rounds), 2);
+    assert_string_equal(f->trial->info.stage, stage);
+}
+
+/** `count` sessions of version 1 and as many of 2, in turns, at the same hours. */
+static void serve_both(fixture *f, const float bp[DATA_A], uint64_t first, uint64_t count)
+{
+    data_world child = world;
+    child.version = 2;
+    child.bp = bp;
+    for (uint64_t i = 0; i < count; i += 30) { /* users have three sessions */
+        collect(f, 1, first + 2 * i, 30);
+        data_fill(f->store, &f->settings, &child, first + 2 * i + 30, 30);
+    }
+}
+
+static const float better[DATA_A] = {0.3f, -0.3f};
+
+static void no_round_begins_while_a_version_is_on_trial(void **state)
+{
+    static const char *const stages[] = {"canary", "shadow"};
+    fixture *f = *state;
+    for (int i = 0; i < 2; i++) {
+        if (i > 0) tear_down(state), set_up(state), f = *state;
+        data_set(&f->settings, "round.min_sessions", "100");
+        try_one(f, stages[i]);
+        collect(f, 1, 300, 150);
+        tick(f);
+        reopen(f);
+        tick(f);
+        assert_int_equal(f->reports, 1);
+        assert_int_equal(f->orders, 0);
+        assert_int_equal(mtf_rounds_on_trial(f->rounds), 2);
+        mtf_policy_free(f->trial); /* an operator withdraws it, and nobody says so */
+        f->trial = NULL;
+        reopen(f);
+        tick(f);
+        assert_int_equal(f->reports, 2);
+        assert_int_equal(f->report.sessions, 450);
+    }
+}
+
+static void a_canary_that_does_as_well_is_promoted_and_trained_on_from(void **state)
+{
+    fixture *f = *state;
+    try_one(f, "canary");
+    serve_both(f, better, 1440, 180);
+    tick(f);
+    assert_int_equal(f->orders, 0); /* not yet */
+    serve_both(f, better, 1800, 30);
+    tick(f);
+    assert_int_equal(f->orders, 1);
+    assert_int_equal(f->order.kind, MTF_ORDER_PROMOTE);
+    assert_memory_equal(f->order.reason, "210 sessions bring ", 19);
+    assert_string_equal(f->order.numbers[0].name, "canary.sessions");
+    mtf_assert_close(f->order.numbers[0].value, 210, 0, 0);
+    assert_int_equal(mtf_rounds_champion(f->rounds), 3);
+    assert_int_equal(mtf_rounds_on_trial(f->rounds), 0);
+    f->verdict = MTF_VERDICT_PROMOTE;
+    collect(f, 3, 3000, 300);
+    tick(f);
+    assert_int_equal(f->reports, 2);
+    assert_int_equal(f->report.parent, 3);
+    assert_false(f->report.cold);
+}
+
+static void a_canary_that_does_harm_is_withdrawn_early_and_a_round_follows(void **state)
+{
+    fixture *f = *state;
+    try_one(f, "canary");
+    serve_both(f, worse, 1440, 60);
+    tick(f);
+    assert_int_equal(f->orders, 1);
+    assert_int_equal(f->order.kind, MTF_ORDER_WITHDRAW);
+    assert_memory_equal(f->order.reason, "60 sessions bring ", 18);
+    assert_int_equal(f->head->info.version, 1);
+    f->verdict = MTF_VERDICT_PROMOTE;
+    collect(f, 1, 3000, 300);
+    tick(f);
+    assert_int_equal(f->reports, 2);
+    assert_int_equal(f->report.parent, 1);
+    assert_int_equal(f->report.version, 4); /* 2 was the canary, 3 says that it was withdrawn */
+}
+
+static void a_canary_is_held_to_the_setting_at_its_last_session(void **state)
+{
+    static const char *const limits[] = {"-100", "100"};
+    static const mtf_round_order_kind kinds[] = {MTF_ORDER_PROMOTE, MTF_ORDER_WITHDRAW};
+    fixture *f = *state;
+    for (int i = 0; i < 2; i++) {
+        if (i > 0) tear_down(state), set_up(state), f = *state;
+        data_set(&f->settings, "canary.z", limits[i]);
+        try_one(f, "canary");
+        serve_both(f, as_before, 1440, 210);
+        tick(f);
+        assert_int_equal(f->order.kind, kinds[i]);
+    }
+}
+
+static void a_canary_that_is_not_served_is_withdrawn(void **state)
+{
+    fixture *f = *state;
+    try_one(f, "canary");
+    data_set(&f->settings, "canary.sessions", "10");
+    reopen(f);
+    tick(f);
+    tick(f); /* sees it for the first time: 4 x 10 sessions of a fifth are due in 160 of the head */
+    collect(f, 1, 300, 159);
+    tick(f);
+    assert_int_equal(f->orders, 0);
+    collect(f, 1, 459, 1);
+    tick(f);
+    assert_int_equal(f->order.kind, MTF_ORDER_WITHDRAW);
+    assert_string_equal(f->order.reason, "not served: 0 sessions while the head had 160");
+}
+
+static void what_is_on_trial_against_an_old_head_is_withdrawn(void **state)
+{
+    static const char *const stages[] = {"canary", "shadow"};
+    fixture *f = *state;
+    for (int i = 0; i < 2; i++) {
+        if (i > 0) tear_down(state), set_up(state), f = *state;
+        try_one(f, stages[i]);
+        f->head->info.version = 9;
+        reopen(f);
+        tick(f);
+        tick(f);
+        assert_int_equal(f->orders, 1);
+        assert_int_equal(f->order.kind, MTF_ORDER_WITHDRAW);
+        assert_string_equal(f->order.reason,
+                            "parent_changed: the head is version 9, its parent version 1");
+    }
+}
+
+/** Killed between the order and its answer, and told to wait before: it is done once. */
+static void an_order_is_done_once_whatever_happens(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    try_one(f, "canary");
+    serve_both(f, better, 1440, 210);
+    f->order_failure = MTF_AGAIN;
+    tick(f);
+    assert_int_equal(f->orders, 1);
+    assert_int_equal(mtf_rounds_on_trial(f->rounds), 2);
+    f->order_failure = MTF_BROKER;
+    assert_int_equal(mtf_rounds_tick(f->rounds, &err), MTF_BROKER);
+    f->order_hears = true;
+    assert_int_equal(mtf_rounds_tick(f->rounds, &err), MTF_BROKER);
+    assert_int_equal(f->orders, 3);
+    f->order_failure = MTF_OK;
+    reopen(f);
+    tick(f);
+    tick(f);
+    assert_int_equal(f->orders, 3);
+    assert_int_equal(mtf_rounds_champion(f->rounds), 3);
+}
+
+static double shadow_number(const fixture *f, const char *name)
+{
+    for (uint32_t i = 0; i < f->order.number_count; i++)
+        if (strcmp(f->order.numbers[i].name, name) == 0) return f->order.numbers[i].value;
+    return (double)NAN;
+}
+
+static void a_shadow_is_judged_on_rows_newer_than_its_training(void **state)
+{
+    static const struct {
+        const char *stages;
+        double sign; /* of what actions bring, compared with what it was trained on */
+        mtf_round_order_kind kind;
+    } cases[] = {
+        {"shadow", 1, MTF_ORDER_PROMOTE},
+        {"shadow-canary", 1, MTF_ORDER_CANARY},
+        {"shadow", -1, MTF_ORDER_WITHDRAW},
+    };
+    fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (i > 0) tear_down(state), set_up(state), f = *state;
+        data_set(&f->settings, "gate.stages", cases[i].stages);
+        data_set(&f->settings, "learner.actor_lr", "0.02");
+        data_set(&f->settings, "learner.critic_lr", "0.02");
+        try_one(f, "shadow");
+        data_world newer = world;
+        newer.slope[0] *= cases[i].sign, newer.slope[1] *= cases[i].sign;
+        int64_t rows = data_fill(f->store, &f->settings, &newer, 300, 199);
+        tick(f);
+        assert_int_equal(f->orders, 0);
+        rows += data_fill(f->store, &f->settings, &newer, 499, 301);
+        tick(f);
+        assert_int_equal(f->orders, 1);
+        if (f->order.kind != cases[i].kind) fail_msg("%zu: %s", i, f->order.reason);
+        mtf_assert_close(shadow_number(f, "shadow.rows"), (double)rows, 0, 0);
+        assert_true(cases[i].sign * shadow_number(f, "shadow.value") > 0);
+        assert_non_null(strstr(f->order.reason, " rows newer than its training: value_z is "));
+        if (cases[i].kind == MTF_ORDER_CANARY) {
+            tick(f);
+            assert_int_equal(mtf_rounds_on_trial(f->rounds), 3);
+            assert_string_equal(f->trial->info.stage, "canary");
+        }
+    }
+}
+
+static void withdrawn_candidates_cost_the_champion_no_checkpoint(void **state)
+{
+    fixture *f = *state;
+    char path[2 * MTF_TEST_PATH];
+    data_set(&f->settings, "canary.sessions", "30");
+    reopen(f);
+    collect(f, 1, 0, 300);
+    tick(f); /* version 2 is the champion */
+    f->verdict = MTF_VERDICT_CANARY;
+    f->stage = "canary";
+    collect(f, 2, 300, 300);
+    for (int i = 0; i < 4; i++) {
+        tick(f);
+        assert_int_equal(f->reports, 2 + i);
+        f->newest_version = f->trial->info.version;
+        mtf_policy_free(f->trial);
+        f->trial = NULL;
+        reopen(f);
+        collect(f, 2, 600 + 300 * (uint64_t)i, 300);
+    }
+    candidate_path(f, path, "v2");
+    assert_int_equal(access(path, F_OK), 0);
+    f->verdict = MTF_VERDICT_PROMOTE;
+    tick(f);
+    assert_int_equal(f->report.parent, 2);
+    assert_false(f->report.cold);
 }
 
 static void the_newest_three_champions_keep_their_checkpoints(void **state)
@@ -1202,6 +1496,15 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_rollback_that_must_wait_is_asked_for_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_rollback_that_must_not_be_is_not_asked_for_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_an_operator_ordered_is_never_rolled_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_round_begins_while_a_version_is_on_trial, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_canary_that_does_as_well_is_promoted_and_trained_on_from, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_canary_that_does_harm_is_withdrawn_early_and_a_round_follows, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_canary_is_held_to_the_setting_at_its_last_session, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_canary_that_is_not_served_is_withdrawn, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_on_trial_against_an_old_head_is_withdrawn, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_order_is_done_once_whatever_happens, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_shadow_is_judged_on_rows_newer_than_its_training, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(withdrawn_candidates_cost_the_champion_no_checkpoint, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_newest_three_champions_keep_their_checkpoints, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_exploration_a_round_holds_untrained, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_training_alarm_rejects, set_up, tear_down),

@@ -13,6 +13,7 @@ typedef struct fixture {
     mtf_reward reward;
     mtf_store *store;
     int64_t offset;
+    bool other_users; /* of serve() */
 } fixture;
 
 static int set_up(void **state)
@@ -50,6 +51,7 @@ static void serve(fixture *f, int64_t version, uint64_t first, uint64_t count, d
         const bool late = i % DAY >= 18 * 60;
         for (uint32_t k = 0; k < made.session.step_count; k++)
             made.signals[k][0][0].value += more + (late ? evening : 0);
+        if (f->other_users) made.user[0] = 'o', made.session.session_id[0] ^= 0xff;
         data_session_store(f->store, &f->settings, &made.session, f->offset++);
     }
     const mtf_store_position position = {.next = f->offset, .last = f->offset - 1};
@@ -57,13 +59,22 @@ static void serve(fixture *f, int64_t version, uint64_t first, uint64_t count, d
     mtf_assert_ok(mtf_store_commit(f->store, &err), &err);
 }
 
-static mtf_served compare(const fixture *f, uint32_t days)
+/** The same minutes, but other users than serve()'s. */
+static void serve_users(fixture *f, int64_t version, uint64_t first, uint64_t count, double more)
+{
+    f->other_users = true;
+    serve(f, version, first, count, more, 0);
+    f->other_users = false;
+}
+
+static mtf_served compare_as(const fixture *f, uint32_t days, bool side_by_side)
 {
     const mtf_served_config config = {.store = f->store,
                                       .reward = &f->reward,
                                       .child = CHILD,
                                       .parent = PARENT,
                                       .days = days,
+                                      .side_by_side = side_by_side,
                                       .sessions_max = 1000000,
                                       .draws = 200,
                                       .seed = 1};
@@ -71,6 +82,16 @@ static mtf_served compare(const fixture *f, uint32_t days)
     mtf_served out;
     mtf_assert_ok(mtf_served_compare(&config, &out, &err), &err);
     return out;
+}
+
+static mtf_served compare(const fixture *f, uint32_t days)
+{
+    return compare_as(f, days, false);
+}
+
+static mtf_served compare_hours(const fixture *f)
+{
+    return compare_as(f, 7, true);
 }
 
 static const mtf_served_limits LIMITS = {.z = 3, .fall = 0.05, .sessions = 500, .overlap = 0.9};
@@ -120,6 +141,38 @@ static void the_hour_of_the_day_is_not_the_childs_fault(void **state)
     assert_int_equal(served.parent_sessions, 7 * 60);
     mtf_assert_close(served.difference.value, 0, 0, 4 * served.difference.se);
     assert_true(served.parent.value < 2); /* the evening's, not the day's */
+}
+
+/* A weekend: everybody brings less from the child's first day on. Users are split by lot. */
+static void side_by_side_a_day_is_nobodys_fault(void **state)
+{
+    fixture *f = *state;
+    serve(f, PARENT, 0, DAY, 2, 0);
+    serve(f, PARENT, DAY, DAY, 0, 0);
+    serve_users(f, CHILD, DAY, DAY, -0.4);
+    const mtf_served after = compare(f, 7);
+    assert_true(after.difference.z < -6); /* the parent's better day counts against the child */
+    const mtf_served served = compare_hours(f);
+    assert_int_equal(served.child_sessions, DAY);
+    assert_int_equal(served.parent_sessions, DAY);
+    mtf_assert_close(served.overlap, 1, 0, 0);
+    mtf_assert_close(served.difference.value, -0.4 * 3.5, 0, 4 * served.difference.se);
+    assert_true(served.difference.value > after.difference.value / 2);
+}
+
+static void side_by_side_hours_of_another_day_do_not_count(void **state)
+{
+    fixture *f = *state;
+    serve(f, PARENT, 0, DAY, 0, 0);
+    serve_users(f, CHILD, DAY, DAY / 2, 0);
+    const mtf_served served = compare_hours(f);
+    assert_int_equal(served.child_sessions, 0);
+    assert_true(isnan(served.difference.z));
+    serve(f, PARENT, DAY + DAY / 4, DAY / 2, 0, 0);
+    const mtf_served half = compare_hours(f);
+    assert_int_equal(half.child_sessions, DAY / 4);
+    assert_int_equal(half.parent_sessions, DAY / 4);
+    mtf_assert_close(half.overlap, 0.5, 0, 1e-12);
 }
 
 static void hours_that_the_parent_never_served_are_no_evidence(void **state)
@@ -178,6 +231,8 @@ int main(void)
         TEST(an_equal_child_is_none_the_worse),
         TEST(a_worse_child_is_told_by_value_error_and_amount),
         TEST(the_hour_of_the_day_is_not_the_childs_fault),
+        TEST(side_by_side_a_day_is_nobodys_fault),
+        TEST(side_by_side_hours_of_another_day_do_not_count),
         TEST(hours_that_the_parent_never_served_are_no_evidence),
         TEST(old_days_of_the_parent_are_left_out),
         TEST(where_either_served_nobody_nothing_is_said),

@@ -263,7 +263,7 @@ static void every_figure_and_the_verdict_enter_the_record(void **state)
     assert_true(mtf_policy_get_number(&info, "gate.exploring") == 1);
     assert_true(isnan(mtf_policy_get_number(&info, "gate.skill")));
     mtf_gate_decide(&CONFIG, &evidence, &verdict);
-    mtf_gate_record_verdict(&verdict, &info);
+    mtf_gate_record_verdict(&CONFIG, &verdict, &info);
     assert_string_equal(info.verdict, "promote");
     assert_string_equal(info.reason, verdict.reason);
 }

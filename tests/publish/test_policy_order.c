@@ -157,26 +157,185 @@ static void a_held_candidate_is_promoted_under_a_new_version(void **state)
     fixture_fini(&f);
 }
 
-static void a_promoted_canary_is_one_no_longer(void **state)
+/** Version 6, whose parent is the head, on trial. */
+static void on_trial(writer_fixture *f, const char *stage)
+{
+    mtf_policy *trial = fixture_policy(6, 6, 4, "canary");
+    snprintf(trial->info.stage, sizeof trial->info.stage, "%s", stage);
+    if (strcmp(stage, "canary") == 0) mtf_policy_set_number(&trial->info, MTF_CANARY_PERCENT, 5);
+    fixture_publish(f, trial);
+    mtf_policy_free(trial);
+    f->topics[0] = '\0';
+}
+
+/** Whatever becomes the head: nothing is on trial against the old one any more. */
+static void a_new_head_ends_what_is_on_trial(void **state)
 {
     (void)state;
-    for (int is_canary = 0; is_canary < 2; is_canary++) {
+    static const struct {
+        mtf_policy_order_kind kind;
+        int64_t version;
+        const char *stage, *topics;
+    } cases[] = {
+        {MTF_POLICY_PROMOTE, 6, "canary", "history:7(promote) sample:7(promote) -sample#canary "},
+        {MTF_POLICY_PROMOTE, 6, "shadow", "history:7(promote) sample:7(promote) -sample#shadow "},
+        {MTF_POLICY_PROMOTE, 3, "canary", "history:7(promote) sample:7(promote) -sample#canary "},
+        {MTF_POLICY_ROLLBACK, 2, "canary", "history:7(promote) sample:7(promote) -sample#canary "},
+        {MTF_POLICY_FREEZE, 0, "shadow", "history:7(promote) sample:7(promote) -sample#shadow "},
+        {MTF_POLICY_FREEZE, 0, "canary", "history:7(promote) sample:7(promote) -sample#canary "},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         writer_fixture f;
         mtf_policy_draft draft;
         mtf_err err = {0};
-        open_five(&f, is_canary ? 6 : 3);
-        mtf_policy *canary = fixture_policy(6, 6, 4, "canary");
-        snprintf(canary->info.stage, sizeof canary->info.stage, "canary");
-        fixture_publish(&f, canary);
-        f.topics[0] = '\0';
-        mtf_policy_order order = {
-            .kind = MTF_POLICY_PROMOTE, .version = is_canary ? 6 : 3, .reason = ""};
+        open_five(&f, cases[i].version);
+        on_trial(&f, cases[i].stage);
+        mtf_policy_order order = {.kind = cases[i].kind, .version = cases[i].version, .reason = ""};
         mtf_assert_ok(give(&f, &order, &draft, &err), &err);
-        assert_string_equal(f.topics, is_canary
-                                          ? "history:7(promote) sample:7(promote) -sample#canary "
-                                          : "history:7(promote) sample:7(promote) ");
+        assert_string_equal(f.topics, cases[i].topics);
         assert_string_equal(fixture_head(&f)->info.stage, "live");
-        mtf_policy_free(canary);
+        mtf_policy_order_fini(&order);
+        fixture_fini(&f);
+    }
+}
+
+static const mtf_policy *at(const writer_fixture *f, const char *key)
+{
+    return mtf_policy_book_find(&f->live, key, 0);
+}
+
+static void a_shadow_becomes_the_canary_and_the_canary_the_head(void **state)
+{
+    (void)state;
+    writer_fixture f;
+    mtf_policy_draft draft;
+    mtf_err err = {0};
+    const mtf_policy_number found = {"shadow.value_z", 2.5};
+    open_five(&f, 6);
+    on_trial(&f, "shadow");
+    mtf_policy_order order = {.kind = MTF_POLICY_CANARY,
+                              .version = 6,
+                              .if_head = 4,
+                              .if_trial = 6,
+                              .by_gate = true,
+                              .percent = 5,
+                              .reason = "it held",
+                              .numbers = &found,
+                              .number_count = 1};
+    mtf_assert_ok(give(&f, &order, &draft, &err), &err);
+    assert_string_equal(f.topics, "history:7(canary) sample#canary:7(canary) -sample#shadow ");
+    assert_int_equal(fixture_head(&f)->info.version, 4);
+    const mtf_policy *canary = at(&f, "sample#canary");
+    assert_string_equal(canary->info.reason, "canary of version 6: it held");
+    assert_int_equal(canary->info.parent, 4);
+    assert_true(number(canary, MTF_CANARY_PERCENT) == 5 && number(canary, "payload_of") == 6);
+    assert_true(number(canary, "shadow.value_z") == 2.5);
+    assert_true(isnan(number(canary, MTF_POLICY_BY_GATE)));
+    mtf_policy_order_fini(&order);
+
+    f.ledger.wanted = 7;
+    f.topics[0] = '\0';
+    mtf_policy *seven = mtf_policy_clone(canary);
+    mtf_policy_free(f.ledger.kept);
+    f.ledger.kept = seven;
+    order = (mtf_policy_order){.kind = MTF_POLICY_PROMOTE,
+                               .version = 7,
+                               .if_head = 4,
+                               .if_trial = 7,
+                               .by_gate = true,
+                               .reason = "it brings more"};
+    mtf_assert_ok(give(&f, &order, &draft, &err), &err);
+    assert_string_equal(f.topics, "history:8(promote) sample:8(promote) -sample#canary ");
+    const mtf_policy *head = fixture_head(&f);
+    assert_string_equal(head->info.reason,
+                        "promoted from version 7, verdict canary: it brings more");
+    assert_string_equal(head->info.stage, "live");
+    assert_true(number(head, MTF_POLICY_BY_GATE) == 1 && number(head, "payload_of") == 6);
+    assert_same_network(head, 6);
+    mtf_policy_order_fini(&order);
+    /* An operator's order is nobody's but hers. */
+    order = (mtf_policy_order){.kind = MTF_POLICY_FREEZE, .reason = ""};
+    mtf_assert_ok(give(&f, &order, &draft, &err), &err);
+    assert_true(number(fixture_head(&f), MTF_POLICY_BY_GATE) == 0);
+    mtf_policy_order_fini(&order);
+    fixture_fini(&f);
+}
+
+static void what_is_withdrawn_stays_in_the_history_only(void **state)
+{
+    (void)state;
+    static const char *const stages[] = {"canary", "shadow"};
+    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
+        writer_fixture f;
+        mtf_policy_draft draft;
+        mtf_err err = {0};
+        char topics[100];
+        open_five(&f, 0);
+        on_trial(&f, stages[i]);
+        mtf_policy_order order = {
+            .kind = MTF_POLICY_WITHDRAW, .if_trial = 6, .reason = "it brings less"};
+        mtf_assert_ok(give(&f, &order, &draft, &err), &err);
+        snprintf(topics, sizeof topics, "history:7(reject) -sample#%s ", stages[i]);
+        assert_string_equal(f.topics, topics);
+        assert_int_equal(fixture_head(&f)->info.version, 4);
+        const mtf_policy_line *line = mtf_policy_ledger_find(&f.ledger, 7);
+        snprintf(topics, sizeof topics, "%s of version 6 withdrawn: it brings less", stages[i]);
+        assert_string_equal(line->reason, topics);
+        assert_int_equal(give(&f, &order, &draft, &err), MTF_INVALID);
+        assert_non_null(strstr(err.msg, "neither canary nor shadow"));
+        mtf_policy_order_fini(&order);
+        fixture_fini(&f);
+    }
+}
+
+static void an_order_about_another_trial_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        mtf_policy_order order;
+        const char *words;
+    } cases[] = {
+        {{.kind = MTF_POLICY_WITHDRAW, .if_trial = 5}, "the canary is version 6, not 5"},
+        {{.kind = MTF_POLICY_PROMOTE, .version = 3, .if_trial = 5}, "the canary is version 6, not"},
+        {{.kind = MTF_POLICY_CANARY, .version = 3, .percent = 5}, "mtf policy withdraw ends it"},
+        {{.kind = MTF_POLICY_WITHDRAW, .if_head = 3}, "the head is version 4, not 3"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        writer_fixture f;
+        mtf_policy_draft draft;
+        mtf_err err = {0};
+        mtf_policy_order order = cases[i].order;
+        order.reason = "";
+        open_five(&f, order.version);
+        on_trial(&f, "canary");
+        assert_int_equal(give(&f, &order, &draft, &err), MTF_INVALID);
+        if (!strstr(err.msg, cases[i].words)) fail_msg("case %zu: %s", i, err.msg);
+        assert_string_equal(f.topics, "");
+        mtf_policy_order_fini(&order);
+        fixture_fini(&f);
+    }
+}
+
+/** A commit of which we heard no end is not done again, whichever of its parts came through. */
+static void a_withdrawal_that_was_half_heard_is_finished_and_not_doubled(void **state)
+{
+    (void)state;
+    for (int heard = 0; heard < 4; heard++) {
+        writer_fixture f;
+        mtf_policy_draft draft;
+        mtf_err err = {0};
+        open_five(&f, 0);
+        on_trial(&f, "canary");
+        f.commits_fail = 1, f.commit_status = MTF_FENCED;
+        f.history_hears = heard & 1, f.live_hears = heard & 2;
+        mtf_policy_order order = {.kind = MTF_POLICY_WITHDRAW, .if_trial = 6, .reason = ""};
+        const mtf_status status = give(&f, &order, &draft, &err);
+        /* Gone from the policy topic and not in the history: not ours to tell from another's. */
+        assert_int_equal(status, heard == 2 ? MTF_INVALID : MTF_OK);
+        assert_null(at(&f, "sample#canary"));
+        int records = 0;
+        for (size_t i = 0; i < f.ledger.count; i++) records += f.ledger.lines[i].version > 6;
+        assert_int_equal(records, heard == 2 ? 0 : 1);
         mtf_policy_order_fini(&order);
         fixture_fini(&f);
     }
@@ -328,7 +487,11 @@ int main(void)
         cmocka_unit_test(what_must_not_be_done_is_refused_with_what_to_do_instead),
         cmocka_unit_test(a_policy_that_serving_code_could_not_use_is_refused),
         cmocka_unit_test(a_held_candidate_is_promoted_under_a_new_version),
-        cmocka_unit_test(a_promoted_canary_is_one_no_longer),
+        cmocka_unit_test(a_new_head_ends_what_is_on_trial),
+        cmocka_unit_test(a_shadow_becomes_the_canary_and_the_canary_the_head),
+        cmocka_unit_test(what_is_withdrawn_stays_in_the_history_only),
+        cmocka_unit_test(an_order_about_another_trial_is_refused),
+        cmocka_unit_test(a_withdrawal_that_was_half_heard_is_finished_and_not_doubled),
         cmocka_unit_test(freeze_and_thaw_change_the_box_only_and_once),
         cmocka_unit_test(a_rollback_while_frozen_stays_frozen),
         cmocka_unit_test(an_order_that_meets_a_round_comes_after_it),

@@ -261,6 +261,74 @@ static void a_crash_in_the_midst_publishes_what_is_missing_and_nothing_twice(voi
     }
 }
 
+static mtf_policy *trial_policy(uint64_t seed, int64_t version, int64_t parent, const char *stage)
+{
+    mtf_policy *policy = fixture_policy(seed, version, parent, "canary");
+    snprintf(policy->info.stage, sizeof policy->info.stage, "%s", stage);
+    return policy;
+}
+
+static void a_candidate_on_trial_leaves_the_head_and_is_alone(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *stage, *topics;
+    } cases[] = {{"canary", "history:3(canary) sample#canary:3(canary) "},
+                 {"shadow", "history:3(canary) sample#shadow:3(canary) "}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        writer_fixture f;
+        open_two(&f);
+        mtf_policy *first = trial_policy(3, 3, 2, cases[i].stage);
+        mtf_policy *again = trial_policy(3, 3, 2, cases[i].stage);
+        mtf_policy *second = trial_policy(4, 4, 2, "canary");
+        mtf_policy *late = trial_policy(5, 5, 1, "canary");
+        publish_ok(&f, first);
+        assert_string_equal(f.topics, cases[i].topics);
+        publish_ok(&f, again);
+        assert_string_equal(f.topics, cases[i].topics);
+        assert_int_equal(fixture_head(&f)->info.version, 2);
+        f.topics[0] = '\0';
+        publish_ok(&f, second);
+        publish_ok(&f, late);
+        assert_string_equal(f.topics, "history:4(hold) history:5(hold) ");
+        assert_memory_equal(second->info.reason, "trial: version 3 is the ", 24);
+        assert_memory_equal(late->info.reason, "parent_changed: the head is version 2", 37);
+        f.topics[0] = '\0';
+        mtf_policy *child = fixture_policy(6, 6, 2, "promote");
+        publish_ok(&f, child);
+        assert_null(mtf_policy_book_find(&f.live, "sample#canary", 0));
+        assert_null(mtf_policy_book_find(&f.live, "sample#shadow", 0));
+        publish_ok(&f, again); /* a crashed learner's next life: it was withdrawn meanwhile */
+        assert_null(mtf_policy_book_find(&f.live, "sample#canary", 0));
+        mtf_policy *all[] = {first, again, second, late, child};
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++) mtf_policy_free(all[k]);
+        fixture_fini(&f);
+    }
+}
+
+static void a_crash_in_the_midst_of_a_trials_publication_loses_and_doubles_nothing(void **state)
+{
+    (void)state;
+    for (int halves = 0; halves < 4; halves++) {
+        writer_fixture f;
+        mtf_policy_draft draft;
+        open_two(&f);
+        f.commits_fail = 1;
+        f.commit_status = MTF_INVALID; /* ends the first life */
+        f.history_hears = halves & 1;
+        f.live_hears = halves & 2;
+        mtf_policy *one = trial_policy(3, 3, 2, "canary"), *again = trial_policy(3, 3, 2, "canary");
+        assert_int_equal(publish(&f, one, &draft), MTF_INVALID);
+        publish_ok(&f, again);
+        assert_string_equal(f.topics, halves == 2 ? "sample#canary:3(canary) history:3(canary) "
+                                                  : "history:3(canary) sample#canary:3(canary) ");
+        assert_string_equal(again->info.verdict, "canary");
+        mtf_policy_free(one);
+        mtf_policy_free(again);
+        fixture_fini(&f);
+    }
+}
+
 static void a_lost_policy_topic_gets_a_first_policy_of_a_new_number(void **state)
 {
     (void)state;
@@ -341,6 +409,8 @@ int main(void)
         cmocka_unit_test(who_may_not_write_now_does_not_try),
         cmocka_unit_test(a_lost_answer_publishes_what_is_missing_and_nothing_twice),
         cmocka_unit_test(a_crash_in_the_midst_publishes_what_is_missing_and_nothing_twice),
+        cmocka_unit_test(a_candidate_on_trial_leaves_the_head_and_is_alone),
+        cmocka_unit_test(a_crash_in_the_midst_of_a_trials_publication_loses_and_doubles_nothing),
         cmocka_unit_test(a_lost_policy_topic_gets_a_first_policy_of_a_new_number),
         cmocka_unit_test(a_frozen_head_has_frozen_children),
         cmocka_unit_test(the_ledger_keeps_what_is_wanted_and_refuses_what_is_broken),

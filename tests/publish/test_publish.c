@@ -68,7 +68,7 @@ static void verdict_and_stage_decide_topic_and_key(void **state)
     } cases[] = {
         {"promote", "live", "begin history/sample live/sample commit "},
         {"canary", "canary", "begin history/sample live/sample#canary commit "},
-        {"promote", "shadow", "begin history/sample live/sample#shadow commit "},
+        {"canary", "shadow", "begin history/sample live/sample#shadow commit "},
         {"hold", "live", "begin history/sample commit "},
         {"reject", "live", "begin history/sample commit "},
     };

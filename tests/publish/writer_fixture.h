@@ -184,6 +184,7 @@ static inline mtf_status fixture_read(void *arg, mtf_policy_standing *standing, 
     assert_int_equal(f->taken, f->closed + 1); /* with a sink open */
     *standing = (mtf_policy_standing){.head = mtf_policy_book_find(&f->live, "sample", 0),
                                       .canary = mtf_policy_book_find(&f->live, "sample#canary", 0),
+                                      .shadow = mtf_policy_book_find(&f->live, "sample#shadow", 0),
                                       .ledger = &f->ledger};
     return MTF_OK;
 }

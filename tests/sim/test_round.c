@@ -147,7 +147,7 @@ static event_recorder run(const mtf_sim_config *config, uint32_t rounds, bool ra
 {
     mtf_policy *policy = policy_make(4, random_policy, 77);
     event_recorder recorder = {.policies = {policy, policy}, .switch_at = INT64_MAX};
-    const mtf_sim_service service = {&recorder, policy_of, record};
+    const mtf_sim_service service = {.self = &recorder, .policy = policy_of, .emit = record};
     mtf_sim *sim;
     mtf_err err = {0};
     mtf_assert_ok(mtf_sim_open(config, &sim, &err), &err);
@@ -324,7 +324,7 @@ static void a_new_policy_serves_from_its_first_request(void **state)
     const mtf_sim_config config = small(mtf_test_seed(7));
     mtf_policy *old = policy_make(1, false, 0), *new = policy_make(2, true, 5);
     event_recorder recorder = {.policies = {old, new}, .switch_at = 1000};
-    const mtf_sim_service service = {&recorder, policy_of, record};
+    const mtf_sim_service service = {.self = &recorder, .policy = policy_of, .emit = record};
     mtf_sim_counts counts;
     mtf_sim *sim;
     mtf_err err = {0};
@@ -340,6 +340,44 @@ static void a_new_policy_serves_from_its_first_request(void **state)
     free(recorder.notes);
 }
 
+static const mtf_policy *canary_of(void *self)
+{
+    const event_recorder *recorder = self;
+    return recorder->policies[1];
+}
+
+static void a_canary_serves_its_share_of_users_and_always_the_same(void **state)
+{
+    (void)state;
+    mtf_sim_config config = small(mtf_test_seed(8));
+    mtf_policy *head = policy_make(1, false, 0), *canary = policy_make(2, true, 5);
+    mtf_policy_set_number(&canary->info, MTF_CANARY_PERCENT, 30);
+    event_recorder recorder = {.policies = {head, canary}, .switch_at = INT64_MAX};
+    const mtf_sim_service service = {
+        .self = &recorder, .policy = policy_of, .emit = record, .canary = canary_of};
+    mtf_sim_counts counts;
+    mtf_sim *sim;
+    mtf_err err = {0};
+    mtf_assert_ok(mtf_sim_open(&config, &sim, &err), &err);
+    mtf_assert_ok(mtf_sim_run_round(sim, 0, &service, &counts, &err), &err);
+    mtf_sim_close(sim);
+    double users = 0, served = 0;
+    for (uint32_t user = 0; user < config.users; user++) {
+        char id[24];
+        snprintf(id, sizeof id, "u%u", user);
+        const int64_t version = mtf_policy_canary_serves(canary, mtf_str_of(id)) ? 2 : 1;
+        users++, served += version == 2;
+        const uint64_t hash = mtf_hash64(id, strlen(id));
+        for (size_t i = 0; i < recorder.count; i++)
+            if (recorder.notes[i].kind == MTF_EVENT_REQUEST && recorder.notes[i].user == hash)
+                assert_int_equal(recorder.notes[i].version, version);
+    }
+    mtf_assert_close(served / users, 0.3, 0, 4 * sqrt(0.3 * 0.7 / users));
+    mtf_policy_free(head);
+    mtf_policy_free(canary);
+    free(recorder.notes);
+}
+
 static mtf_status refuse(void *self, const mtf_event *event, mtf_err *err)
 {
     (void)self, (void)event;
@@ -352,7 +390,7 @@ static void a_failing_sink_ends_the_round(void **state)
     const mtf_sim_config config = small(1);
     mtf_policy *policy = policy_make(1, false, 0);
     event_recorder recorder = {.policies = {policy, policy}, .switch_at = INT64_MAX};
-    const mtf_sim_service service = {&recorder, policy_of, refuse};
+    const mtf_sim_service service = {.self = &recorder, .policy = policy_of, .emit = refuse};
     mtf_sim_counts counts;
     mtf_sim *sim;
     mtf_err err = {0};
@@ -418,6 +456,7 @@ int main(void)
         cmocka_unit_test(cuts_at_the_cap_are_counted),
         cmocka_unit_test(separate_feedback_says_what_joined_signals_say),
         cmocka_unit_test(some_requests_are_served_without_noise),
+        cmocka_unit_test(a_canary_serves_its_share_of_users_and_always_the_same),
         cmocka_unit_test(a_new_policy_serves_from_its_first_request),
         cmocka_unit_test(a_failing_sink_ends_the_round),
         cmocka_unit_test(shuffled_rewards_know_nothing_of_actions),
