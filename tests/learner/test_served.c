@@ -40,11 +40,10 @@ static int tear_down(void **state)
 
 /** Sessions first .. first + count - 1 of minutes since day 100, under a version. A request brings
  *  `more` than it would, and from 18:00 on, UTC, everybody's brings `evening` more. */
-static void serve(fixture *f, int64_t version, uint64_t first, uint64_t count, double more,
-                  double evening)
+static void put(fixture *f, int64_t version, uint64_t first, uint64_t count, double more,
+                double evening)
 {
     const data_world world = {.seed = 9, .noise = 0.3, .half_width = 0.15f, .version = version};
-    mtf_err err = {0};
     for (uint64_t i = first; i < first + count; i++) {
         data_session made;
         data_session_make(&world, i, &made);
@@ -54,9 +53,21 @@ static void serve(fixture *f, int64_t version, uint64_t first, uint64_t count, d
         if (f->other_users) made.user[0] = 'o', made.session.session_id[0] ^= 0xff;
         data_session_store(f->store, &f->settings, &made.session, f->offset++);
     }
+}
+
+static void commit(fixture *f)
+{
+    mtf_err err = {0};
     const mtf_store_position position = {.next = f->offset, .last = f->offset - 1};
     mtf_assert_ok(mtf_store_set_position(f->store, &position, &err), &err);
     mtf_assert_ok(mtf_store_commit(f->store, &err), &err);
+}
+
+static void serve(fixture *f, int64_t version, uint64_t first, uint64_t count, double more,
+                  double evening)
+{
+    put(f, version, first, count, more, evening);
+    commit(f);
 }
 
 /** The same minutes, but other users than serve()'s. */
@@ -67,12 +78,13 @@ static void serve_users(fixture *f, int64_t version, uint64_t first, uint64_t co
     f->other_users = false;
 }
 
-static mtf_served compare_as(const fixture *f, uint32_t days, bool side_by_side)
+static mtf_served compare_as(const fixture *f, int64_t parent, int64_t child, uint32_t days,
+                             bool side_by_side)
 {
     const mtf_served_config config = {.store = f->store,
                                       .reward = &f->reward,
-                                      .child = CHILD,
-                                      .parent = PARENT,
+                                      .child = child,
+                                      .parent = parent,
                                       .days = days,
                                       .side_by_side = side_by_side,
                                       .sessions_max = 1000000,
@@ -86,12 +98,12 @@ static mtf_served compare_as(const fixture *f, uint32_t days, bool side_by_side)
 
 static mtf_served compare(const fixture *f, uint32_t days)
 {
-    return compare_as(f, days, false);
+    return compare_as(f, PARENT, CHILD, days, false);
 }
 
 static mtf_served compare_hours(const fixture *f)
 {
-    return compare_as(f, 7, true);
+    return compare_as(f, PARENT, CHILD, 7, true);
 }
 
 static const mtf_served_limits LIMITS = {.z = 3, .fall = 0.05, .sessions = 500, .overlap = 0.9};
@@ -158,6 +170,38 @@ static void side_by_side_a_day_is_nobodys_fault(void **state)
     mtf_assert_close(served.overlap, 1, 0, 0);
     mtf_assert_close(served.difference.value, -0.4 * 3.5, 0, 4 * served.difference.se);
     assert_true(served.difference.value > after.difference.value / 2);
+}
+
+/** Side by side, at limits of canary.z: equal versions pass at the rate of a normal, one that
+ * brings two standard errors less seldom does. */
+static void equal_canaries_pass_at_the_rate_that_the_setting_promises(void **state)
+{
+    enum { PAIRS = 300, SESSIONS = 300 };
+    static const double limits[] = {-1, 0, 1};
+    fixture *f = *state;
+    int passed[3] = {0}, worse_passed = 0;
+    double square = 0;
+    for (int n = 0; n < PAIRS; n++) {
+        const uint64_t day = (uint64_t)(n + 3000) * DAY;
+        const int64_t parent = 100 + 2 * n, child = parent + 1;
+        for (uint64_t i = 0; i < 2 * SESSIONS; i += 6) { /* users have three sessions */
+            put(f, parent, day + i, 3, 0, 0);
+            put(f, child, day + i + 3, 3, 0, 0);
+        }
+        commit(f);
+        const mtf_served served = compare_as(f, parent, child, 0, true);
+        const double z = served.difference.z;
+        for (int k = 0; k < 3; k++) passed[k] += z >= limits[k];
+        worse_passed += z - 2 >= limits[0];
+        square += z * z / PAIRS;
+    }
+    for (int k = 0; k < 3; k++) {
+        const double share = 0.5 * erfc(limits[k] / sqrt(2));
+        print_message("canary.z %g: %d of %d equal ones pass, %.0f promised; sd of z %.2f\n",
+                      limits[k], passed[k], PAIRS, share * PAIRS, sqrt(square));
+        mtf_assert_close(passed[k], share * PAIRS, 0, 3 * sqrt(share * (1 - share) * PAIRS));
+    }
+    mtf_assert_close(worse_passed, 0.159 * PAIRS, 0, 3 * sqrt(0.159 * 0.841 * PAIRS));
 }
 
 static void side_by_side_hours_of_another_day_do_not_count(void **state)
@@ -231,6 +275,7 @@ int main(void)
         TEST(an_equal_child_is_none_the_worse),
         TEST(a_worse_child_is_told_by_value_error_and_amount),
         TEST(the_hour_of_the_day_is_not_the_childs_fault),
+        TEST(equal_canaries_pass_at_the_rate_that_the_setting_promises),
         TEST(side_by_side_a_day_is_nobodys_fault),
         TEST(side_by_side_hours_of_another_day_do_not_count),
         TEST(hours_that_the_parent_never_served_are_no_evidence),
