@@ -124,7 +124,7 @@ typedef struct rows {
     bool *done;
 } rows;
 
-static void fail(const char *what)
+static _Noreturn void fail(const char *what)
 {
     fprintf(stderr, "measure: %s\n", what);
     exit(1);

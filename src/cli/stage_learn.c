@@ -86,9 +86,12 @@ static mtf_status hook_publish(void *arg, mtf_policy *candidate, mtf_err *err)
 /** What hook_head read last. */
 static mtf_status hook_trial(void *arg, mtf_policy **trial, mtf_err *err)
 {
-    const learn_stage *stage = arg;
+    learn_stage *stage = arg;
     const mtf_policy_standing standing = policy_writer_standing(&stage->writer);
-    const mtf_policy *found = standing.canary ? standing.canary : standing.shadow;
+    const mtf_policy *canary = standing.canary, *shadow = standing.shadow;
+    const mtf_policy *found = canary ? canary : shadow;
+    mtf_policy_metrics_trial(&stage->policies, canary ? canary->info.version : 0,
+                             shadow ? shadow->info.version : 0);
     *trial = found ? mtf_policy_clone(found) : NULL;
     return *trial || !found ? MTF_OK : mtf_fail(err, MTF_NOMEM, "no memory for a policy on trial");
 }

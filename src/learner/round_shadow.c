@@ -11,8 +11,8 @@ static void act(const void *policy, const float *state, float *action)
     mtf_policy_act(policy, state, action);
 }
 
-/** Rows of the champion: before the shadow's training was cut, or since. MTF_SKIP: none are left.
- */
+/** Rows of the champion: before the shadow's training was cut, or since. MTF_SKIP: none are left,
+ * or none are of its shape. */
 static mtf_status load(const mtf_rounds *rounds, bool since, mtf_cohort *cohort, mtf_err *err)
 {
     const mtf_policy *shadow = rounds->trial;
@@ -45,7 +45,9 @@ static mtf_status load(const mtf_rounds *rounds, bool since, mtf_cohort *cohort,
     };
     for (size_t i = 0; i < count; i++)
         if (counts[i].version == selection.version) config.rows += counts[i].rows;
-    if (!mtf_selection_days(&selection, store)) return MTF_SKIP;
+    const bool fits =
+        shape.state_dim == shadow->state_dim && shape.action_dim == shadow->action_dim;
+    if (!fits || !mtf_selection_days(&selection, store)) return MTF_SKIP;
     return mtf_cohort_load(store, &config, cohort, err);
 }
 

@@ -229,6 +229,8 @@ static mtf_status watch_trial(mtf_rounds *rounds, mtf_err *err)
 {
     const mtf_policy *trial = rounds->trial;
     const int64_t head = rounds->champion->info.version;
+    if (rounds->refused_trial == trial->info.version && rounds->refused_head == head)
+        return MTF_OK; /* the log has said why; an operator may withdraw it */
     if (trial->info.parent == head)
         return is_canary(trial) ? watch_canary(rounds, err) : watch_shadow(rounds, err);
     mtf_round_order *order = give(rounds, MTF_ORDER_WITHDRAW, trial->info.version);
@@ -246,10 +248,13 @@ static mtf_status carry_out(mtf_rounds *rounds, mtf_err *err)
     mtf_err why = {0};
     const mtf_status status = hooks->order(hooks->arg, order, &why);
     if (status && status != MTF_INVALID) return mtf_fail(err, status, "%s", why.msg);
-    if (status)
+    if (status) {
+        rounds->refused_trial = order->trial;
+        rounds->refused_head = order->head;
         mtf_log_line(rounds->config.log, MTF_LOG_WARN, "policy.not_ordered",
                      "head=%" PRId64 " version=%" PRId64 " why=\"%.200s\"", order->head,
                      order->version, why.msg);
+    }
     rounds->ordered = false; /* done, or not to be done */
     mtf_policy_free(rounds->champion);
     mtf_policy_free(rounds->trial);

@@ -24,9 +24,11 @@ struct mtf_rounds {
     int64_t newest_version; /* ever used under our name, as last read */
     int64_t ended;
     mtf_policy *trial;            /* as last read with the champion; NULL: nothing is */
+    int64_t reread_at;            /* sessions of the champion at which both are read again */
     mtf_round_look served, tried; /* the champion; what is on trial */
     bool ordered;                 /* an order waits to be done: */
     mtf_round_order order;
+    int64_t refused_trial, refused_head; /* what the last order that was refused was about */
 
     /* The round under way; made again from the state and the files after a restart. */
     bool prepared;

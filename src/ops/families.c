@@ -131,6 +131,12 @@ void mtf_policy_metrics_head(mtf_policy_metrics *metrics, int64_t version, int64
     atomic_store_explicit(&metrics->created_ms, created_ms, memory_order_relaxed);
 }
 
+void mtf_policy_metrics_trial(mtf_policy_metrics *metrics, int64_t canary, int64_t shadow)
+{
+    atomic_store_explicit(&metrics->canary, canary, memory_order_relaxed);
+    atomic_store_explicit(&metrics->shadow, shadow, memory_order_relaxed);
+}
+
 void mtf_policy_metrics_refused(mtf_policy_metrics *metrics, int64_t refused)
 {
     atomic_store_explicit(&metrics->refused, refused, memory_order_relaxed);
@@ -152,11 +158,21 @@ void mtf_families_leader(mtf_exposition *out, bool standby)
     mtf_exposition_put(out, &leading, NULL, 0, standby ? 0 : 1);
 }
 
+static void put_trial(mtf_exposition *out, const mtf_metric *metric, mtf_label policy,
+                      const char *stage, const mtf_counter *version)
+{
+    const mtf_label labels[] = {policy, {"stage", stage}};
+    mtf_exposition_put(out, metric, labels, 2, (double)mtf_counter_get(version));
+}
+
 void mtf_families_policy(mtf_exposition *out, const mtf_policy_metrics *metrics, const char *name,
                          int64_t now_ms)
 {
     static const mtf_metric version = {"mtf_policy_version", MTF_METRIC_GAUGE,
                                        "version of the served policy, 0 for none"};
+    static const mtf_metric trial = {
+        "mtf_policy_trial_version", MTF_METRIC_GAUGE,
+        "version on trial in this stage (gate.stages), 0 for none; no round begins meanwhile"};
     static const mtf_metric age = {"mtf_policy_age_seconds", MTF_METRIC_GAUGE,
                                    "since the served policy was made, NaN for none"};
     static const mtf_metric refused = {
@@ -174,6 +190,8 @@ void mtf_families_policy(mtf_exposition *out, const mtf_policy_metrics *metrics,
     const mtf_label policy = {"policy", name};
     const int64_t created_ms = mtf_counter_get(&metrics->created_ms);
     mtf_exposition_put(out, &version, &policy, 1, (double)mtf_counter_get(&metrics->version));
+    put_trial(out, &trial, policy, "canary", &metrics->canary);
+    put_trial(out, &trial, policy, "shadow", &metrics->shadow);
     mtf_exposition_put(out, &age, &policy, 1,
                        created_ms ? (double)(now_ms - created_ms) / 1000 : (double)NAN);
     mtf_exposition_put(out, &refused, &policy, 1, (double)mtf_counter_get(&metrics->refused));

@@ -14,11 +14,14 @@
 typedef struct mtf_policy_metrics {
     mtf_counter version, created_ms; /* of the head of the policy topic; 0: none seen */
     mtf_counter refused;             /* records of both policy topics */
+    mtf_counter canary, shadow;      /* versions on trial; 0: none */
     mtf_counter verdicts[MTF_VERDICT_REJECT + 1];
     _Atomic double value, value_z, train_seconds; /* of the last round that was judged */
 } mtf_policy_metrics;
 
 void mtf_policy_metrics_head(mtf_policy_metrics *metrics, int64_t version, int64_t created_ms);
+/** What is on trial, as last read; 0: nothing. */
+void mtf_policy_metrics_trial(mtf_policy_metrics *metrics, int64_t canary, int64_t shadow);
 /** refused: so far, in all. */
 void mtf_policy_metrics_refused(mtf_policy_metrics *metrics, int64_t refused);
 void mtf_policy_metrics_round(mtf_policy_metrics *metrics, const mtf_round_report *report);

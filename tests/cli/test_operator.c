@@ -124,6 +124,8 @@ static void a_running_program_shows_all_its_metrics_and_no_secret(void **state)
     assert_non_null(strstr(program_text(&body),
                            "\nmtf_kafka_source_messages_total{topic=\"mtf.exploration\"} 2\n"));
     assert_non_null(strstr(program_text(&body), "\nmtf_policy_version{policy=\"default\"} 1\n"));
+    assert_non_null(strstr(program_text(&body),
+                           "\nmtf_policy_trial_version{policy=\"default\",stage=\"canary\"} 0\n"));
     assert_null(strstr(program_text(&body), "swordfish"));
     assert_int_equal(ask(port, "/version", &body), 200);
     assert_non_null(strstr(program_text(&body), "{\"mtf\":\""));

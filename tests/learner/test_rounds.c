@@ -758,10 +758,11 @@ static void no_round_begins_while_a_version_is_on_trial(void **state)
         assert_int_equal(mtf_rounds_on_trial(f->rounds), 2);
         mtf_policy_free(f->trial); /* an operator withdraws it, and nobody says so */
         f->trial = NULL;
-        reopen(f);
+        collect(f, 1, 450, 100); /* it is noticed all the same */
         tick(f);
         assert_int_equal(f->reports, 2);
-        assert_int_equal(f->report.sessions, 450);
+        assert_int_equal(f->report.sessions, 550);
+        assert_int_equal(mtf_rounds_on_trial(f->rounds), 3); /* the round's own candidate */
     }
 }
 
@@ -878,6 +879,24 @@ static void an_order_is_done_once_whatever_happens(void **state)
     tick(f);
     tick(f);
     assert_int_equal(f->orders, 3);
+    assert_int_equal(mtf_rounds_champion(f->rounds), 3);
+}
+
+/** Whatever makes it impossible is not mended by asking at every tick. */
+static void an_order_that_is_refused_is_not_given_again(void **state)
+{
+    fixture *f = *state;
+    try_one(f, "canary");
+    serve_both(f, better, 1440, 210);
+    f->order_failure = MTF_INVALID;
+    for (int i = 0; i < 5; i++) tick(f);
+    assert_int_equal(f->orders, 1);
+    assert_int_equal(mtf_rounds_on_trial(f->rounds), 2);
+    f->order_failure = MTF_OK;
+    reopen(f);
+    tick(f);
+    tick(f);
+    assert_int_equal(f->orders, 2);
     assert_int_equal(mtf_rounds_champion(f->rounds), 3);
 }
 
@@ -1503,6 +1522,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_canary_that_is_not_served_is_withdrawn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_on_trial_against_an_old_head_is_withdrawn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_order_is_done_once_whatever_happens, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_order_that_is_refused_is_not_given_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_shadow_is_judged_on_rows_newer_than_its_training, set_up, tear_down),
         cmocka_unit_test_setup_teardown(withdrawn_candidates_cost_the_champion_no_checkpoint, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_newest_three_champions_keep_their_checkpoints, set_up, tear_down),
