@@ -62,7 +62,7 @@ static mtf_status hook_gate(void *arg, const mtf_evidence *evidence, mtf_policy 
     (void)err;
     mtf_gate_decide(&gate, evidence, verdict);
     mtf_gate_record(evidence, info);
-    mtf_gate_record_verdict(verdict, info);
+    mtf_gate_record_verdict(&gate, verdict, info);
     t->judged = !candidate; /* a record must first be written */
     return MTF_OK;
 }
