@@ -9,6 +9,7 @@
 #include "core/progress.h"
 #include "learner/rounds.h"
 #include "publish/gate.h"
+#include "publish/policy_states.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -26,6 +27,7 @@ typedef struct training {
     mtf_buf folder; /* NUL-terminated */
     mtf_reward reward;
     mtf_action_table table;
+    char states[17]; /* the id of policy.state, "": not set */
     mtf_policy_keys *keys;
     mtf_store *store;
     mtf_policy *parent; /* of --parent, or a stand-in that has the version that logged */
@@ -71,6 +73,7 @@ static mtf_status hook_publish(void *arg, mtf_policy *candidate, mtf_err *err)
 {
     training *t = arg;
     mtf_buf record = {0};
+    memcpy(candidate->info.state_schema, t->states, sizeof t->states);
     mtf_status status = mtf_policy_encode_signed(candidate, t->keys, &record, err);
     if (status == MTF_OK) status = mtf_file_replace(t->options->out, mtf_buf_span(&record), err);
     t->info = candidate->info;
@@ -82,7 +85,9 @@ static mtf_status hook_publish(void *arg, mtf_policy *candidate, mtf_err *err)
 static void hook_progress(void *arg, const char *what, int64_t done, int64_t total)
 {
     training *t = arg;
-    if (t->progress.total == 0) mtf_progress_begin(&t->progress, what, "steps", total, false);
+    if (!t->progress.what || strcmp(t->progress.what, what) != 0)
+        mtf_progress_begin(&t->progress, what, strcmp(what, "train") == 0 ? "steps" : "fits", total,
+                           false);
     mtf_progress_at(&t->progress, done);
     if (done == total) mtf_progress_end(&t->progress, done);
 }
@@ -126,6 +131,7 @@ static mtf_status open_settings(training *t, mtf_err *err)
     const train_options *o = t->options;
     mtf_status status = mtf_reward_parse(&t->reward, s->reward_weights, s->reward_clip, err);
     if (status == MTF_OK) status = mtf_action_table_parse(&t->table, s->policy_actions, err);
+    if (status == MTF_OK) status = mtf_policy_states_id(s, t->states, err);
     if (status == MTF_OK)
         status = mtf_policy_keys_open(s->policy_signing_key_file, s->policy_public_key_file, true,
                                       &t->keys, err);
@@ -152,6 +158,8 @@ static mtf_status open_parent(training *t, mtf_err *err)
                             "(policy.state_dim, policy.actions) say %lld and %u",
                             o->parent, t->parent->state_dim, t->parent->action_dim,
                             (long long)t->cli->settings.policy_state_dim, t->table.count);
+        status = mtf_policy_states_check(t->states, t->parent, err);
+        if (status) return status;
         return logged_version(t->store, "train", t->parent->info.version, -1, &version, err);
     }
     const uint32_t widths[] = {(uint32_t)t->cli->settings.policy_state_dim, t->table.count};

@@ -14,7 +14,9 @@ static char folder[MTF_TEST_PATH], events[2 * MTF_TEST_PATH], out[2 * MTF_TEST_P
 #define TINY                                                                                       \
     "--set", "learner.hidden=8", "--set", "learner.batch=16", "--set", "learner.critics=2",        \
         "--set", "learner.threads=1", "--set", "gate.bootstrap=10", "--set",                       \
-        "gate.min_transitions=10"
+        "gate.min_transitions=10", "--set", "gate.fqe_steps=20", "--set", "gate.fqe_refits=1"
+#define OPEN_GATE                                                                                  \
+    "--set", "gate.z=-10", "--set", "gate.skill_z=-10", "--set", "gate.gauc_loss_max=1"
 
 static void make_path(char path[2 * MTF_TEST_PATH], const char *name)
 {
@@ -107,7 +109,22 @@ static void people_read_verdict_and_evidence(void **state)
 {
     (void)state;
     program_check(folder, ARGS("train", events, "--out", out, "--steps", "20", TINY), 0,
-                  "integrated: 20 steps on", "verdict: hold: ", "gate.heldout_users", "record: ");
+                  "integrated: 20 steps on", "verdict: hold: ", "gate.heldout_users",
+                  "record: ", "train: 20 of 20 steps (100 %)", "evaluate: 2 of 2 fits (100 %)");
+}
+
+/** As on a topic: who puts the record on one puts it where the settings say. */
+static void what_passes_is_for_the_first_stage(void **state)
+{
+    (void)state;
+    program_check(folder, ARGS("train", events, "--out", out, "--steps", "20", TINY, OPEN_GATE), 0,
+                  "verdict: promote: ");
+    program_check(folder,
+                  ARGS("train", events, "--out", out, "--steps", "20", TINY, OPEN_GATE, "--set",
+                       "gate.stages=canary", "--set", "canary.percent=7"),
+                  0, "verdict: canary: ");
+    program_check(folder, ARGS("policy", "verify", out), 0, "stage              canary",
+                  "verdict            canary", "canary.percent                 7");
 }
 
 static void an_interrupted_training_goes_on(void **state)
@@ -229,6 +246,48 @@ static void training_goes_on_from_the_policy_that_logged(void **state)
                   "nothing explored under version 4");
 }
 
+/** policy.state=f0=number ... of `count` fields, as an argument of --set. */
+static void make_states(char argument[1024], int count)
+{
+    int size = snprintf(argument, 1024, "policy.state=");
+    for (int i = 0; i < count; i++)
+        size += snprintf(argument + size, 1024 - (size_t)size, "f%d=number ", i);
+}
+
+static void the_record_says_what_its_states_mean(void **state)
+{
+    (void)state;
+    char parent[2 * MTF_TEST_PATH], states[1024], fewer[1024];
+    make_path(parent, "states.policy");
+    make_states(states, 64);
+    make_states(fewer, 63);
+    program_check(folder, ARGS("train", events, "--out", parent, "--set", fewer, TINY), 64,
+                  "its fields make 63 floats");
+    program_check(
+        folder,
+        ARGS("train", events, "--out", parent, "--steps", "20", "--set", states, TINY, OPEN_GATE),
+        0, "verdict: promote: ");
+    mtf_buf record = {0};
+    mtf_policy *policy;
+    mtf_err err = {0};
+    mtf_assert_ok(mtf_file_read(parent, 1 << 24, &record, &err), &err);
+    mtf_assert_ok(mtf_policy_decode(mtf_buf_span(&record), &policy, &err), &err);
+    assert_int_equal(strlen(policy->info.state_schema), 16);
+    policy->info.version = 1; /* as if it had logged */
+    mtf_buf_clear(&record);
+    mtf_assert_ok(mtf_policy_encode(policy, &record, &err), &err);
+    mtf_assert_ok(mtf_file_replace(parent, mtf_buf_span(&record), &err), &err);
+    program_check(folder, ARGS("train", events, "--out", out, "--parent", parent, TINY), 64,
+                  policy->info.state_schema, "policy.state is not set");
+    program_check(folder,
+                  ARGS("train", events, "--out", out, "--parent", parent, "--steps", "20", "--set",
+                       states, TINY),
+                  0, "actor=record critics=new");
+    program_check(folder, ARGS("policy", "verify", out), 0, policy->info.state_schema);
+    mtf_policy_free(policy);
+    mtf_buf_fini(&record);
+}
+
 static void what_does_not_fit_is_said(void **state)
 {
     (void)state;
@@ -257,11 +316,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_become_a_policy),
         cmocka_unit_test(people_read_verdict_and_evidence),
+        cmocka_unit_test(what_passes_is_for_the_first_stage),
         cmocka_unit_test(an_interrupted_training_goes_on),
         cmocka_unit_test(a_filling_that_was_cut_short_begins_again),
         cmocka_unit_test(only_what_was_made_is_removed),
         cmocka_unit_test(a_policy_that_is_a_search_is_kept_as_its_checkpoint),
         cmocka_unit_test(training_goes_on_from_the_policy_that_logged),
+        cmocka_unit_test(the_record_says_what_its_states_mean),
         cmocka_unit_test(what_does_not_fit_is_said),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
