@@ -186,7 +186,8 @@ def settings(arrays, low, high):
     clip = max(float(np.abs(arrays["rewards"]).max()), 1e-6)
     table = " ".join(f"a{d}.pow={low[d]:.9g}..{high[d]:.9g}" for d in range(len(low)))
     return (f"policy:\n  state_dim: {arrays['observations'].shape[1]}\n  actions: \"{table}\"\n"
-            f"reward:\n  weights: \"reward=1\"\n  clip: \"reward={clip:.9g}\"\n")
+            f"reward:\n  weights: \"reward=1\"\n  clip: \"reward={clip:.9g}\"\n"
+            "gate:\n  reward_sense: false # nothing is consumed here\n")
 
 
 def spread(values, count, option):

@@ -104,7 +104,9 @@ def training(folder):
         convert(folder / "train.npz", "--out", data, "--settings", settings, "--action-low=-2", "--action-high=2")
         found = json.loads(run(MTF, "train", "-c", settings, data, "--out", policy, "--json", "--algorithm", "td3bc", "--steps", "800",
                                "--set", "learner.hidden=32", "--set", "learner.batch=64", "--set", "td3bc.alpha=10",
-                               "--set", "learner.actor_lr=0.003", "--set", "learner.threads=1", "--set", "gate.bootstrap=20"))
+                               "--set", "learner.actor_lr=0.003", "--set", "learner.threads=1", "--set", "gate.bootstrap=20",
+                               "--set", "gate.min_transitions=100", "--set", "gate.fqe_steps=20", "--set", "gate.fqe_refits=0"))
+        assert not found["reason"].startswith(("reward", "data")), found  # nothing was consumed, and the settings know it
         assert found["transitions"] + found["truncated"] < len(arrays["rewards"])  # some users are held out
         assert found["truncated"] > 200 and found["heldout_rows"] > 100, found
         assert found["numbers"]["drift.0"] > 0.05, found  # the reward grows along action 0
