@@ -106,7 +106,8 @@ static mtf_status service_emit(void *self, const mtf_event *event, mtf_err *err)
 static mtf_status simulate_round(simulation *run, uint32_t round, mtf_sim_counts *counts,
                                  mtf_err *err)
 {
-    const mtf_sim_service service = {run, service_policy, service_emit, service_canary};
+    const mtf_sim_service service = {
+        .self = run, .policy = service_policy, .emit = service_emit, .canary = service_canary};
     mtf_status status = MTF_OK;
     run->sessions = 0;
     mtf_progress_begin(&run->progress, "simulate", "sessions", run->options->sessions, false);

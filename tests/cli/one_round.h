@@ -8,7 +8,8 @@
 
 #define ROUND                                                                                      \
     "round.min_sessions: 500\nround.max_rounds: 1\nlearner.steps: 60\nlearner.hidden: 16\n"        \
-    "learner.critics: 4\nlearner.batch: 64\ngate.bootstrap: 20\n"
+    "learner.critics: 4\nlearner.batch: 64\ngate.bootstrap: 20\ngate.fqe_steps: 20\n"              \
+    "gate.fqe_refits: 0\n"
 #define OPEN_GATE                                                                                  \
     "gate.min_transitions: 1\ngate.z: -10\ngate.skill_z: -10\ngate.phi_min: 0\n"                   \
     "gate.outside_max: 1\ngate.gauc_loss_max: 1\ngate.part_z: 100\n"
