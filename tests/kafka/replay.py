@@ -124,8 +124,9 @@ class Stream:
         commit_ms = 50 if case.kills else 1000
         self.config.write_text(SETTINGS.format(bootstrap=bootstrap, prefix=self.prefix, commit_ms=commit_ms))
         topics.create(processes.mtf, bootstrap, PARTITIONS, 1, self.prefix)
-        group = {"bootstrap.servers": bootstrap, "group.id": f"{self.prefix}sessionize"}
-        self.group = confluent_kafka.Consumer(group)  # only asks
+        # Only asks, also while a killed one's transaction is open: read_committed would wait for its end.
+        group = {"bootstrap.servers": bootstrap, "group.id": f"{self.prefix}sessionize", "isolation.level": "read_uncommitted"}
+        self.group = confluent_kafka.Consumer(group)
         options = {"bootstrap.servers": bootstrap, "enable.idempotence": True, "log_level": 4}
         self.producer = confluent_kafka.Producer(options)
 
