@@ -62,7 +62,7 @@ typedef struct mtf_policy_info {
     char algorithm[40];
     int64_t created_ms;
     float box;                     /* half-width of the next exploration; 0: do not explore */
-    char verdict[16], reason[200]; /* promote | hold | reject, and why */
+    char verdict[16], reason[200]; /* promote | canary | hold | reject, why */
     char state_schema[17];         /* hex hash of what the state means; "": float[S] */
     char parent_checkpoint[65]; /* XXH3-128 hex of the checkpoint the round started from, or "" */
     mtf_policy_number numbers[MTF_POLICY_NUMBERS_MAX];
