@@ -52,12 +52,13 @@ allowed_for() { # file -> extended regex of the folders it may include
     src/core/*) echo 'core' ;;
     src/ingest/*) echo 'core|ingest' ;;
     src/sessionize/*) echo 'core|sessionize' ;;
-    src/learner/eval* | src/learner/gauc* | src/learner/scorecard*) echo 'core|learner|client' ;;
+    src/learner/eval* | src/learner/export* | src/learner/gauc* | src/learner/scorecard*) echo 'core|learner|client' ;;
     src/learner/*) echo 'core|learner' ;;
     src/publish/*) echo 'core|publish|client' ;;
     src/client/*) echo 'core|client' ;;
     src/search/*) echo 'core|search' ;;
     src/sim/*) echo 'core|sim|client|search' ;;
+    src/compare/*) echo 'core|sessionize|learner|client|search|sim|compare' ;;
     src/ops/*) echo 'core|ingest|sessionize|learner|publish|client|sim|ops' ;;
     *) echo '[a-z]+' ;;
     esac
@@ -77,7 +78,7 @@ rocksdb/        src/learner/store[a-z_]*\.[ch]
 cblas           src/(learner/(blas|kernels)[a-z_]*\.[ch]|search/linear\.c)
 lapacke         src/search/linear\.c
 avro\.h|avro/   src/ingest/(avro|container|file)[a-z_]*\.[ch]
-jansson         src/(ingest|client|publish|sim|cli|ops)/[a-z_]*\.[ch]
+jansson         src/(ingest|client|compare|publish|sim|cli|ops)/[a-z_]*\.[ch]
 yaml\.h         src/core/settings_yaml\.c
 xxhash          src/core/hash\.c
 openssl/        src/((client|publish)/[a-z_]*|ingest/user_key)\.c

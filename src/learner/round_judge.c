@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/clock.h"
+#include "learner/export.h"
 
 #define TRAINING_ROWS_MAX 50000 /* the baseline's regression needs no more */
 #define VECTOR_ROWS       16    /* held-out states on which record and actor must agree */
@@ -13,19 +14,11 @@
 /** The trained actor as a policy; the record's words without verdict and numbers. */
 static mtf_status make_candidate(const mtf_rounds *rounds, mtf_policy **out, mtf_err *err)
 {
-    uint32_t widths[MTF_POLICY_LAYERS_MAX + 1];
-    const float *weights[MTF_POLICY_LAYERS_MAX], *biases[MTF_POLICY_LAYERS_MAX];
-    const uint32_t layers = rounds->ops->actor(rounds->algorithm, widths, weights, biases);
-    mtf_policy *policy = mtf_policy_new(widths, layers, rounds->config.table);
-    if (!policy) return mtf_fail(err, MTF_NOMEM, "no memory for the candidate's policy");
-    const mtf_normaliser *normaliser = &rounds->checkpoint.normaliser;
-    memcpy(policy->mean, normaliser->mean, normaliser->state_dim * sizeof(float));
-    memcpy(policy->deviation, normaliser->deviation, normaliser->state_dim * sizeof(float));
-    for (uint32_t i = 0; i < layers; i++) {
-        mtf_policy_layer *layer = &policy->layers[i];
-        memcpy(layer->weight, weights[i], (size_t)layer->inputs * layer->outputs * sizeof(float));
-        memcpy(layer->bias, biases[i], layer->outputs * sizeof(float));
-    }
+    mtf_policy *policy;
+    const mtf_status status =
+        mtf_export_actor(rounds->ops, rounds->algorithm, &rounds->checkpoint.normaliser,
+                         rounds->config.table, &policy, err);
+    if (status) return status;
     const mtf_settings *settings = rounds->config.settings;
     mtf_policy_info *info = &policy->info;
     snprintf(info->name, sizeof info->name, "%s", settings->policy_name);
