@@ -64,6 +64,7 @@ int mtf_cli_exit_work(mtf_status status, const mtf_err *err);
 typedef int mtf_command_fn(mtf_cli *cli, int argc, char **argv);
 mtf_command_fn mtf_command_reward;
 mtf_command_fn mtf_command_train;
+mtf_command_fn mtf_command_compare;
 mtf_command_fn mtf_command_audit, mtf_command_dlq, mtf_command_late;
 mtf_command_fn mtf_command_topics, mtf_command_offsets, mtf_command_sessions;
 mtf_command_fn mtf_command_config, mtf_command_demo, mtf_command_evaluate, mtf_command_healthcheck,

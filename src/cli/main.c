@@ -22,6 +22,7 @@ static const struct command {
     {"simulate", "a simulated recommender: events to Kafka or to a file", mtf_command_simulate},
     {"train", "files of events or sessions -> a policy record, without Kafka", mtf_command_train},
     {"evaluate", "what a policy is worth, from what another explored", mtf_command_evaluate},
+    {"compare", "every learner and search side by side, on the simulator", mtf_command_compare},
     {"replay", "files of events or sessions -> sessions, without Kafka", mtf_command_replay},
     {"policy", "list | show | diff | export | verify | rollback | promote | freeze | thaw",
      mtf_command_policy},

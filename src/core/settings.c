@@ -339,6 +339,24 @@ void mtf_settings_fini(mtf_settings *settings)
     *settings = (mtf_settings){0};
 }
 
+mtf_status mtf_settings_copy(const mtf_settings *from, mtf_settings *to, mtf_err *err)
+{
+    *to = *from;
+    to->kafka = NULL, to->kafka_count = 0;
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        if (rows[i].kind == MTF_SETTING_S) *(char **)field(to, &rows[i]) = NULL;
+    for (size_t i = 0; i < ROW_COUNT; i++) {
+        if (rows[i].kind != MTF_SETTING_S) continue;
+        char **copy = field(to, &rows[i]);
+        const char *const *text = (const void *)((const char *)from + rows[i].offset);
+        *copy = strdup(*text);
+        if (*copy) continue;
+        mtf_settings_fini(to);
+        return mtf_fail(err, MTF_NOMEM, "settings: out of memory");
+    }
+    return MTF_OK;
+}
+
 mtf_status mtf_settings_set(mtf_settings *settings, const char *key, const char *value,
                             const char *where, mtf_err *err)
 {

@@ -98,6 +98,20 @@
     X(batchrl, generator_lr, F, 0.001, 0, 1, "", "Adam rate of the generator") \
     X(batchrl, perturbation_lr, F, 0.0001, 0, 1, "", "Adam rate of the perturbation, in place of learner.actor_lr") \
     X(batchrl, critic_lr, F, 0.0002, 0, 1, "", "in place of learner.critic_lr") \
+    X(compare, rows, S, "", 0, 20000, "", "what `mtf compare` compares, a line each: NAME, or NAME: key=value ..., a key being a setting, algorithm, data or designs; docs/comparison.md") \
+    X(compare, designs, S, "paper fair", 1, 100, "", "paper: each row on its own data; fair: all on the same; progressive: each in rounds of its own") \
+    X(compare, reference, S, "es", 1, 60, "", "the row that the others' users are compared with") \
+    X(compare, seeds, I, 5, 1, 1000, "seeds", "of users, noise and networks: the whole comparison so many times") \
+    X(compare, users, I, 6000, 1, 100000000, "users", "who visit while a row learns") \
+    X(compare, sessions, I, 18000, 1, 100000000, "sessions", "of a round, which is a day") \
+    X(compare, rounds, I, 5, 1, 100, "rounds", "of sessions; one training after them all, or, where a row learns in rounds, one after each") \
+    X(compare, steps, I, 3000, 1, 100000000, "steps", "gradient steps in all, whatever the number of trainings") \
+    X(compare, sigma, F, 0.2, 0, 2, "", "deviation of Gaussian exploration") \
+    X(compare, each, I, 500, 2, 10000000, "sessions", "an action of a search is served to") \
+    X(compare, fit_steps, I, 3000, 1, 10000000, "steps", "of the fitted Q that a search of logged data asks") \
+    X(compare, points, I, 300, 1, 1000000, "actions", "that a search of logged data tries") \
+    X(compare, test_users, I, 3000, 2, 100000000, "users", "of the A/B test and of the ranking metric, whom nobody learned from") \
+    X(compare, days, I, 3, 1, 1000, "days", "of the A/B test") \
     X(gate, z, F, 1.0, -10, 10, "", "one-sided z that the value check must reach") \
     X(gate, min_transitions, I, 2000, 1, 1000000000, "rows", "held-out rows below which a round is held") \
     X(gate, outside_max, F, 0.05, 0, 1, "", "share of held-out action dimensions outside the box, margin 0.05") \
@@ -157,6 +171,9 @@ struct mtf_settings {
 /** All defaults. fini releases; both take zeroed memory. */
 mtf_status mtf_settings_init(mtf_settings *settings, mtf_err *err) MTF_NODISCARD;
 void mtf_settings_fini(mtf_settings *settings);
+/** All of them but librdkafka's properties; the caller's to fini. MTF_NOMEM. */
+mtf_status mtf_settings_copy(const mtf_settings *from, mtf_settings *to,
+                             mtf_err *err) MTF_NODISCARD;
 /** key is "section.name" or "kafka.<librdkafka property>"; where ("mtf.yaml:12", "--set",
  *  "MTF_GATE_Z") opens the error text. MTF_INVALID: unknown key, wrong type, out of range. */
 mtf_status mtf_settings_set(mtf_settings *settings, const char *key, const char *value,

@@ -1,0 +1,334 @@
+#include "compare/cell.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "compare/learner.h"
+#include "compare/searcher.h"
+#include "core/clock.h"
+#include "learner/export.h"
+#include "learner/train.h"
+#include "sim/tune.h"
+
+/** A cell being run. */
+typedef struct running {
+    mtf_compare_bench *bench;
+    const mtf_compare_cell *cell;
+    mtf_settings settings; /* the row's, with the cell's seed and steps */
+    mtf_compare_result *result;
+} running;
+
+/* -- what a result depends on ------------------------------------ */
+
+static uint32_t trainings(const mtf_compare_cell *cell)
+{
+    return cell->data == MTF_COMPARE_PROGRESSIVE ? (uint32_t)cell->row->settings.compare_rounds : 1;
+}
+
+/** The row's settings as the cell trains with them. */
+static mtf_status cell_settings(const mtf_compare_cell *cell, mtf_settings *out, mtf_err *err)
+{
+    const mtf_status status = mtf_settings_copy(&cell->row->settings, out, err);
+    if (status) return status;
+    const int64_t steps = out->compare_steps / trainings(cell);
+    out->learner_steps = steps > 0 ? steps : 1;
+    out->learner_seed = (int64_t)cell->seed;
+    return MTF_OK;
+}
+
+static bool uses_logs(const mtf_compare_cell *cell)
+{
+    return cell->data == MTF_COMPARE_GAUSSIAN || cell->data == MTF_COMPARE_BOX;
+}
+
+static mtf_status world_hash(const mtf_settings *s, uint64_t *hash, mtf_err *err)
+{
+    mtf_sim *sim;
+    const mtf_status status = mtf_compare_sim(s, MTF_SIM_EXPLORE_BOX, 1, 1, 1, &sim, err);
+    if (status) return status;
+    *hash = mtf_sim_world_hash(sim);
+    mtf_sim_close(sim);
+    return MTF_OK;
+}
+
+/** Of whatever is gathered: where from, how much, and what makes sessions of it. */
+static void logs_words(const mtf_compare_cell *cell, uint64_t world, mtf_buf *of)
+{
+    const mtf_settings *s = &cell->row->settings;
+    mtf_buf_printf(of,
+                   "data %s, seed %" PRIu64 ", world %016" PRIx64 ", %" PRId64 " users, %" PRId64
+                   " sessions x %" PRId64 ", box %.17g, sigma %.17g, "
+                   "sessionize %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64,
+                   mtf_compare_data_name(cell->data), cell->seed, world, s->compare_users,
+                   s->compare_sessions, s->compare_rounds, s->policy_box,
+                   cell->data == MTF_COMPARE_GAUSSIAN ? s->compare_sigma : 0, s->sessionize_gap_ms,
+                   s->sessionize_grace_ms, s->sessionize_max_duration_ms,
+                   s->sessionize_out_of_orderness_ms);
+}
+
+mtf_status mtf_compare_cell_words(const mtf_compare_cell *cell, const mtf_settings *settings,
+                                  mtf_buf *of, mtf_err *err)
+{
+    const mtf_settings *row = &cell->row->settings;
+    mtf_settings own = {0};
+    uint64_t world = 0, test_world = 0;
+    mtf_status status = world_hash(settings, &test_world, err);
+    if (status == MTF_OK) status = world_hash(row, &world, err);
+    if (status == MTF_OK) status = cell_settings(cell, &own, err);
+    if (status) return status;
+    mtf_buf_printf(of, "cell 1, %s, ", cell->row->algorithm);
+    logs_words(cell, world, of);
+    if (!cell->row->search)
+        mtf_buf_printf(of, ", training %016" PRIx64, mtf_train_settings_hash(&own));
+    else if (cell->data == MTF_COMPARE_LIVE)
+        mtf_buf_printf(of, ", each %" PRId64, row->compare_each);
+    else
+        mtf_buf_printf(of, ", points %" PRId64 ", fit %" PRId64 ", gamma %.17g",
+                       row->compare_points, row->compare_fit_steps, row->learner_gamma);
+    mtf_buf_printf(of,
+                   ", judged on world %016" PRIx64 ", %" PRId64 " users, %" PRId64 " days, box "
+                   "%.17g",
+                   test_world, settings->compare_test_users, settings->compare_days,
+                   settings->policy_box);
+    mtf_buf_put_u8(of, 0);
+    of->size -= !of->failed;
+    mtf_settings_fini(&own);
+    return of->failed ? mtf_fail(err, MTF_NOMEM, "no memory for a cell's words") : MTF_OK;
+}
+
+/* -- its data ---------------------------------------------------- */
+
+static void drop_logs(mtf_compare_logs *logs)
+{
+    mtf_scratch_close(&logs->scratch);
+    mtf_buf_fini(&logs->of);
+    *logs = (mtf_compare_logs){0};
+}
+
+void mtf_compare_bench_fini(mtf_compare_bench *bench)
+{
+    drop_logs(&bench->logs);
+    mtf_test_users_close(&bench->test);
+}
+
+static mtf_status need_test_users(mtf_compare_bench *bench, uint64_t seed, mtf_err *err)
+{
+    if (bench->test.sim && bench->seed == seed) return MTF_OK;
+    mtf_test_users_close(&bench->test);
+    bench->seed = seed;
+    const mtf_status status =
+        mtf_test_users_open(&bench->test, bench->settings, seed, bench->stop, err);
+    if (status) mtf_test_users_close(&bench->test);
+    return status;
+}
+
+static mtf_status open_sim(const running *run, mtf_sim **sim, mtf_err *err)
+{
+    const mtf_settings *s = &run->cell->row->settings;
+    return mtf_compare_sim(
+        s, run->cell->data == MTF_COMPARE_GAUSSIAN ? MTF_SIM_EXPLORE_GAUSSIAN : MTF_SIM_EXPLORE_BOX,
+        run->cell->seed, (uint32_t)s->compare_users, (uint32_t)s->compare_sessions, sim, err);
+}
+
+/** Rounds [first, end) under the policy into the scratch, which is opened. */
+static mtf_status gather(const running *run, const mtf_policy *policy, uint32_t first, uint32_t end,
+                         mtf_scratch *into, mtf_gathered *served, mtf_err *err)
+{
+    const mtf_settings *s = &run->cell->row->settings;
+    const mtf_action_table *table = &run->bench->test.table;
+    mtf_sim *sim = NULL;
+    mtf_status status = open_sim(run, &sim, err);
+    if (status == MTF_OK)
+        status = mtf_scratch_open(into, s, table->count, table->prediction_count, err);
+    const mtf_gather how = {s, sim, policy, run->bench->stop};
+    for (uint32_t r = first; r < end && status == MTF_OK; r++)
+        status = mtf_gather_round(&how, r, into, served, err);
+    if (sim) mtf_sim_close(sim);
+    return status;
+}
+
+/** The logs that the cell learns from: the last cell's, if it learned from the same. */
+static mtf_status need_logs(const running *run, mtf_err *err)
+{
+    mtf_compare_logs *logs = &run->bench->logs;
+    mtf_buf of = {0};
+    uint64_t world = 0;
+    mtf_status status = world_hash(&run->cell->row->settings, &world, err);
+    if (status) return status;
+    logs_words(run->cell, world, &of);
+    if (logs->of.size == of.size && memcmp(logs->of.data, of.data, of.size) == 0) {
+        mtf_buf_fini(&of);
+        return MTF_OK;
+    }
+    drop_logs(logs);
+    mtf_policy *initial = mtf_compare_initial(&run->settings, &run->bench->test.table);
+    status = initial ? MTF_OK : mtf_fail(err, MTF_NOMEM, "no memory for a policy");
+    if (status == MTF_OK)
+        status = gather(run, initial, 0, (uint32_t)run->settings.compare_rounds, &logs->scratch,
+                        &logs->served, err);
+    mtf_policy_free(initial);
+    if (status) drop_logs(logs);
+    if (status == MTF_OK)
+        logs->of = of;
+    else
+        mtf_buf_fini(&of);
+    return status;
+}
+
+/* -- searches ---------------------------------------------------- */
+
+static mtf_status judge_action(const running *run, const float *action, mtf_err *err)
+{
+    mtf_test_users *test = &run->bench->test;
+    mtf_policy *policy = mtf_policy_constant(MTF_SIM_STATE, &test->table, action);
+    if (!policy) return mtf_fail(err, MTF_NOMEM, "no memory for a policy");
+    const mtf_sim_actor actor = mtf_sim_actor_of(policy);
+    const mtf_status status =
+        mtf_test_users_judge(test, &actor, run->bench->stop, run->result, err);
+    mtf_policy_free(policy);
+    return status;
+}
+
+/** What it tries is served, to as many sessions as the learners' logs have. */
+static mtf_status search_live(const running *run, float *action, mtf_err *err)
+{
+    const mtf_settings *s = &run->settings;
+    mtf_sim *sim = NULL;
+    mtf_sim_tuned tuned;
+    mtf_sim_tune_config config = mtf_sim_tune_config_default(run->cell->row->algorithm);
+    config.sessions = s->compare_sessions * s->compare_rounds;
+    config.sessions_each = (uint32_t)s->compare_each;
+    config.seed = run->cell->seed;
+    config.threads = (uint32_t)s->learner_threads;
+    config.stop = run->bench->stop;
+    mtf_status status = open_sim(run, &sim, err);
+    if (status == MTF_OK) status = mtf_sim_tune(sim, &config, &tuned, NULL, err);
+    if (status == MTF_OK) {
+        memcpy(action, tuned.action, sizeof tuned.action);
+        run->result->served.sessions = tuned.sessions;
+        run->result->served.reward = tuned.mean * (double)tuned.sessions;
+    }
+    if (sim) mtf_sim_close(sim);
+    return status;
+}
+
+static mtf_status run_search(running *run, mtf_err *err)
+{
+    float action[MTF_SIM_ACTIONS];
+    const mtf_compare_cell *cell = run->cell;
+    mtf_status status = uses_logs(cell) ? need_logs(run, err) : MTF_OK;
+    const int64_t started_ns = mtf_clock_mono_ns();
+    if (status == MTF_OK && uses_logs(cell)) {
+        run->result->served = run->bench->logs.served;
+        status =
+            mtf_compare_search_logs(&run->settings, &run->bench->logs.scratch, cell->row->algorithm,
+                                    cell->seed, run->bench->stop, action, err);
+    } else if (status == MTF_OK) {
+        status = search_live(run, action, err);
+    }
+    run->result->train_seconds = (double)(mtf_clock_mono_ns() - started_ns) * 1e-9;
+    return status ? status : judge_action(run, action, err);
+}
+
+/* -- learners ---------------------------------------------------- */
+
+static void show_steps(void *arg, int64_t done, int64_t total)
+{
+    const running *run = arg;
+    if (run->bench->progress) run->bench->progress(run->bench->arg, (double)done / (double)total);
+}
+
+static mtf_status note_drift(const running *run, mtf_compare_learner *learner, mtf_err *err)
+{
+    mtf_compare_result *result = run->result;
+    const mtf_sim_actor actor = mtf_compare_learner_actor(learner);
+    double(*drift)[MTF_SIM_ACTIONS] =
+        realloc(result->drift, (result->rounds + 1) * sizeof *result->drift);
+    if (!drift) return mtf_fail(err, MTF_NOMEM, "no memory for a round's drift");
+    result->drift = drift;
+    mtf_test_users_drift(&run->bench->test, &actor, drift[result->rounds++]);
+    return MTF_OK;
+}
+
+/** The policy that is explored round next, in place of *policy. */
+static mtf_status export_policy(const running *run, const mtf_compare_learner *learner,
+                                mtf_policy **policy, mtf_err *err)
+{
+    mtf_policy *next = NULL;
+    const mtf_status status =
+        mtf_export_actor(learner->ops, learner->algorithm, &learner->normaliser,
+                         &run->bench->test.table, &next, err);
+    if (status) return status;
+    next->info.version = (*policy)->info.version + 1;
+    next->info.box = (float)run->settings.policy_box;
+    mtf_policy_free(*policy);
+    *policy = next;
+    return MTF_OK;
+}
+
+/** Explore for a round, train, and again; *policy out: the last one. */
+static mtf_status learn_in_rounds(const running *run, mtf_compare_learner *learner,
+                                  mtf_policy **policy, mtf_err *err)
+{
+    mtf_status status = MTF_OK;
+    const uint32_t rounds = trainings(run->cell);
+    for (uint32_t r = 0; r < rounds && status == MTF_OK && !run->result->diverged; r++) {
+        mtf_scratch scratch = {0};
+        status = gather(run, *policy, r, r + 1, &scratch, &run->result->served, err);
+        if (status == MTF_OK)
+            status = mtf_compare_learner_train(learner, &scratch, (*policy)->info.version,
+                                               &run->result->diverged, err);
+        if (status == MTF_OK && !run->result->diverged) {
+            status = note_drift(run, learner, err);
+            if (status == MTF_OK) status = export_policy(run, learner, policy, err);
+        }
+        mtf_scratch_close(&scratch);
+    }
+    return status;
+}
+
+static mtf_status learn_once(const running *run, mtf_compare_learner *learner, mtf_err *err)
+{
+    mtf_status status = need_logs(run, err);
+    if (status) return status;
+    run->result->served = run->bench->logs.served;
+    status = mtf_compare_learner_train(learner, &run->bench->logs.scratch, 1,
+                                       &run->result->diverged, err);
+    if (status || run->result->diverged) return status;
+    return note_drift(run, learner, err);
+}
+
+static mtf_status run_learner(running *run, mtf_err *err)
+{
+    mtf_test_users *test = &run->bench->test;
+    mtf_compare_learner learner = {0};
+    mtf_policy *policy = mtf_compare_initial(&run->settings, &test->table);
+    mtf_status status = policy ? MTF_OK : mtf_fail(err, MTF_NOMEM, "no memory for a policy");
+    if (status == MTF_OK)
+        status = mtf_compare_learner_init(&learner, &run->settings, test->table.count, err);
+    learner.stop = run->bench->stop;
+    learner.progress = show_steps, learner.arg = run;
+    if (status == MTF_OK)
+        status = uses_logs(run->cell) ? learn_once(run, &learner, err)
+                                      : learn_in_rounds(run, &learner, &policy, err);
+    run->result->train_seconds = learner.seconds;
+    const mtf_sim_actor actor =
+        run->result->diverged ? mtf_sim_actor_of(policy) : mtf_compare_learner_actor(&learner);
+    if (status == MTF_OK)
+        status = mtf_test_users_judge(test, &actor, run->bench->stop, run->result, err);
+    mtf_compare_learner_fini(&learner);
+    mtf_policy_free(policy);
+    return status;
+}
+
+mtf_status mtf_compare_cell_run(mtf_compare_bench *bench, const mtf_compare_cell *cell,
+                                mtf_compare_result *result, mtf_err *err)
+{
+    running run = {.bench = bench, .cell = cell, .result = result};
+    *result = (mtf_compare_result){0};
+    mtf_status status = need_test_users(bench, cell->seed, err);
+    if (status == MTF_OK) status = cell_settings(cell, &run.settings, err);
+    if (status == MTF_OK) status = (cell->row->search ? run_search : run_learner)(&run, err);
+    mtf_settings_fini(&run.settings);
+    return status;
+}

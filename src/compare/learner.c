@@ -1,0 +1,126 @@
+#include "compare/learner.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "learner/train.h"
+
+#define ACT_ROWS 256 /* that are asked for at once */
+
+mtf_status mtf_compare_learner_init(mtf_compare_learner *learner, const mtf_settings *settings,
+                                    uint32_t actions, mtf_err *err)
+{
+    *learner = (mtf_compare_learner){.settings = settings,
+                                     .ops = mtf_algorithm_find(settings->learner_algorithm)};
+    mtf_status status = mtf_train_algorithm_config(settings, actions, &learner->config, err);
+    if (status) return status;
+    status = mtf_normaliser_init(&learner->normaliser, learner->config.state_dim, err);
+    learner->states = malloc(ACT_ROWS * learner->config.state_dim * sizeof(float));
+    if (status == MTF_OK && !learner->states) status = mtf_fail(err, MTF_NOMEM, "no memory to act");
+    if (status == MTF_OK) status = learner->ops->open(&learner->config, &learner->algorithm, err);
+    return status;
+}
+
+void mtf_compare_learner_fini(mtf_compare_learner *learner)
+{
+    if (learner->algorithm) learner->ops->close(learner->algorithm);
+    mtf_normaliser_fini(&learner->normaliser);
+    free(learner->states);
+    *learner = (mtf_compare_learner){0};
+}
+
+static bool stopped(void *arg)
+{
+    const mtf_compare_learner *learner = arg;
+    return learner->stop && atomic_load(learner->stop);
+}
+
+static void progress(void *arg, int64_t done, int64_t total)
+{
+    const mtf_compare_learner *learner = arg;
+    if (learner->progress) learner->progress(learner->arg, done, total);
+}
+
+static mtf_status take_steps(mtf_compare_learner *learner, const mtf_scratch *logs,
+                             const mtf_selection *selection, const mtf_survey *survey,
+                             char alarm[160], mtf_err *err)
+{
+    mtf_feed *feed = NULL;
+    mtf_checkpoint checkpoint = {.steps = learner->config.steps};
+    char path[sizeof logs->folder + 16];
+    const mtf_feed_config feed_config = {
+        .selection = *selection,
+        .reward = &logs->reward,
+        .normaliser = &learner->normaliser,
+        .rows = survey->rows,
+        .states = survey->states,
+        .bytes_max = (size_t)learner->settings->learner_feed_mb << 20,
+        .seed = learner->config.seed,
+        .round = (uint64_t)selection->version,
+        .batch = learner->config.batch,
+        .steps = learner->config.steps,
+    };
+    snprintf(path, sizeof path, "%s/candidate", logs->folder);
+    mtf_status status = mtf_feed_open(logs->store, &feed_config, &feed, err);
+    const mtf_train_config config = {.ops = learner->ops,
+                                     .algorithm = learner->algorithm,
+                                     .feed = feed,
+                                     .path = path,
+                                     .checkpoint_every = UINT64_MAX,
+                                     .q_limit = HUGE_VAL, /* no alarm: what comes of it is shown */
+                                     .arg = learner,
+                                     .stopped = stopped,
+                                     .progress = progress};
+    if (status == MTF_OK) status = mtf_train(&config, &checkpoint, alarm, err);
+    mtf_feed_close(feed);
+    mtf_checkpoint_fini(&checkpoint);
+    return status;
+}
+
+mtf_status mtf_compare_learner_train(mtf_compare_learner *learner, const mtf_scratch *logs,
+                                     int64_t version, bool *diverged, mtf_err *err)
+{
+    const int64_t started_ns = mtf_clock_mono_ns();
+    size_t cut_count;
+    const mtf_store_position *cut = mtf_store_positions(logs->store, &cut_count);
+    mtf_selection selection = {.version = version,
+                               .holdout_percent = learner->settings->round_holdout_percent,
+                               .cut = cut,
+                               .cut_count = cut_count};
+    mtf_survey survey;
+    char alarm[160] = "";
+    if (!mtf_selection_days(&selection, logs->store))
+        return mtf_fail(err, MTF_SKIP, "nothing was explored to learn from");
+    mtf_status status = mtf_survey_make(logs->store, &selection, &logs->reward, &survey,
+                                        learner->trained ? NULL : &learner->normaliser, err);
+    if (status == MTF_OK && survey.rows == 0)
+        status = mtf_fail(err, MTF_SKIP, "no row to learn from: compare.sessions are too few");
+    if (status == MTF_OK)
+        status = learner->ops->begin_round(learner->algorithm, survey.reward_deviation,
+                                           learner->settings->learner_reset_optimizer, err);
+    learner->trained = true;
+    if (status == MTF_OK) status = take_steps(learner, logs, &selection, &survey, alarm, err);
+    *diverged = alarm[0] != 0;
+    learner->seconds += (double)(mtf_clock_mono_ns() - started_ns) * 1e-9;
+    return status;
+}
+
+static void act(void *self, size_t rows, const float *states, float *actions)
+{
+    mtf_compare_learner *learner = self;
+    const size_t S = learner->config.state_dim, A = learner->config.action_dim;
+    for (size_t done = 0; done < rows;) {
+        const size_t some = rows - done < ACT_ROWS ? rows - done : ACT_ROWS;
+        for (size_t i = 0; i < some; i++)
+            mtf_normalise(&learner->normaliser, states + (done + i) * S, learner->states + i * S);
+        learner->ops->act(learner->algorithm, some, learner->states, actions + done * A);
+        done += some;
+    }
+}
+
+mtf_sim_actor mtf_compare_learner_actor(mtf_compare_learner *learner)
+{
+    return (mtf_sim_actor){learner, act};
+}

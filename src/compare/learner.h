@@ -1,0 +1,37 @@
+/** A learner of a cell: trained on a store's rows, once or round after round, as `mtf learn` trains
+ *  a round: the same survey, feed and steps. No gate: whatever was learned is judged. */
+#ifndef MTF_COMPARE_LEARNER_H
+#define MTF_COMPARE_LEARNER_H
+
+#include "learner/algorithm.h"
+#include "learner/feed.h"
+#include "learner/scratch.h"
+#include "sim/live.h"
+
+typedef struct mtf_compare_learner {
+    const mtf_settings *settings;
+    const mtf_algorithm_ops *ops;
+    mtf_algorithm *algorithm;
+    mtf_algorithm_config config;
+    mtf_normaliser normaliser;                                /* of the first rows */
+    const atomic_bool *stop;                                  /* may be NULL */
+    void (*progress)(void *arg, int64_t done, int64_t total); /* may be NULL */
+    void *arg;
+    double seconds; /* spent so far */
+    bool trained;
+    float *states; /* room to act in: normalised ones */
+} mtf_compare_learner;
+
+/** settings (borrowed): algorithm, seed, and the steps of one training. Fini also after a failure.
+ */
+mtf_status mtf_compare_learner_init(mtf_compare_learner *learner, const mtf_settings *settings,
+                                    uint32_t actions, mtf_err *err) MTF_NODISCARD;
+void mtf_compare_learner_fini(mtf_compare_learner *learner);
+/** Goes on from what it is, on the rows explored under `version`. *diverged: a loss or a weight is
+ *  not finite; it is then of no more use. MTF_CLOSED: told to stop. */
+mtf_status mtf_compare_learner_train(mtf_compare_learner *learner, const mtf_scratch *logs,
+                                     int64_t version, bool *diverged, mtf_err *err) MTF_NODISCARD;
+/** What it would do; borrows the learner. */
+mtf_sim_actor mtf_compare_learner_actor(mtf_compare_learner *learner);
+
+#endif

@@ -1,0 +1,127 @@
+#include "compare/test_users.h"
+
+#include <stdlib.h>
+
+#include "learner/gauc.h"
+
+#define TEST_SEED (UINT64_C(1) << 32) /* above any seed that is learned on */
+#define DRAWS     200                 /* of the bootstrap */
+#define VISITS    3                   /* a day */
+
+mtf_status mtf_compare_sim(const mtf_settings *s, mtf_sim_explore explore, uint64_t seed,
+                           uint32_t users, uint32_t sessions, mtf_sim **sim, mtf_err *err)
+{
+    mtf_sim_config config = mtf_sim_config_default();
+    config.seed = seed;
+    config.users = users;
+    config.sessions = sessions;
+    config.explore = explore;
+    config.box = s->policy_box;
+    config.sigma = s->compare_sigma;
+    config.separation_ms = 2 * (s->sessionize_gap_ms + s->sessionize_grace_ms);
+    config.max_duration_ms = s->sessionize_max_duration_ms;
+    config.actions = s->policy_actions;
+    config.reward_weights = s->reward_weights;
+    config.reward_clip = s->reward_clip;
+    return mtf_sim_open(&config, sim, err);
+}
+
+mtf_policy *mtf_compare_initial(const mtf_settings *settings, const mtf_action_table *table)
+{
+    const float zero[MTF_SIM_ACTIONS] = {0};
+    mtf_policy *policy = mtf_policy_constant(MTF_SIM_STATE, table, zero);
+    if (!policy) return NULL;
+    policy->info.version = 1;
+    policy->info.box = (float)settings->policy_box;
+    return policy;
+}
+
+/** All rows of the scratch, their states as they came. */
+static mtf_status load_shown(mtf_test_users *test, const mtf_scratch *logs, mtf_err *err)
+{
+    mtf_normaliser raw;
+    size_t cut_count;
+    const mtf_store_position *cut = mtf_store_positions(logs->store, &cut_count);
+    mtf_selection selection = {.version = 1, .cut = cut, .cut_count = cut_count};
+    mtf_status status = mtf_normaliser_init(&raw, MTF_SIM_STATE, err);
+    if (status) return status;
+    for (uint32_t i = 0; i < MTF_SIM_STATE; i++) raw.mean[i] = 0, raw.deviation[i] = 1;
+    const bool found = mtf_selection_days(&selection, logs->store);
+    MTF_ASSERT(found);
+    const mtf_cohort_config config = {.selection = &selection,
+                                      .reward = &logs->reward,
+                                      .normaliser = &raw,
+                                      .gamma = 1,
+                                      .rows_max = INT64_MAX,
+                                      .rows = logs->rows};
+    status = mtf_cohort_load(logs->store, &config, &test->shown, err);
+    mtf_normaliser_fini(&raw);
+    return status;
+}
+
+mtf_status mtf_test_users_open(mtf_test_users *test, const mtf_settings *settings, uint64_t seed,
+                               const atomic_bool *stop, mtf_err *err)
+{
+    const uint32_t users = (uint32_t)settings->compare_test_users;
+    mtf_scratch logs = {0};
+    mtf_gathered gathered = {0};
+    mtf_policy *initial = NULL;
+    *test = (mtf_test_users){.settings = settings};
+    mtf_status status = mtf_action_table_parse(&test->table, settings->policy_actions, err);
+    if (status == MTF_OK)
+        status = mtf_compare_sim(settings, MTF_SIM_EXPLORE_BOX, TEST_SEED + seed, users,
+                                 VISITS * users, &test->sim, err);
+    if (status == MTF_OK && !(initial = mtf_compare_initial(settings, &test->table)))
+        status = mtf_fail(err, MTF_NOMEM, "no memory for a policy");
+    if (status == MTF_OK)
+        status =
+            mtf_scratch_open(&logs, settings, test->table.count, test->table.prediction_count, err);
+    const mtf_gather gather = {settings, test->sim, initial, stop};
+    if (status == MTF_OK) status = mtf_gather_round(&gather, 0, &logs, &gathered, err);
+    if (status == MTF_OK) status = load_shown(test, &logs, err);
+    if (status == MTF_OK) {
+        test->actions = malloc((test->shown.rows + 1) * MTF_SIM_ACTIONS * sizeof(float));
+        if (!test->actions) status = mtf_fail(err, MTF_NOMEM, "no memory for the test users");
+    }
+    mtf_scratch_close(&logs);
+    mtf_policy_free(initial);
+    return status;
+}
+
+void mtf_test_users_close(mtf_test_users *test)
+{
+    if (test->sim) mtf_sim_close(test->sim);
+    mtf_cohort_fini(&test->shown);
+    free(test->actions);
+    *test = (mtf_test_users){0};
+}
+
+void mtf_test_users_drift(mtf_test_users *test, const mtf_sim_actor *actor,
+                          double drift[MTF_SIM_ACTIONS])
+{
+    const mtf_cohort *shown = &test->shown;
+    memset(drift, 0, MTF_SIM_ACTIONS * sizeof *drift);
+    actor->act(actor->self, shown->rows, shown->s, test->actions);
+    for (size_t i = 0; i < shown->rows; i++)
+        for (size_t d = 0; d < MTF_SIM_ACTIONS; d++)
+            drift[d] += (double)test->actions[i * MTF_SIM_ACTIONS + d] / (double)shown->rows;
+}
+
+mtf_status mtf_test_users_judge(mtf_test_users *test, const mtf_sim_actor *actor,
+                                const atomic_bool *stop, mtf_compare_result *result, mtf_err *err)
+{
+    const mtf_cohort *shown = &test->shown;
+    const mtf_gauc_options options = {.group = MTF_GAUC_USER};
+    mtf_gauc_figures gauc;
+    actor->act(actor->self, shown->rows, shown->s, test->actions);
+    mtf_status status = mtf_gauc_make(shown, &test->table, test->actions, shown->bp, &options,
+                                      DRAWS, 1, &gauc, err);
+    if (status) return status;
+    result->gauc = gauc.policy.value;
+    result->gauc_low = gauc.policy.low, result->gauc_high = gauc.policy.high;
+    result->users = (uint32_t)test->settings->compare_test_users;
+    result->days = calloc(result->users, sizeof *result->days);
+    if (!result->days) return mtf_fail(err, MTF_NOMEM, "no memory for the test users");
+    return mtf_sim_live(test->sim, actor, result->users, VISITS,
+                        (uint32_t)test->settings->compare_days, stop, result->days, err);
+}

@@ -1,0 +1,38 @@
+/** The users on whom everyone is judged, and nobody learned from. Of a seed: what they were shown
+ *  while the initial policy was explored round in its box (the ranking metric), and they themselves
+ *  (the A/B test). */
+#ifndef MTF_COMPARE_TEST_USERS_H
+#define MTF_COMPARE_TEST_USERS_H
+
+#include "compare/result.h"
+#include "learner/cohort.h"
+
+/** An owned simulator of the settings' users, sessions and box; seed: whose users. MTF_INVALID. */
+mtf_status mtf_compare_sim(const mtf_settings *settings, mtf_sim_explore explore, uint64_t seed,
+                           uint32_t users, uint32_t sessions, mtf_sim **sim,
+                           mtf_err *err) MTF_NODISCARD;
+/** The policy that everything starts from: action 0 everywhere, version 1. Owned. */
+mtf_policy *mtf_compare_initial(const mtf_settings *settings, const mtf_action_table *table);
+
+typedef struct mtf_test_users {
+    const mtf_settings *settings; /* borrowed */
+    mtf_sim *sim;
+    mtf_action_table table;
+    mtf_cohort shown; /* its states are raw */
+    float *actions;   /* (rows,A) room for an actor's */
+} mtf_test_users;
+
+mtf_status mtf_test_users_open(mtf_test_users *test, const mtf_settings *settings, uint64_t seed,
+                               const atomic_bool *stop, mtf_err *err) MTF_NODISCARD;
+/** Zeroed memory is fine. */
+void mtf_test_users_close(mtf_test_users *test);
+
+/** The actor's mean action (A) on the states that test users were in. */
+void mtf_test_users_drift(mtf_test_users *test, const mtf_sim_actor *actor,
+                          double drift[MTF_SIM_ACTIONS]);
+/** Fills in all that is measured of an actor: gauc, users, days. */
+mtf_status mtf_test_users_judge(mtf_test_users *test, const mtf_sim_actor *actor,
+                                const atomic_bool *stop, mtf_compare_result *result,
+                                mtf_err *err) MTF_NODISCARD;
+
+#endif
