@@ -196,8 +196,10 @@ static mtf_status search_live(const running *run, float *action, mtf_err *err)
     mtf_sim *sim = NULL;
     mtf_sim_tuned tuned;
     mtf_sim_tune_config config = mtf_sim_tune_config_default(run->cell->row->algorithm);
-    config.sessions = s->compare_sessions * s->compare_rounds;
     config.sessions_each = (uint32_t)s->compare_each;
+    config.sessions = strcmp(config.method, "constant") == 0
+                          ? s->compare_each /* which is tried once */
+                          : s->compare_sessions * s->compare_rounds;
     config.seed = run->cell->seed;
     config.threads = (uint32_t)s->learner_threads;
     config.stop = run->bench->stop;

@@ -22,6 +22,7 @@ const char *mtf_compare_data_name(mtf_compare_data data)
 
 mtf_compare_data mtf_compare_data_in(const mtf_compare_row *row, mtf_compare_design design)
 {
+    if (strcmp(row->algorithm, "constant") == 0) return row->data; /* learns nothing of any */
     if (design == MTF_COMPARE_FAIR) return MTF_COMPARE_BOX;
     if (design == MTF_COMPARE_ROUNDS && !row->search) return MTF_COMPARE_PROGRESSIVE;
     return row->data;

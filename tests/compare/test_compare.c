@@ -1,0 +1,196 @@
+/** Goal: a comparison is a function of its settings, goes on where it was stopped, and makes anew
+ *  only what a change concerns. Method: a tiny world, stopped after each cell in turn. */
+#include "support/mtf_test.h"
+
+#include <dirent.h>
+#include <string.h>
+
+#include "compare/compare.h"
+
+/* Of two seeds: constant once, es, iql, ddpg and integrated in two designs. */
+enum { CELLS = 2 * 9 };
+
+/** A run that may be stopped before a cell. */
+typedef struct run {
+    mtf_settings settings;
+    atomic_bool stop;
+    size_t stop_at; /* number of the cell that is stopped; 0: none */
+    size_t known, made;
+} run;
+
+static void open_run(run *r)
+{
+    mtf_err err = {0};
+    static const char *const pairs[][2] = {
+        {"compare.rows",
+         "constant: compare.each=2\nes: compare.each=4 compare.points=20\niql\nddpg\n"
+         "integrated: data=progressive"},
+        {"compare.reference", "constant"},
+        {"compare.seeds", "2"},
+        {"compare.users", "30"},
+        {"compare.sessions", "60"},
+        {"compare.rounds", "2"},
+        {"compare.steps", "8"},
+        {"compare.fit_steps", "5"},
+        {"compare.test_users", "20"},
+        {"compare.days", "1"},
+        {"learner.hidden", "8"},
+        {"learner.critics", "2"},
+        {"learner.batch", "16"},
+        {"learner.feed_mb", "16"},
+    };
+    *r = (run){0};
+    mtf_assert_ok(mtf_settings_init(&r->settings, &err), &err);
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        mtf_assert_ok(mtf_settings_set(&r->settings, pairs[i][0], pairs[i][1], "test", &err), &err);
+}
+
+static void begin(void *arg, const mtf_compare_cell *cell, size_t number, size_t count, bool known)
+{
+    run *r = arg;
+    (void)cell;
+    (void)count;
+    r->known += known, r->made += !known;
+    if (number == r->stop_at) atomic_store(&r->stop, true);
+}
+
+/** The table as JSON, without the seconds; *status out. */
+static mtf_buf compare(run *r, const char *state, mtf_status *status)
+{
+    mtf_err err = {0};
+    mtf_compare_plan plan;
+    mtf_compare_table table;
+    mtf_buf json = {0};
+    mtf_assert_ok(mtf_compare_plan_init(&plan, &r->settings, &err), &err);
+    const mtf_compare_config config = {.settings = &r->settings,
+                                       .plan = &plan,
+                                       .state = state,
+                                       .stop = &r->stop,
+                                       .begin = begin,
+                                       .arg = r};
+    *status = mtf_compare_run(&config, &table, &err);
+    if (*status != MTF_OK && *status != MTF_CLOSED && *status != MTF_CORRUPT)
+        fail_msg("%s", err.msg);
+    if (*status == MTF_CORRUPT) assert_non_null(strstr(err.msg, "delete it"));
+    for (size_t i = 0; i < table.count; i++) table.lines[i].train_seconds = 0;
+    if (*status == MTF_OK) mtf_compare_table_json(&table, &json);
+    mtf_buf_put_u8(&json, 0);
+    mtf_compare_table_fini(&table);
+    mtf_compare_plan_fini(&plan);
+    return json;
+}
+
+static mtf_buf whole(const char *state)
+{
+    run r;
+    mtf_status status;
+    open_run(&r);
+    const mtf_buf json = compare(&r, state, &status);
+    assert_int_equal(status, MTF_OK);
+    mtf_settings_fini(&r.settings);
+    return json;
+}
+
+static void the_same_settings_give_the_same_table(void **state)
+{
+    (void)state;
+    mtf_status status;
+    run r;
+    mtf_buf first = whole(NULL);
+    open_run(&r);
+    r.settings.learner_threads = 1;
+    mtf_buf again = compare(&r, NULL, &status);
+    assert_string_equal((const char *)first.data, (const char *)again.data);
+    assert_non_null(strstr((const char *)first.data, "\"integrated\""));
+    mtf_settings_fini(&r.settings);
+    mtf_buf_fini(&first);
+    mtf_buf_fini(&again);
+}
+
+static void a_stopped_run_goes_on(void **state)
+{
+    (void)state;
+    char folder[MTF_TEST_PATH];
+    size_t stops = 0;
+    mtf_status status = MTF_CLOSED;
+    mtf_buf first = whole(NULL), last = {0};
+    mtf_test_folder(folder);
+    for (; status == MTF_CLOSED && stops < 40; stops++) {
+        run r;
+        open_run(&r);
+        r.stop_at = stops + 2; /* one cell more is finished each time */
+        mtf_buf_fini(&last);
+        last = compare(&r, folder, &status);
+        assert_int_equal(r.known, stops);
+        mtf_settings_fini(&r.settings);
+    }
+    assert_int_equal(stops, CELLS);
+    assert_string_equal((const char *)first.data, (const char *)last.data);
+    mtf_test_folder_remove(folder);
+    mtf_buf_fini(&first);
+    mtf_buf_fini(&last);
+}
+
+static size_t made_with(const char *folder, const char *key, const char *value)
+{
+    run r;
+    mtf_err err = {0};
+    mtf_status status;
+    open_run(&r);
+    mtf_assert_ok(mtf_settings_set(&r.settings, key, value, "test", &err), &err);
+    mtf_buf json = compare(&r, folder, &status);
+    assert_int_equal(status, MTF_OK);
+    mtf_buf_fini(&json);
+    mtf_settings_fini(&r.settings);
+    return r.made;
+}
+
+static void a_change_makes_only_its_own_anew(void **state)
+{
+    (void)state;
+    char folder[MTF_TEST_PATH];
+    mtf_test_folder(folder);
+    assert_int_equal(made_with(folder, "log.level", "info"), CELLS);
+    assert_int_equal(made_with(folder, "learner.threads", "1"), 0);
+    assert_int_equal(made_with(folder, "compare.seeds", "3"), CELLS / 2);
+    assert_int_equal(made_with(folder, "iql.beta", "2"), 4);
+    assert_int_equal(made_with(folder, "compare.sigma", "0.3"), 4); /* ddpg and iql on such logs */
+    assert_int_equal(made_with(folder, "compare.each", "500"), 0);  /* es has its own */
+    assert_int_equal(made_with(folder, "compare.test_users", "10"), CELLS);
+    mtf_test_folder_remove(folder);
+}
+
+static void a_damaged_file_is_named(void **state)
+{
+    (void)state;
+    char folder[MTF_TEST_PATH], path[2 * MTF_TEST_PATH] = "";
+    run r;
+    mtf_status status;
+    mtf_test_folder(folder);
+    mtf_buf first = whole(folder);
+    DIR *all = opendir(folder);
+    assert_non_null(all);
+    for (const struct dirent *one; (one = readdir(all));)
+        if (strstr(one->d_name, ".json"))
+            mtf_test_file(path, folder, one->d_name, "{\"of\":\"something else\"}");
+    closedir(all);
+    assert_int_not_equal(path[0], 0);
+    open_run(&r);
+    mtf_buf json = compare(&r, folder, &status);
+    assert_int_equal(status, MTF_CORRUPT);
+    mtf_settings_fini(&r.settings);
+    mtf_buf_fini(&first);
+    mtf_buf_fini(&json);
+    mtf_test_folder_remove(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_same_settings_give_the_same_table),
+        cmocka_unit_test(a_stopped_run_goes_on),
+        cmocka_unit_test(a_change_makes_only_its_own_anew),
+        cmocka_unit_test(a_damaged_file_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
