@@ -51,10 +51,27 @@ static mtf_status world_hash(const mtf_settings *s, uint64_t *hash, mtf_err *err
     return MTF_OK;
 }
 
+static bool starts_at_reference(const mtf_compare_bench *bench)
+{
+    return strcmp(bench->settings->compare_start, "reference") == 0;
+}
+
+/** What is explored round first. */
+static void start_words(const mtf_compare_bench *bench, mtf_buf *of)
+{
+    const mtf_settings *s = &bench->reference->settings;
+    if (!starts_at_reference(bench)) return;
+    mtf_buf_printf(of, "from %s of %" PRId64 " sessions x %" PRId64 ", %" PRId64 " an action, ",
+                   bench->reference->algorithm, s->compare_sessions, s->compare_rounds,
+                   s->compare_each);
+}
+
 /** Of whatever is gathered: where from, how much, and what makes sessions of it. */
-static void logs_words(const mtf_compare_cell *cell, uint64_t world, mtf_buf *of)
+static void logs_words(const mtf_compare_bench *bench, const mtf_compare_cell *cell, uint64_t world,
+                       mtf_buf *of)
 {
     const mtf_settings *s = &cell->row->settings;
+    start_words(bench, of);
     mtf_buf_printf(of,
                    "data %s, seed %" PRIu64 ", world %016" PRIx64 ", %" PRId64 " users, %" PRId64
                    " sessions x %" PRId64 ", box %.17g, sigma %.17g, "
@@ -66,9 +83,10 @@ static void logs_words(const mtf_compare_cell *cell, uint64_t world, mtf_buf *of
                    s->sessionize_out_of_orderness_ms);
 }
 
-mtf_status mtf_compare_cell_words(const mtf_compare_cell *cell, const mtf_settings *settings,
+mtf_status mtf_compare_cell_words(const mtf_compare_bench *bench, const mtf_compare_cell *cell,
                                   mtf_buf *of, mtf_err *err)
 {
+    const mtf_settings *settings = bench->settings;
     const mtf_settings *row = &cell->row->settings;
     mtf_settings own = {0};
     uint64_t world = 0, test_world = 0;
@@ -77,7 +95,7 @@ mtf_status mtf_compare_cell_words(const mtf_compare_cell *cell, const mtf_settin
     if (status == MTF_OK) status = cell_settings(cell, &own, err);
     if (status) return status;
     mtf_buf_printf(of, "cell 1, %s, ", cell->row->algorithm);
-    logs_words(cell, world, of);
+    logs_words(bench, cell, world, of);
     if (!cell->row->search)
         mtf_buf_printf(of, ", training %016" PRIx64, mtf_train_settings_hash(&own));
     else if (cell->data == MTF_COMPARE_LIVE)
@@ -111,13 +129,41 @@ void mtf_compare_bench_fini(mtf_compare_bench *bench)
     mtf_test_users_close(&bench->test);
 }
 
+/** What a search tries is served, to as many sessions as the learners' logs have. */
+static mtf_status search_live(const mtf_compare_bench *bench, const mtf_compare_row *row,
+                              uint64_t seed, mtf_sim_tuned *tuned, mtf_err *err)
+{
+    const mtf_settings *s = &row->settings;
+    mtf_sim *sim = NULL;
+    mtf_sim_tune_config config = mtf_sim_tune_config_default(row->algorithm);
+    config.sessions_each = (uint32_t)s->compare_each;
+    config.sessions = strcmp(config.method, "constant") == 0
+                          ? s->compare_each /* which is tried once */
+                          : s->compare_sessions * s->compare_rounds;
+    config.seed = seed;
+    config.threads = (uint32_t)s->learner_threads;
+    config.stop = bench->stop;
+    mtf_status status = mtf_compare_sim(s, MTF_SIM_EXPLORE_NONE, seed, (uint32_t)s->compare_users,
+                                        (uint32_t)s->compare_sessions, &sim, err);
+    if (status == MTF_OK) status = mtf_sim_tune(sim, &config, tuned, NULL, err);
+    if (sim) mtf_sim_close(sim);
+    return status;
+}
+
+/** The seed's test users, and the initial policy's action. */
 static mtf_status need_test_users(mtf_compare_bench *bench, uint64_t seed, mtf_err *err)
 {
+    mtf_sim_tuned tuned = {0};
+    mtf_status status = MTF_OK;
     if (bench->test.sim && bench->seed == seed) return MTF_OK;
     mtf_test_users_close(&bench->test);
     bench->seed = seed;
-    const mtf_status status =
-        mtf_test_users_open(&bench->test, bench->settings, seed, bench->stop, err);
+    if (starts_at_reference(bench))
+        status = search_live(bench, bench->reference, seed, &tuned, err);
+    memcpy(bench->start, tuned.action, sizeof bench->start);
+    if (status == MTF_OK)
+        status = mtf_test_users_open(&bench->test, bench->settings, bench->start, seed, bench->stop,
+                                     err);
     if (status) mtf_test_users_close(&bench->test);
     return status;
 }
@@ -155,13 +201,14 @@ static mtf_status need_logs(const running *run, mtf_err *err)
     uint64_t world = 0;
     mtf_status status = world_hash(&run->cell->row->settings, &world, err);
     if (status) return status;
-    logs_words(run->cell, world, &of);
+    logs_words(run->bench, run->cell, world, &of);
     if (logs->of.size == of.size && memcmp(logs->of.data, of.data, of.size) == 0) {
         mtf_buf_fini(&of);
         return MTF_OK;
     }
     drop_logs(logs);
-    mtf_policy *initial = mtf_compare_initial(&run->settings, &run->bench->test.table);
+    mtf_policy *initial =
+        mtf_compare_initial(&run->settings, &run->bench->test.table, run->bench->start);
     status = initial ? MTF_OK : mtf_fail(err, MTF_NOMEM, "no memory for a policy");
     if (status == MTF_OK)
         status = gather(run, initial, 0, (uint32_t)run->settings.compare_rounds, &logs->scratch,
@@ -189,31 +236,6 @@ static mtf_status judge_action(const running *run, const float *action, mtf_err 
     return status;
 }
 
-/** What it tries is served, to as many sessions as the learners' logs have. */
-static mtf_status search_live(const running *run, float *action, mtf_err *err)
-{
-    const mtf_settings *s = &run->settings;
-    mtf_sim *sim = NULL;
-    mtf_sim_tuned tuned;
-    mtf_sim_tune_config config = mtf_sim_tune_config_default(run->cell->row->algorithm);
-    config.sessions_each = (uint32_t)s->compare_each;
-    config.sessions = strcmp(config.method, "constant") == 0
-                          ? s->compare_each /* which is tried once */
-                          : s->compare_sessions * s->compare_rounds;
-    config.seed = run->cell->seed;
-    config.threads = (uint32_t)s->learner_threads;
-    config.stop = run->bench->stop;
-    mtf_status status = open_sim(run, &sim, err);
-    if (status == MTF_OK) status = mtf_sim_tune(sim, &config, &tuned, NULL, err);
-    if (status == MTF_OK) {
-        memcpy(action, tuned.action, sizeof tuned.action);
-        run->result->served.sessions = tuned.sessions;
-        run->result->served.reward = tuned.mean * (double)tuned.sessions;
-    }
-    if (sim) mtf_sim_close(sim);
-    return status;
-}
-
 static mtf_status run_search(running *run, mtf_err *err)
 {
     float action[MTF_SIM_ACTIONS];
@@ -224,9 +246,13 @@ static mtf_status run_search(running *run, mtf_err *err)
         run->result->served = run->bench->logs.served;
         status =
             mtf_compare_search_logs(&run->settings, &run->bench->logs.scratch, cell->row->algorithm,
-                                    cell->seed, run->bench->stop, action, err);
+                                    run->bench->start, cell->seed, run->bench->stop, action, err);
     } else if (status == MTF_OK) {
-        status = search_live(run, action, err);
+        mtf_sim_tuned tuned;
+        status = search_live(run->bench, cell->row, cell->seed, &tuned, err);
+        memcpy(action, tuned.action, sizeof action);
+        run->result->served.sessions = tuned.sessions;
+        run->result->served.reward = tuned.mean * (double)tuned.sessions;
     }
     run->result->train_seconds = (double)(mtf_clock_mono_ns() - started_ns) * 1e-9;
     return status ? status : judge_action(run, action, err);
@@ -304,10 +330,11 @@ static mtf_status run_learner(running *run, mtf_err *err)
 {
     mtf_test_users *test = &run->bench->test;
     mtf_compare_learner learner = {0};
-    mtf_policy *policy = mtf_compare_initial(&run->settings, &test->table);
+    mtf_policy *policy = mtf_compare_initial(&run->settings, &test->table, run->bench->start);
     mtf_status status = policy ? MTF_OK : mtf_fail(err, MTF_NOMEM, "no memory for a policy");
     if (status == MTF_OK)
-        status = mtf_compare_learner_init(&learner, &run->settings, test->table.count, err);
+        status = mtf_compare_learner_init(&learner, &run->settings, test->table.count,
+                                          run->bench->start, err);
     learner.stop = run->bench->stop;
     learner.progress = show_steps, learner.arg = run;
     if (status == MTF_OK)

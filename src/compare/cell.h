@@ -13,11 +13,13 @@ typedef struct mtf_compare_logs {
 } mtf_compare_logs;
 
 /** What the cells of a run share: whatever the last one used is kept for the next. Zeroed memory,
- *  then the first two; settings are the experiment's, for what is the same for all rows. */
+ *  then the first three; settings are the experiment's, for what is the same for all rows. */
 typedef struct mtf_compare_bench {
     const mtf_settings *settings;
-    const atomic_bool *stop; /* may be NULL */
-    uint64_t seed;           /* of test */
+    const mtf_compare_row *reference;
+    const atomic_bool *stop;      /* may be NULL */
+    uint64_t seed;                /* of the next two */
+    float start[MTF_SIM_ACTIONS]; /* of the initial policy */
     mtf_test_users test;
     mtf_compare_logs logs;
     /** Called between steps, with a share done in [0,1]; may be NULL. */
@@ -35,7 +37,7 @@ typedef struct mtf_compare_cell {
 
 /** Appends all that the cell's result depends on, as words: equal words, equal result. Check
  *  of->failed. MTF_INVALID: the settings do not fit the simulator. */
-mtf_status mtf_compare_cell_words(const mtf_compare_cell *cell, const mtf_settings *settings,
+mtf_status mtf_compare_cell_words(const mtf_compare_bench *bench, const mtf_compare_cell *cell,
                                   mtf_buf *of, mtf_err *err) MTF_NODISCARD;
 /** A function of the words, but for the seconds. result: the caller's to fini, also after a
  *  failure. MTF_CLOSED: told to stop. */

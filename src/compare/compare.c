@@ -30,8 +30,7 @@ static mtf_status add_entry(comparison *all, const mtf_compare_row *row, mtf_com
     entry *e = &all->entries[all->count];
     *e = (entry){{row, mtf_compare_data_in(row, design), seed}, design, {0}, all->count};
     all->count++;
-    const mtf_status status =
-        mtf_compare_cell_words(&e->cell, all->config->settings, &e->words, err);
+    const mtf_status status = mtf_compare_cell_words(&all->bench, &e->cell, &e->words, err);
     for (size_t i = 0; status == MTF_OK && i + 1 < all->count; i++) {
         const mtf_buf *other = &all->entries[i].words;
         if (other->size == e->words.size && memcmp(other->data, e->words.data, other->size) == 0) {
@@ -151,6 +150,7 @@ mtf_status mtf_compare_run(const mtf_compare_config *config, mtf_compare_table *
 {
     comparison all = {.config = config,
                       .bench = {.settings = config->settings,
+                                .reference = &config->plan->rows[config->plan->reference],
                                 .stop = config->stop,
                                 .progress = config->progress,
                                 .arg = config->arg}};

@@ -7,10 +7,30 @@
 #include "core/clock.h"
 #include "learner/train.h"
 
-#define ACT_ROWS 256 /* that are asked for at once */
+#define ACT_ROWS  256   /* that are asked for at once */
+#define START_MAX 0.95f /* an action nearer to the edge has next to no slope to learn by */
+
+/** The actor's last bias such that small weights give about `start`. */
+static mtf_status start_at(mtf_compare_learner *learner, const float *start, mtf_err *err)
+{
+    uint32_t widths[5];
+    const float *weights[4], *biases[4];
+    const uint32_t actions = learner->config.action_dim;
+    if (!learner->ops->actor) return MTF_OK;
+    const uint32_t layers = learner->ops->actor(learner->algorithm, widths, weights, biases);
+    float *bias = malloc(actions * sizeof *bias);
+    if (!bias) return mtf_fail(err, MTF_NOMEM, "no memory for an actor");
+    for (uint32_t d = 0; d < actions; d++)
+        bias[d] = atanhf(fmaxf(-START_MAX, fminf(START_MAX, start[d])));
+    biases[layers - 1] = bias;
+    const mtf_status status =
+        learner->ops->set_actor(learner->algorithm, layers, widths, weights, biases, err);
+    free(bias);
+    return status;
+}
 
 mtf_status mtf_compare_learner_init(mtf_compare_learner *learner, const mtf_settings *settings,
-                                    uint32_t actions, mtf_err *err)
+                                    uint32_t actions, const float *start, mtf_err *err)
 {
     *learner = (mtf_compare_learner){.settings = settings,
                                      .ops = mtf_algorithm_find(settings->learner_algorithm)};
@@ -20,7 +40,7 @@ mtf_status mtf_compare_learner_init(mtf_compare_learner *learner, const mtf_sett
     learner->states = malloc(ACT_ROWS * learner->config.state_dim * sizeof(float));
     if (status == MTF_OK && !learner->states) status = mtf_fail(err, MTF_NOMEM, "no memory to act");
     if (status == MTF_OK) status = learner->ops->open(&learner->config, &learner->algorithm, err);
-    return status;
+    return status ? status : start_at(learner, start, err);
 }
 
 void mtf_compare_learner_fini(mtf_compare_learner *learner)

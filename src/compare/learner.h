@@ -22,10 +22,11 @@ typedef struct mtf_compare_learner {
     float *states; /* room to act in: normalised ones */
 } mtf_compare_learner;
 
-/** settings (borrowed): algorithm, seed, and the steps of one training. Fini also after a failure.
- */
+/** settings (borrowed): algorithm, seed, and the steps of one training. Where it has an actor, that
+ *  starts near `start` (actions,), the policy that is explored round. Fini also after a failure. */
 mtf_status mtf_compare_learner_init(mtf_compare_learner *learner, const mtf_settings *settings,
-                                    uint32_t actions, mtf_err *err) MTF_NODISCARD;
+                                    uint32_t actions, const float *start,
+                                    mtf_err *err) MTF_NODISCARD;
 void mtf_compare_learner_fini(mtf_compare_learner *learner);
 /** Goes on from what it is, on the rows explored under `version`. *diverged: a loss or a weight is
  *  not finite; it is then of no more use. MTF_CLOSED: told to stop. */

@@ -72,9 +72,9 @@ static mtf_status set_data(mtf_compare_row *row, const char *value, const char *
 static bool is_shared(const char *key)
 {
     static const char *const shared[] = {
-        "compare.rows",       "compare.designs", "compare.seeds",
-        "compare.test_users", "compare.days",    "compare.reference",
-        "policy.actions",     "learner.seed",    "learner.steps"};
+        "compare.rows", "compare.designs",   "compare.seeds", "compare.test_users",
+        "compare.days", "compare.reference", "compare.start", "policy.actions",
+        "learner.seed", "learner.steps"};
     for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
         if (strcmp(shared[i], key) == 0) return true;
     return false;
@@ -180,6 +180,11 @@ static mtf_status find_reference(mtf_compare_plan *plan, const mtf_settings *set
     if (plan->reference == plan->count)
         return mtf_fail(err, MTF_INVALID,
                         "compare.reference: there is no row '%s' to compare the others with", name);
+    if (strcmp(settings->compare_start, "reference") == 0 && !plan->rows[plan->reference].search)
+        return mtf_fail(err, MTF_INVALID,
+                        "compare.start: reference: %s is no search: what a learner finds is no "
+                        "action to start from",
+                        name);
     for (int d = 0; d < MTF_COMPARE_DESIGNS; d++)
         for (size_t i = 0; i < plan->count; i++)
             if (plan->rows[i].in[d] && !plan->rows[plan->reference].in[d])

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "client/explore.h"
 #include "learner/cohort.h"
 #include "learner/fqe.h"
 #include "search/search.h"
@@ -85,12 +86,17 @@ static mtf_status worth(void *arg, const mtf_search_trial *trial, double *value,
 }
 
 static mtf_status search(asking *ask, const mtf_settings *settings, const char *method,
-                         uint64_t seed, float action[MTF_SIM_ACTIONS], mtf_err *err)
+                         const float *start, uint64_t seed, float action[MTF_SIM_ACTIONS],
+                         mtf_err *err)
 {
     double low[MTF_SIM_ACTIONS], high[MTF_SIM_ACTIONS], best[MTF_SIM_ACTIONS];
+    float lower[MTF_SIM_ACTIONS], upper[MTF_SIM_ACTIONS];
     mtf_search *found = NULL;
-    for (int d = 0; d < MTF_SIM_ACTIONS; d++)
-        low[d] = -settings->policy_box, high[d] = settings->policy_box;
+    mtf_box_clip(MTF_SIM_ACTIONS, start, (float)settings->policy_box, lower, upper);
+    for (int d = 0; d < MTF_SIM_ACTIONS; d++) {
+        low[d] = (double)start[d] + (double)lower[d];
+        high[d] = (double)start[d] + (double)upper[d];
+    }
     const mtf_search_config config = {.dims = MTF_SIM_ACTIONS,
                                       .lower = low,
                                       .upper = high,
@@ -106,14 +112,15 @@ static mtf_status search(asking *ask, const mtf_settings *settings, const char *
 }
 
 mtf_status mtf_compare_search_logs(const mtf_settings *settings, const mtf_scratch *logs,
-                                   const char *method, uint64_t seed, const atomic_bool *stop,
-                                   float action[MTF_SIM_ACTIONS], mtf_err *err)
+                                   const char *method, const float *start, uint64_t seed,
+                                   const atomic_bool *stop, float action[MTF_SIM_ACTIONS],
+                                   mtf_err *err)
 {
     asking ask = {0};
     mtf_status status = load(&ask, settings, logs, err);
     if (status == MTF_OK) status = fit(&ask, settings, seed, stop, err);
     if (status == MTF_OK) status = pick_states(&ask, err);
-    if (status == MTF_OK) status = search(&ask, settings, method, seed, action, err);
+    if (status == MTF_OK) status = search(&ask, settings, method, start, seed, action, err);
     mtf_fqe_free(ask.fqe);
     mtf_cohort_fini(&ask.cohort);
     free(ask.s);

@@ -26,10 +26,10 @@ mtf_status mtf_compare_sim(const mtf_settings *s, mtf_sim_explore explore, uint6
     return mtf_sim_open(&config, sim, err);
 }
 
-mtf_policy *mtf_compare_initial(const mtf_settings *settings, const mtf_action_table *table)
+mtf_policy *mtf_compare_initial(const mtf_settings *settings, const mtf_action_table *table,
+                                const float *action)
 {
-    const float zero[MTF_SIM_ACTIONS] = {0};
-    mtf_policy *policy = mtf_policy_constant(MTF_SIM_STATE, table, zero);
+    mtf_policy *policy = mtf_policy_constant(MTF_SIM_STATE, table, action);
     if (!policy) return NULL;
     policy->info.version = 1;
     policy->info.box = (float)settings->policy_box;
@@ -59,8 +59,9 @@ static mtf_status load_shown(mtf_test_users *test, const mtf_scratch *logs, mtf_
     return status;
 }
 
-mtf_status mtf_test_users_open(mtf_test_users *test, const mtf_settings *settings, uint64_t seed,
-                               const atomic_bool *stop, mtf_err *err)
+mtf_status mtf_test_users_open(mtf_test_users *test, const mtf_settings *settings,
+                               const float *start, uint64_t seed, const atomic_bool *stop,
+                               mtf_err *err)
 {
     const uint32_t users = (uint32_t)settings->compare_test_users;
     mtf_scratch logs = {0};
@@ -68,10 +69,13 @@ mtf_status mtf_test_users_open(mtf_test_users *test, const mtf_settings *setting
     mtf_policy *initial = NULL;
     *test = (mtf_test_users){.settings = settings};
     mtf_status status = mtf_action_table_parse(&test->table, settings->policy_actions, err);
+    if (status == MTF_OK && settings->policy_state_dim != MTF_SIM_STATE)
+        status = mtf_fail(err, MTF_INVALID, "policy.state_dim: the simulator's states have %d",
+                          MTF_SIM_STATE);
     if (status == MTF_OK)
         status = mtf_compare_sim(settings, MTF_SIM_EXPLORE_BOX, TEST_SEED + seed, users,
                                  VISITS * users, &test->sim, err);
-    if (status == MTF_OK && !(initial = mtf_compare_initial(settings, &test->table)))
+    if (status == MTF_OK && !(initial = mtf_compare_initial(settings, &test->table, start)))
         status = mtf_fail(err, MTF_NOMEM, "no memory for a policy");
     if (status == MTF_OK)
         status =

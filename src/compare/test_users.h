@@ -11,8 +11,10 @@
 mtf_status mtf_compare_sim(const mtf_settings *settings, mtf_sim_explore explore, uint64_t seed,
                            uint32_t users, uint32_t sessions, mtf_sim **sim,
                            mtf_err *err) MTF_NODISCARD;
-/** The policy that everything starts from: action 0 everywhere, version 1. Owned. */
-mtf_policy *mtf_compare_initial(const mtf_settings *settings, const mtf_action_table *table);
+/** The policy that everything starts from: `action` (A) everywhere, version 1. Owned; NULL: no
+ *  memory. */
+mtf_policy *mtf_compare_initial(const mtf_settings *settings, const mtf_action_table *table,
+                                const float *action);
 
 typedef struct mtf_test_users {
     const mtf_settings *settings; /* borrowed */
@@ -22,8 +24,10 @@ typedef struct mtf_test_users {
     float *actions;   /* (rows,A) room for an actor's */
 } mtf_test_users;
 
-mtf_status mtf_test_users_open(mtf_test_users *test, const mtf_settings *settings, uint64_t seed,
-                               const atomic_bool *stop, mtf_err *err) MTF_NODISCARD;
+/** start (A): of the initial policy. Close it also after a failure. */
+mtf_status mtf_test_users_open(mtf_test_users *test, const mtf_settings *settings,
+                               const float *start, uint64_t seed, const atomic_bool *stop,
+                               mtf_err *err) MTF_NODISCARD;
 /** Zeroed memory is fine. */
 void mtf_test_users_close(mtf_test_users *test);
 

@@ -48,6 +48,7 @@ static const struct rule {
     {"learner.warm_start", false, "all actor none", false},
     {"learner.train_window", false, "champion all", true},
     {"gate.stages", false, "live canary shadow shadow-canary", false},
+    {"compare.start", false, "zero reference", false},
     {"log.level", false, "error warn info debug", false},
 };
 

@@ -101,6 +101,7 @@
     X(compare, rows, S, "", 0, 20000, "", "what `mtf compare` compares, a line each: NAME, or NAME: key=value ..., a key being a setting, algorithm, data or designs; docs/comparison.md") \
     X(compare, designs, S, "paper fair", 1, 100, "", "paper: each row on its own data; fair: all on the same; progressive: each in rounds of its own") \
     X(compare, reference, S, "es", 1, 60, "", "the row that the others' users are compared with") \
+    X(compare, start, S, "zero", 1, 20, "", "zero | reference: what is explored round first, and learners start from: action 0, or what the reference finds by serving what it tries") \
     X(compare, seeds, I, 5, 1, 1000, "seeds", "of users, noise and networks: the whole comparison so many times") \
     X(compare, users, I, 6000, 1, 100000000, "users", "who visit while a row learns") \
     X(compare, sessions, I, 18000, 1, 100000000, "sessions", "of a round, which is a day") \
