@@ -98,9 +98,12 @@ mtf_status mtf_compare_cell_words(const mtf_compare_bench *bench, const mtf_comp
     logs_words(bench, cell, world, of);
     if (!cell->row->search)
         mtf_buf_printf(of, ", training %016" PRIx64, mtf_train_settings_hash(&own));
-    else if (cell->data == MTF_COMPARE_LIVE)
+    if (cell->data == MTF_COMPARE_PROGRESSIVE && row->compare_gate)
+        mtf_buf_printf(of, ", gate %.17g %.17g %" PRId64, row->gate_z, row->gate_outside_max,
+                       row->gate_bootstrap);
+    if (cell->data == MTF_COMPARE_LIVE)
         mtf_buf_printf(of, ", each %" PRId64, row->compare_each);
-    else
+    else if (cell->row->search)
         mtf_buf_printf(of, ", points %" PRId64 ", fit %" PRId64 ", gamma %.17g",
                        row->compare_points, row->compare_fit_steps, row->learner_gamma);
     mtf_buf_printf(of,
@@ -176,16 +179,20 @@ static mtf_status open_sim(const running *run, mtf_sim **sim, mtf_err *err)
         run->cell->seed, (uint32_t)s->compare_users, (uint32_t)s->compare_sessions, sim, err);
 }
 
-/** Rounds [first, end) under the policy into the scratch, which is opened. */
+static mtf_status open_scratch(const running *run, mtf_scratch *scratch, mtf_err *err)
+{
+    const mtf_action_table *table = &run->bench->test.table;
+    return mtf_scratch_open(scratch, &run->cell->row->settings, table->count,
+                            table->prediction_count, err);
+}
+
+/** Rounds [first, end) under the policy into the scratch. */
 static mtf_status gather(const running *run, const mtf_policy *policy, uint32_t first, uint32_t end,
                          mtf_scratch *into, mtf_gathered *served, mtf_err *err)
 {
     const mtf_settings *s = &run->cell->row->settings;
-    const mtf_action_table *table = &run->bench->test.table;
     mtf_sim *sim = NULL;
     mtf_status status = open_sim(run, &sim, err);
-    if (status == MTF_OK)
-        status = mtf_scratch_open(into, s, table->count, table->prediction_count, err);
     const mtf_gather how = {s, sim, policy, run->bench->stop};
     for (uint32_t r = first; r < end && status == MTF_OK; r++)
         status = mtf_gather_round(&how, r, into, served, err);
@@ -210,6 +217,7 @@ static mtf_status need_logs(const running *run, mtf_err *err)
     mtf_policy *initial =
         mtf_compare_initial(&run->settings, &run->bench->test.table, run->bench->start);
     status = initial ? MTF_OK : mtf_fail(err, MTF_NOMEM, "no memory for a policy");
+    if (status == MTF_OK) status = open_scratch(run, &logs->scratch, err);
     if (status == MTF_OK)
         status = gather(run, initial, 0, (uint32_t)run->settings.compare_rounds, &logs->scratch,
                         &logs->served, err);
@@ -294,24 +302,50 @@ static mtf_status export_policy(const running *run, const mtf_compare_learner *l
     return MTF_OK;
 }
 
+/** Trains on what was explored round *policy; a better one takes its place. *fresh: it did. What
+ *  the check does not pass is taken back. */
+static mtf_status train_round(const running *run, mtf_compare_learner *learner,
+                              const mtf_scratch *logs, mtf_policy **policy, bool *fresh,
+                              mtf_err *err)
+{
+    const int64_t version = (*policy)->info.version;
+    mtf_buf before = {0};
+    learner->ops->save(learner->algorithm, &before);
+    *fresh = true;
+    mtf_status status =
+        mtf_compare_learner_train(learner, logs, version, &run->result->diverged, err);
+    if (status == MTF_OK && !run->result->diverged && run->settings.compare_gate)
+        status =
+            mtf_compare_learner_check(learner, logs, &run->bench->test.table, version, fresh, err);
+    if (status == MTF_OK && !*fresh)
+        status = before.failed ? mtf_fail(err, MTF_NOMEM, "no memory to take a round back")
+                               : learner->ops->load(learner->algorithm, mtf_buf_span(&before), err);
+    mtf_buf_fini(&before);
+    if (status == MTF_OK && !run->result->diverged) status = note_drift(run, learner, err);
+    if (status == MTF_OK && *fresh && !run->result->diverged)
+        status = export_policy(run, learner, policy, err);
+    return status;
+}
+
 /** Explore for a round, train, and again; *policy out: the last one. */
 static mtf_status learn_in_rounds(const running *run, mtf_compare_learner *learner,
                                   mtf_policy **policy, mtf_err *err)
 {
     mtf_status status = MTF_OK;
+    mtf_scratch scratch = {0};
     const uint32_t rounds = trainings(run->cell);
+    bool fresh = true;
     for (uint32_t r = 0; r < rounds && status == MTF_OK && !run->result->diverged; r++) {
-        mtf_scratch scratch = {0};
-        status = gather(run, *policy, r, r + 1, &scratch, &run->result->served, err);
-        if (status == MTF_OK)
-            status = mtf_compare_learner_train(learner, &scratch, (*policy)->info.version,
-                                               &run->result->diverged, err);
-        if (status == MTF_OK && !run->result->diverged) {
-            status = note_drift(run, learner, err);
-            if (status == MTF_OK) status = export_policy(run, learner, policy, err);
+        if (fresh) {
+            mtf_scratch_close(&scratch);
+            status = open_scratch(run, &scratch, err);
         }
-        mtf_scratch_close(&scratch);
+        if (status == MTF_OK)
+            status = gather(run, *policy, r, r + 1, &scratch, &run->result->served, err);
+        if (status == MTF_OK) status = train_round(run, learner, &scratch, policy, &fresh, err);
+        run->result->promoted += status == MTF_OK && fresh && !run->result->diverged;
     }
+    mtf_scratch_close(&scratch);
     return status;
 }
 

@@ -5,10 +5,12 @@
 #include <stdlib.h>
 
 #include "core/clock.h"
+#include "learner/evaluate.h"
 #include "learner/train.h"
 
-#define ACT_ROWS  256   /* that are asked for at once */
-#define START_MAX 0.95f /* an action nearer to the edge has next to no slope to learn by */
+#define ACT_ROWS       256 /* that are asked for at once */
+#define CHECK_ROWS_MAX 50000
+#define START_MAX      0.95f /* an action nearer to the edge has next to no slope to learn by */
 
 /** The actor's last bias such that small weights give about `start`. */
 static mtf_status start_at(mtf_compare_learner *learner, const float *start, mtf_err *err)
@@ -99,22 +101,30 @@ static mtf_status take_steps(mtf_compare_learner *learner, const mtf_scratch *lo
     return status;
 }
 
+static mtf_status select_rows(const mtf_compare_learner *learner, const mtf_scratch *logs,
+                              int64_t version, mtf_selection *selection, mtf_err *err)
+{
+    size_t cut_count;
+    const mtf_store_position *cut = mtf_store_positions(logs->store, &cut_count);
+    *selection = (mtf_selection){.version = version,
+                                 .holdout_percent = learner->settings->round_holdout_percent,
+                                 .cut = cut,
+                                 .cut_count = cut_count};
+    if (mtf_selection_days(selection, logs->store)) return MTF_OK;
+    return mtf_fail(err, MTF_SKIP, "nothing was explored to learn from");
+}
+
 mtf_status mtf_compare_learner_train(mtf_compare_learner *learner, const mtf_scratch *logs,
                                      int64_t version, bool *diverged, mtf_err *err)
 {
     const int64_t started_ns = mtf_clock_mono_ns();
-    size_t cut_count;
-    const mtf_store_position *cut = mtf_store_positions(logs->store, &cut_count);
-    mtf_selection selection = {.version = version,
-                               .holdout_percent = learner->settings->round_holdout_percent,
-                               .cut = cut,
-                               .cut_count = cut_count};
+    mtf_selection selection;
     mtf_survey survey;
     char alarm[160] = "";
-    if (!mtf_selection_days(&selection, logs->store))
-        return mtf_fail(err, MTF_SKIP, "nothing was explored to learn from");
-    mtf_status status = mtf_survey_make(logs->store, &selection, &logs->reward, &survey,
-                                        learner->trained ? NULL : &learner->normaliser, err);
+    mtf_status status = select_rows(learner, logs, version, &selection, err);
+    if (status) return status;
+    status = mtf_survey_make(logs->store, &selection, &logs->reward, &survey,
+                             learner->trained ? NULL : &learner->normaliser, err);
     if (status == MTF_OK && survey.rows == 0)
         status = mtf_fail(err, MTF_SKIP, "no row to learn from: compare.sessions are too few");
     if (status == MTF_OK)
@@ -124,6 +134,43 @@ mtf_status mtf_compare_learner_train(mtf_compare_learner *learner, const mtf_scr
     if (status == MTF_OK) status = take_steps(learner, logs, &selection, &survey, alarm, err);
     *diverged = alarm[0] != 0;
     learner->seconds += (double)(mtf_clock_mono_ns() - started_ns) * 1e-9;
+    return status;
+}
+
+mtf_status mtf_compare_learner_check(mtf_compare_learner *learner, const mtf_scratch *logs,
+                                     const mtf_action_table *table, int64_t version, bool *better,
+                                     mtf_err *err)
+{
+    const mtf_settings *s = learner->settings;
+    mtf_cohort heldout = {0}, training = {0};
+    mtf_evaluation found;
+    mtf_selection selection;
+    mtf_status status = select_rows(learner, logs, version, &selection, err);
+    if (status) return status;
+    mtf_cohort_config config = {.selection = &selection,
+                                .reward = &logs->reward,
+                                .normaliser = &learner->normaliser,
+                                .gamma = learner->config.gamma,
+                                .heldout = true,
+                                .rows_max = CHECK_ROWS_MAX,
+                                .rows = logs->rows * s->round_holdout_percent / 100};
+    status = mtf_cohort_load(logs->store, &config, &heldout, err);
+    config.heldout = false, config.rows = logs->rows - config.rows;
+    if (status == MTF_OK) status = mtf_cohort_load(logs->store, &config, &training, err);
+    const mtf_evaluation_config evaluation = {.heldout = &heldout,
+                                              .training = &training,
+                                              .table = table,
+                                              .ops = learner->ops,
+                                              .algorithm = learner->algorithm,
+                                              .half_width = s->policy_box,
+                                              .draws = s->gate_bootstrap,
+                                              .seed = learner->config.seed + (uint64_t)version};
+    if (status == MTF_OK) status = mtf_evaluate(&evaluation, &found, err);
+    if (status == MTF_OK)
+        *better = found.first_order.gain.z >= s->gate_z &&
+                  found.first_order.outside_share <= s->gate_outside_max;
+    mtf_cohort_fini(&heldout);
+    mtf_cohort_fini(&training);
     return status;
 }
 

@@ -3,6 +3,7 @@
 #ifndef MTF_COMPARE_LEARNER_H
 #define MTF_COMPARE_LEARNER_H
 
+#include "client/policy.h"
 #include "learner/algorithm.h"
 #include "learner/feed.h"
 #include "learner/scratch.h"
@@ -32,6 +33,11 @@ void mtf_compare_learner_fini(mtf_compare_learner *learner);
  *  not finite; it is then of no more use. MTF_CLOSED: told to stop. */
 mtf_status mtf_compare_learner_train(mtf_compare_learner *learner, const mtf_scratch *logs,
                                      int64_t version, bool *diverged, mtf_err *err) MTF_NODISCARD;
+/** Is it better than the policy that explored these rows, on the users that training held out? The
+ *  gate's check of value (gate.z), and of support (gate.outside_max). Once trained on them. */
+mtf_status mtf_compare_learner_check(mtf_compare_learner *learner, const mtf_scratch *logs,
+                                     const mtf_action_table *table, int64_t version, bool *better,
+                                     mtf_err *err) MTF_NODISCARD;
 /** What it would do; borrows the learner. */
 mtf_sim_actor mtf_compare_learner_actor(mtf_compare_learner *learner);
 

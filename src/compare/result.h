@@ -8,7 +8,8 @@ typedef struct mtf_compare_result {
     double gauc, gauc_low, gauc_high; /* weighted, by user; bootstrap interval by user */
     double train_seconds;             /* of learning or searching, not of simulating */
     mtf_gathered served;              /* while it learned */
-    bool diverged; /* a weight became infinite: judged as it was before that training */
+    bool diverged;    /* a weight became infinite: judged as it was before that training */
+    int64_t promoted; /* trainings that served next: where it learned in rounds */
     uint32_t users, rounds;
     mtf_sim_days *days;               /* (users,) of the A/B test */
     double (*drift)[MTF_SIM_ACTIONS]; /* (rounds,) mean action on test states after each training */

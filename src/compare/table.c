@@ -137,6 +137,7 @@ mtf_status mtf_compare_line_make(const mtf_compare_result *const *results,
         line->valid_day += mean_of(result, valid_of) / seeds;
         line->watch_day += mean_of(result, watch_of) / seeds;
         line->train_seconds += result->train_seconds / seeds;
+        line->promoted += (double)result->promoted / seeds;
         reward += result->served.reward, sessions += (double)result->served.sessions;
         for (int b = 0; b < MTF_NOISE_BINS; b++) line->noise[b] += result->served.noise[b];
     }

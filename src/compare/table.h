@@ -13,13 +13,13 @@
 typedef struct mtf_compare_line {
     const mtf_compare_row *row;
     mtf_compare_design design;
-    uint32_t seeds, diverged;       /* of these, whose training came to numbers that are none */
-    mtf_estimate gauc;              /* weighted, by user */
-    mtf_estimate valid, duration;   /* consumed, watched a day: % more than the reference's users */
-    mtf_estimate value;             /* of a session: undiscounted reward */
-    double valid_day, watch_day;    /* items; seconds */
-    double learning_value;          /* of a session served while it learned */
-    double train_seconds, sessions; /* means over seeds */
+    uint32_t seeds, diverged;     /* of these, whose training came to numbers that are none */
+    mtf_estimate gauc;            /* weighted, by user */
+    mtf_estimate valid, duration; /* consumed, watched a day: % more than the reference's users */
+    mtf_estimate value;           /* of a session: undiscounted reward */
+    double valid_day, watch_day;  /* items; seconds */
+    double learning_value;        /* of a session served while it learned */
+    double train_seconds, sessions, promoted; /* means over seeds */
     uint32_t rounds;
     double (*drift)[MTF_SIM_ACTIONS]; /* (rounds,) means over seeds, of those that have all */
     int64_t noise[MTF_NOISE_BINS];    /* over all seeds */

@@ -104,6 +104,7 @@ static json_t *line_json(const mtf_compare_line *line)
         {"learning_value", number(line->learning_value)},
         {"sessions", number(line->sessions)},
         {"train_seconds", number(line->train_seconds)},
+        {"promoted", number(line->promoted)},
         {"diverged", json_integer(line->diverged)},
         {"drift", drift(line)},
         {"noise_density", density(line)},
