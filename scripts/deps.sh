@@ -24,7 +24,7 @@ build_packages=(
     libxxhash-dev libssl-dev libmicrohttpd-dev zlib1g-dev libcmocka-dev
 )
 test_packages=(
-    g++:c++ openssl:openssl kcat:kcat maven:mvn default-jre-headless:java python3:python3 python3-venv valgrind:valgrind
+    g++:c++ openssl:openssl kcat:kcat gnuplot-nox:gnuplot maven:mvn default-jre-headless:java python3:python3 python3-venv valgrind:valgrind
 )
 
 command -v apt-get >/dev/null || {

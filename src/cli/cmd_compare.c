@@ -1,6 +1,7 @@
 /** `mtf compare`: every learner and search side by side on the simulator. */
 #include "cli/cli.h"
 #include "compare/compare.h"
+#include "compare/plots.h"
 #include "core/file.h"
 #include "core/progress.h"
 
@@ -8,7 +9,7 @@
 #include <string.h>
 
 typedef struct compare_options {
-    const char *json, *csv, *markdown, *state;
+    const char *json, *csv, *markdown, *plots, *state;
     bool quick;
 } compare_options;
 
@@ -102,6 +103,7 @@ static mtf_status print_all(const compare_options *o, const mtf_compare_table *t
     if (status == MTF_OK) status = write_one(o->json, table, mtf_compare_table_json, err);
     if (status == MTF_OK) status = write_one(o->csv, table, mtf_compare_table_csv, err);
     if (status == MTF_OK) status = write_one(o->markdown, table, mtf_compare_table_markdown, err);
+    if (status == MTF_OK && o->plots) status = mtf_compare_plots(table, o->plots, err);
     return status;
 }
 
@@ -137,6 +139,7 @@ int mtf_command_compare(mtf_cli *cli, int argc, char **argv)
         {"--json", MTF_OPTION_TEXT, &o.json, 0, 0, "FILE", "the table as JSON"},
         {"--csv", MTF_OPTION_TEXT, &o.csv, 0, 0, "FILE", "the table as CSV"},
         {"--markdown", MTF_OPTION_TEXT, &o.markdown, 0, 0, "FILE", "the table as it is printed"},
+        {"--plots", MTF_OPTION_TEXT, &o.plots, 0, 0, "DIR", "figures as SVG, drawn by gnuplot"},
     };
     mtf_err err = {0};
     bool small = false;
