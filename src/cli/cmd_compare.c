@@ -50,8 +50,6 @@ static const char *const quick[] = {
     "128",
     "learner.feed_mb",
     "64",
-    "round.holdout_percent",
-    "1",
     NULL,
 };
 

@@ -230,6 +230,18 @@ static mtf_status need_logs(const running *run, mtf_err *err)
     return status;
 }
 
+/** What it does on test states, after one more training. */
+static mtf_status note_drift(const running *run, const mtf_sim_actor *actor, mtf_err *err)
+{
+    mtf_compare_result *result = run->result;
+    double(*drift)[MTF_SIM_ACTIONS] =
+        realloc(result->drift, (result->rounds + 1) * sizeof *result->drift);
+    if (!drift) return mtf_fail(err, MTF_NOMEM, "no memory for a round's drift");
+    result->drift = drift;
+    mtf_test_users_drift(&run->bench->test, actor, drift[result->rounds++]);
+    return MTF_OK;
+}
+
 /* -- searches ---------------------------------------------------- */
 
 static mtf_status judge_action(const running *run, const float *action, mtf_err *err)
@@ -238,8 +250,9 @@ static mtf_status judge_action(const running *run, const float *action, mtf_err 
     mtf_policy *policy = mtf_policy_constant(MTF_SIM_STATE, &test->table, action);
     if (!policy) return mtf_fail(err, MTF_NOMEM, "no memory for a policy");
     const mtf_sim_actor actor = mtf_sim_actor_of(policy);
-    const mtf_status status =
-        mtf_test_users_judge(test, &actor, run->bench->stop, run->result, err);
+    mtf_status status = note_drift(run, &actor, err);
+    if (status == MTF_OK)
+        status = mtf_test_users_judge(test, &actor, run->bench->stop, run->result, err);
     mtf_policy_free(policy);
     return status;
 }
@@ -272,18 +285,6 @@ static void show_steps(void *arg, int64_t done, int64_t total)
 {
     const running *run = arg;
     if (run->bench->progress) run->bench->progress(run->bench->arg, (double)done / (double)total);
-}
-
-static mtf_status note_drift(const running *run, mtf_compare_learner *learner, mtf_err *err)
-{
-    mtf_compare_result *result = run->result;
-    const mtf_sim_actor actor = mtf_compare_learner_actor(learner);
-    double(*drift)[MTF_SIM_ACTIONS] =
-        realloc(result->drift, (result->rounds + 1) * sizeof *result->drift);
-    if (!drift) return mtf_fail(err, MTF_NOMEM, "no memory for a round's drift");
-    result->drift = drift;
-    mtf_test_users_drift(&run->bench->test, &actor, drift[result->rounds++]);
-    return MTF_OK;
 }
 
 /** The policy that is explored round next, in place of *policy. */
@@ -321,7 +322,8 @@ static mtf_status train_round(const running *run, mtf_compare_learner *learner,
         status = before.failed ? mtf_fail(err, MTF_NOMEM, "no memory to take a round back")
                                : learner->ops->load(learner->algorithm, mtf_buf_span(&before), err);
     mtf_buf_fini(&before);
-    if (status == MTF_OK && !run->result->diverged) status = note_drift(run, learner, err);
+    const mtf_sim_actor actor = mtf_compare_learner_actor(learner);
+    if (status == MTF_OK && !run->result->diverged) status = note_drift(run, &actor, err);
     if (status == MTF_OK && *fresh && !run->result->diverged)
         status = export_policy(run, learner, policy, err);
     return status;
@@ -356,8 +358,8 @@ static mtf_status learn_once(const running *run, mtf_compare_learner *learner, m
     run->result->served = run->bench->logs.served;
     status = mtf_compare_learner_train(learner, &run->bench->logs.scratch, 1,
                                        &run->result->diverged, err);
-    if (status || run->result->diverged) return status;
-    return note_drift(run, learner, err);
+    const mtf_sim_actor actor = mtf_compare_learner_actor(learner);
+    return status || run->result->diverged ? status : note_drift(run, &actor, err);
 }
 
 static mtf_status run_learner(running *run, mtf_err *err)

@@ -144,10 +144,11 @@ static bool write_exploration(const mtf_compare_table *table, mtf_buf *out)
                            sums[k] > 0 ? (double)noise[k][b] / sums[k] / MTF_NOISE_STEP : 0);
         mtf_buf_printf(out, "\n");
     }
-    mtf_buf_printf(out, "END\nset xlabel 'explored less baseline action'\nset ylabel 'density'\n"
-                        "set key top right\nplot $noise using 1:2 with steps lw 2 lc rgb '#1f5fa8' "
-                        "title 'box', $noise using 1:3 with steps lw 2 lc rgb '#c05a00' title "
-                        "'Gaussian'\n");
+    mtf_buf_printf(out,
+                   "END\nset xlabel 'explored less baseline action'\nset ylabel 'density'\n"
+                   "set key top right\nplot $noise using 1:2 with histeps lw 2 lc rgb '#1f5fa8' "
+                   "title 'box', $noise using 1:3 with histeps lw 2 lc rgb '#c05a00' title "
+                   "'Gaussian'\n");
     return true;
 }
 

@@ -12,7 +12,8 @@ typedef struct mtf_compare_result {
     int64_t promoted; /* trainings that served next: where it learned in rounds */
     uint32_t users, rounds;
     mtf_sim_days *days;               /* (users,) of the A/B test */
-    double (*drift)[MTF_SIM_ACTIONS]; /* (rounds,) mean action on test states after each training */
+    double (*drift)[MTF_SIM_ACTIONS]; /* (rounds,) mean action on test states after each training;
+                                         of a search: what it found */
 } mtf_compare_result;
 
 /** Zeroed memory is fine. */

@@ -18,6 +18,12 @@ typedef struct run {
     size_t known, made;
 } run;
 
+static void set(run *r, const char *key, const char *value)
+{
+    mtf_err err = {0};
+    mtf_assert_ok(mtf_settings_set(&r->settings, key, value, "test", &err), &err);
+}
+
 static void open_run(run *r)
 {
     mtf_err err = {0};
@@ -41,8 +47,7 @@ static void open_run(run *r)
     };
     *r = (run){0};
     mtf_assert_ok(mtf_settings_init(&r->settings, &err), &err);
-    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
-        mtf_assert_ok(mtf_settings_set(&r->settings, pairs[i][0], pairs[i][1], "test", &err), &err);
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) set(r, pairs[i][0], pairs[i][1]);
 }
 
 static void begin(void *arg, const mtf_compare_cell *cell, size_t number, size_t count, bool known)
@@ -52,6 +57,19 @@ static void begin(void *arg, const mtf_compare_cell *cell, size_t number, size_t
     (void)count;
     r->known += known, r->made += !known;
     if (number == r->stop_at) atomic_store(&r->stop, true);
+}
+
+/** The table; the caller's to fini. Its rows are gone. */
+static mtf_compare_table table_of(run *r)
+{
+    mtf_err err = {0};
+    mtf_compare_plan plan;
+    mtf_compare_table table;
+    mtf_assert_ok(mtf_compare_plan_init(&plan, &r->settings, &err), &err);
+    const mtf_compare_config config = {.settings = &r->settings, .plan = &plan};
+    mtf_assert_ok(mtf_compare_run(&config, &table, &err), &err);
+    mtf_compare_plan_fini(&plan);
+    return table;
 }
 
 /** The table as JSON, without the seconds; *status out. */
@@ -160,6 +178,67 @@ static void a_change_makes_only_its_own_anew(void **state)
     mtf_test_folder_remove(folder);
 }
 
+/** Round by round, where integrated stands, and how many of its rounds served: at gate.z. */
+static mtf_compare_line in_rounds(const char *z, mtf_compare_table *table)
+{
+    run r;
+    open_run(&r);
+    set(&r, "compare.rows", "constant: compare.each=2\nintegrated: data=progressive");
+    set(&r, "compare.designs", "paper");
+    set(&r, "compare.seeds", "1");
+    set(&r, "gate.outside_max", "1");
+    set(&r, "learner.actor_lr", "0.05");
+    set(&r, "gate.z", z);
+    *table = table_of(&r);
+    mtf_settings_fini(&r.settings);
+    assert_int_equal(table->count, 2);
+    assert_int_equal(table->lines[1].rounds, 2);
+    return table->lines[1];
+}
+
+static void a_round_that_fails_the_check_is_taken_back(void **state)
+{
+    (void)state;
+    mtf_compare_table kept, back;
+    const mtf_compare_line taken = in_rounds("-10", &kept), held = in_rounds("10", &back);
+    double moved = 0;
+    mtf_assert_close(taken.promoted, 2, 0, 0);
+    mtf_assert_close(held.promoted, 0, 0, 0);
+    for (int d = 0; d < MTF_SIM_ACTIONS; d++) {
+        mtf_assert_close(held.drift[1][d], held.drift[0][d], 0, 0);
+        mtf_assert_close(held.drift[1][d], 0, 0, 0.1);
+        moved += fabs(taken.drift[1][d] - taken.drift[0][d]);
+    }
+    assert_true(moved > 0.01);
+    mtf_compare_table_fini(&kept);
+    mtf_compare_table_fini(&back);
+}
+
+static void learning_starts_where_the_reference_ended(void **state)
+{
+    (void)state;
+    run r;
+    double away = 0;
+    open_run(&r);
+    set(&r, "compare.rows",
+        "es: compare.each=4 compare.points=20\nintegrated: data=progressive gate.z=10\n"
+        "td3bc: compare.steps=1 learner.actor_lr=0");
+    set(&r, "compare.reference", "es");
+    set(&r, "compare.start", "reference");
+    set(&r, "compare.designs", "paper");
+    set(&r, "compare.seeds", "1");
+    mtf_compare_table table = table_of(&r);
+    const mtf_compare_line *es = &table.lines[0];
+    for (int d = 0; d < MTF_SIM_ACTIONS; d++) {
+        away += fabs(es->drift[0][d]);
+        for (size_t i = 1; i < table.count; i++)
+            mtf_assert_close(table.lines[i].drift[0][d], es->drift[0][d], 0, 0.15);
+    }
+    assert_true(away > 0.5);
+    mtf_compare_table_fini(&table);
+    mtf_settings_fini(&r.settings);
+}
+
 static void a_damaged_file_is_named(void **state)
 {
     (void)state;
@@ -190,6 +269,8 @@ int main(void)
         cmocka_unit_test(the_same_settings_give_the_same_table),
         cmocka_unit_test(a_stopped_run_goes_on),
         cmocka_unit_test(a_change_makes_only_its_own_anew),
+        cmocka_unit_test(a_round_that_fails_the_check_is_taken_back),
+        cmocka_unit_test(learning_starts_where_the_reference_ended),
         cmocka_unit_test(a_damaged_file_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,6 +73,7 @@ static void what_is_wrong_is_named(void **state)
         {"es\niql: compare.days=3", "paper", "compare.days is the same for all rows"},
         {"es\niql: learner.steps=3", "paper", "compare.steps are what counts"},
         {"iql", "paper", "compare.reference: there is no row 'es'"},
+        {"es\niql: compare.start=zero", "paper", "compare.start is the same for all rows"},
         {"es: designs=paper\niql", "paper fair",
          "es: is the reference, and not in design fair, where iql is"},
     };
