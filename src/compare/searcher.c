@@ -7,6 +7,8 @@
 #include "learner/fqe.h"
 #include "search/search.h"
 
+#define ROWS_MAX 200000 /* about, that the network is fitted to: some users where there are more   \
+                         */
 #define STATES_MAX 2000 /* that an action is asked of */
 #define RATE       5e-4 /* of the fit: fewer steps than the estimators take, at a higher rate */
 
@@ -34,7 +36,7 @@ static mtf_status load(asking *ask, const mtf_settings *settings, const mtf_scra
                                       .reward = &logs->reward,
                                       .normaliser = &normaliser,
                                       .gamma = settings->learner_gamma,
-                                      .rows_max = INT64_MAX,
+                                      .rows_max = ROWS_MAX,
                                       .rows = logs->rows};
     if (status == MTF_OK) status = mtf_cohort_load(logs->store, &config, &ask->cohort, err);
     if (status == MTF_OK)
