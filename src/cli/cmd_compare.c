@@ -56,7 +56,6 @@ static const char *const quick[] = {
 typedef struct shown {
     mtf_progress progress;
     char what[100];
-    bool quiet;
 } shown;
 
 static void show_cell(void *arg, const mtf_compare_cell *cell, size_t number, size_t count,
@@ -68,7 +67,7 @@ static void show_cell(void *arg, const mtf_compare_cell *cell, size_t number, si
     if (known) return;
     snprintf(s->what, sizeof s->what, "%zu of %zu: %s, %s data, seed %llu", number, count,
              cell->row->name, mtf_compare_data_name(cell->data), (unsigned long long)cell->seed);
-    mtf_progress_begin(&s->progress, s->what, "%", 100, s->quiet);
+    mtf_progress_begin(&s->progress, s->what, "%", 100, false);
 }
 
 static void show_share(void *arg, double share)

@@ -41,16 +41,6 @@ static bool uses_logs(const mtf_compare_cell *cell)
     return cell->data == MTF_COMPARE_GAUSSIAN || cell->data == MTF_COMPARE_BOX;
 }
 
-static mtf_status world_hash(const mtf_settings *s, uint64_t *hash, mtf_err *err)
-{
-    mtf_sim *sim;
-    const mtf_status status = mtf_compare_sim(s, MTF_SIM_EXPLORE_BOX, 1, 1, 1, &sim, err);
-    if (status) return status;
-    *hash = mtf_sim_world_hash(sim);
-    mtf_sim_close(sim);
-    return MTF_OK;
-}
-
 static bool starts_at_reference(const mtf_compare_bench *bench)
 {
     return strcmp(bench->settings->compare_start, "reference") == 0;
@@ -61,26 +51,30 @@ static void start_words(const mtf_compare_bench *bench, mtf_buf *of)
 {
     const mtf_settings *s = &bench->reference->settings;
     if (!starts_at_reference(bench)) return;
-    mtf_buf_printf(of, "from %s of %" PRId64 " sessions x %" PRId64 ", %" PRId64 " an action, ",
-                   bench->reference->algorithm, s->compare_sessions, s->compare_rounds,
-                   s->compare_each);
+    mtf_buf_printf(of,
+                   "from %s of world %016" PRIx64 ", %" PRId64 " sessions x %" PRId64 ", %" PRId64
+                   " an action, ",
+                   bench->reference->algorithm, bench->reference->world, s->compare_sessions,
+                   s->compare_rounds, s->compare_each);
 }
 
 /** Of whatever is gathered: where from, how much, and what makes sessions of it. */
-static void logs_words(const mtf_compare_bench *bench, const mtf_compare_cell *cell, uint64_t world,
-                       mtf_buf *of)
+static void logs_words(const mtf_compare_bench *bench, const mtf_compare_cell *cell, mtf_buf *of)
 {
     const mtf_settings *s = &cell->row->settings;
     start_words(bench, of);
+    if (s->compare_shuffle_rewards && cell->data != MTF_COMPARE_LIVE)
+        mtf_buf_printf(of, "shuffled, ");
     mtf_buf_printf(of,
                    "data %s, seed %" PRIu64 ", world %016" PRIx64 ", %" PRId64 " users, %" PRId64
                    " sessions x %" PRId64 ", box %.17g, sigma %.17g, "
-                   "sessionize %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64,
-                   mtf_compare_data_name(cell->data), cell->seed, world, s->compare_users,
-                   s->compare_sessions, s->compare_rounds, s->policy_box,
+                   "sessionize %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %s",
+                   mtf_compare_data_name(cell->data), cell->seed, cell->row->world,
+                   s->compare_users, s->compare_sessions, s->compare_rounds, s->policy_box,
                    cell->data == MTF_COMPARE_GAUSSIAN ? s->compare_sigma : 0, s->sessionize_gap_ms,
                    s->sessionize_grace_ms, s->sessionize_max_duration_ms,
-                   s->sessionize_out_of_orderness_ms);
+                   s->sessionize_out_of_orderness_ms, s->sessionize_max_events,
+                   s->sessionize_aggregators);
 }
 
 mtf_status mtf_compare_cell_words(const mtf_compare_bench *bench, const mtf_compare_cell *cell,
@@ -89,13 +83,10 @@ mtf_status mtf_compare_cell_words(const mtf_compare_bench *bench, const mtf_comp
     const mtf_settings *settings = bench->settings;
     const mtf_settings *row = &cell->row->settings;
     mtf_settings own = {0};
-    uint64_t world = 0, test_world = 0;
-    mtf_status status = world_hash(settings, &test_world, err);
-    if (status == MTF_OK) status = world_hash(row, &world, err);
-    if (status == MTF_OK) status = cell_settings(cell, &own, err);
+    const mtf_status status = cell_settings(cell, &own, err);
     if (status) return status;
     mtf_buf_printf(of, "cell 1, %s, ", cell->row->algorithm);
-    logs_words(bench, cell, world, of);
+    logs_words(bench, cell, of);
     if (!cell->row->search)
         mtf_buf_printf(of, ", training %016" PRIx64, mtf_train_settings_hash(&own));
     if (cell->data == MTF_COMPARE_PROGRESSIVE && row->compare_gate)
@@ -109,7 +100,7 @@ mtf_status mtf_compare_cell_words(const mtf_compare_bench *bench, const mtf_comp
     mtf_buf_printf(of,
                    ", judged on world %016" PRIx64 ", %" PRId64 " users, %" PRId64 " days, box "
                    "%.17g",
-                   test_world, settings->compare_test_users, settings->compare_days,
+                   bench->world, settings->compare_test_users, settings->compare_days,
                    settings->policy_box);
     mtf_buf_put_u8(of, 0);
     of->size -= !of->failed;
@@ -146,8 +137,9 @@ static mtf_status search_live(const mtf_compare_bench *bench, const mtf_compare_
     config.seed = seed;
     config.threads = (uint32_t)s->learner_threads;
     config.stop = bench->stop;
-    mtf_status status = mtf_compare_sim(s, MTF_SIM_EXPLORE_NONE, seed, (uint32_t)s->compare_users,
-                                        (uint32_t)s->compare_sessions, &sim, err);
+    mtf_status status =
+        mtf_compare_sim(s, MTF_SIM_EXPLORE_NONE, false, seed, (uint32_t)s->compare_users,
+                        (uint32_t)s->compare_sessions, &sim, err);
     if (status == MTF_OK) status = mtf_sim_tune(sim, &config, tuned, NULL, err);
     if (sim) mtf_sim_close(sim);
     return status;
@@ -176,7 +168,8 @@ static mtf_status open_sim(const running *run, mtf_sim **sim, mtf_err *err)
     const mtf_settings *s = &run->cell->row->settings;
     return mtf_compare_sim(
         s, run->cell->data == MTF_COMPARE_GAUSSIAN ? MTF_SIM_EXPLORE_GAUSSIAN : MTF_SIM_EXPLORE_BOX,
-        run->cell->seed, (uint32_t)s->compare_users, (uint32_t)s->compare_sessions, sim, err);
+        s->compare_shuffle_rewards, run->cell->seed, (uint32_t)s->compare_users,
+        (uint32_t)s->compare_sessions, sim, err);
 }
 
 static mtf_status open_scratch(const running *run, mtf_scratch *scratch, mtf_err *err)
@@ -205,18 +198,15 @@ static mtf_status need_logs(const running *run, mtf_err *err)
 {
     mtf_compare_logs *logs = &run->bench->logs;
     mtf_buf of = {0};
-    uint64_t world = 0;
-    mtf_status status = world_hash(&run->cell->row->settings, &world, err);
-    if (status) return status;
-    logs_words(run->bench, run->cell, world, &of);
-    if (logs->of.size == of.size && memcmp(logs->of.data, of.data, of.size) == 0) {
+    logs_words(run->bench, run->cell, &of);
+    if (of.size > 0 && logs->of.size == of.size && memcmp(logs->of.data, of.data, of.size) == 0) {
         mtf_buf_fini(&of);
         return MTF_OK;
     }
     drop_logs(logs);
     mtf_policy *initial =
         mtf_compare_initial(&run->settings, &run->bench->test.table, run->bench->start);
-    status = initial ? MTF_OK : mtf_fail(err, MTF_NOMEM, "no memory for a policy");
+    mtf_status status = initial ? MTF_OK : mtf_fail(err, MTF_NOMEM, "no memory for a policy");
     if (status == MTF_OK) status = open_scratch(run, &logs->scratch, err);
     if (status == MTF_OK)
         status = gather(run, initial, 0, (uint32_t)run->settings.compare_rounds, &logs->scratch,
@@ -284,7 +274,8 @@ static mtf_status run_search(running *run, mtf_err *err)
 static void show_steps(void *arg, int64_t done, int64_t total)
 {
     const running *run = arg;
-    if (run->bench->progress) run->bench->progress(run->bench->arg, (double)done / (double)total);
+    const double trained = run->result->rounds + (double)done / (double)total;
+    if (run->bench->progress) run->bench->progress(run->bench->arg, trained / trainings(run->cell));
 }
 
 /** The policy that is explored round next, in place of *policy. */

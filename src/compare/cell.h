@@ -13,10 +13,11 @@ typedef struct mtf_compare_logs {
 } mtf_compare_logs;
 
 /** What the cells of a run share: whatever the last one used is kept for the next. Zeroed memory,
- *  then the first three; settings are the experiment's, for what is the same for all rows. */
+ *  then the first four; settings are the experiment's, for what is the same for all rows. */
 typedef struct mtf_compare_bench {
     const mtf_settings *settings;
     const mtf_compare_row *reference;
+    uint64_t world;               /* of settings (mtf_compare_world) */
     const atomic_bool *stop;      /* may be NULL */
     uint64_t seed;                /* of the next two */
     float start[MTF_SIM_ACTIONS]; /* of the initial policy */
@@ -35,8 +36,8 @@ typedef struct mtf_compare_cell {
     uint64_t seed; /* from 1 */
 } mtf_compare_cell;
 
-/** Appends all that the cell's result depends on, as words: equal words, equal result. Check
- *  of->failed. MTF_INVALID: the settings do not fit the simulator. */
+/** Appends all that the cell's result depends on, as words with a NUL behind them: equal words,
+ *  equal result. MTF_NOMEM. */
 mtf_status mtf_compare_cell_words(const mtf_compare_bench *bench, const mtf_compare_cell *cell,
                                   mtf_buf *of, mtf_err *err) MTF_NODISCARD;
 /** A function of the words, but for the seconds. result: the caller's to fini, also after a

@@ -86,6 +86,12 @@ static mtf_status run_entry(comparison *all, const entry *e, size_t distinct, mt
         config->begin(config->arg, &e->cell, ++all->done, distinct, status == MTF_OK);
     if (status != MTF_SKIP) return status;
     status = mtf_compare_cell_run(&all->bench, &e->cell, result, &why);
+    if (status == MTF_CLOSED)
+        return mtf_fail(err, status, "compare: stopped at %s, %s data, seed %llu; %s",
+                        e->cell.row->name, mtf_compare_data_name(e->cell.data),
+                        (unsigned long long)e->cell.seed,
+                        config->state ? "the same command goes on from there"
+                                      : "with --state DIR what is finished would be kept");
     if (status != MTF_OK)
         return mtf_fail(err, status, "%s, %s data, seed %llu: %.300s", e->cell.row->name,
                         mtf_compare_data_name(e->cell.data), (unsigned long long)e->cell.seed,
@@ -150,6 +156,7 @@ mtf_status mtf_compare_run(const mtf_compare_config *config, mtf_compare_table *
 {
     comparison all = {.config = config,
                       .bench = {.settings = config->settings,
+                                .world = config->plan->world,
                                 .reference = &config->plan->rows[config->plan->reference],
                                 .stop = config->stop,
                                 .progress = config->progress,

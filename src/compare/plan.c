@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "compare/test_users.h"
 #include "learner/algorithm.h"
 #include "search/search.h"
 
@@ -145,7 +146,7 @@ static mtf_status read_row(mtf_compare_plan *plan, const mtf_settings *settings,
     mtf_compare_row *row = &plan->rows[plan->count];
     bool chosen[MTF_COMPARE_DESIGNS], wanted[MTF_COMPARE_DESIGNS];
     char where[100];
-    char *colon = strstr(line, ":");
+    char *colon = strchr(line, ':');
     if (colon) *colon = '\0';
     for (char *end = line + strlen(line); end > line && isspace((unsigned char)end[-1]);)
         *--end = '\0';
@@ -214,7 +215,11 @@ mtf_status mtf_compare_plan_init(mtf_compare_plan *plan, const mtf_settings *set
         status = mtf_fail(err, MTF_INVALID,
                           "compare.rows: nothing to compare; experiments/table1.yaml is an "
                           "example, and --quick has rows of its own");
-    return status ? status : find_reference(plan, settings, err);
+    if (status == MTF_OK) status = find_reference(plan, settings, err);
+    if (status == MTF_OK) status = mtf_compare_world(settings, &plan->world, err);
+    for (size_t i = 0; i < plan->count && status == MTF_OK; i++)
+        status = mtf_compare_world(&plan->rows[i].settings, &plan->rows[i].world, err);
+    return status;
 }
 
 void mtf_compare_plan_fini(mtf_compare_plan *plan)

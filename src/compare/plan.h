@@ -30,16 +30,18 @@ typedef struct mtf_compare_row {
     mtf_compare_data data; /* in the paper's design */
     bool in[MTF_COMPARE_DESIGNS];
     mtf_settings settings; /* the experiment's with the row's changes */
+    uint64_t world;        /* of them (mtf_compare_world) */
 } mtf_compare_row;
 
 typedef struct mtf_compare_plan {
     mtf_compare_row *rows;
     size_t count;
     size_t reference; /* of the rows */
+    uint64_t world;   /* of the experiment's settings */
 } mtf_compare_plan;
 
-/** Reads settings->compare_rows. MTF_INVALID names the row, the word and the remedy. Fini also
- *  then. */
+/** Reads settings->compare_rows. MTF_INVALID names the row, the word and the remedy, or the setting
+ *  that does not fit the simulator. Fini also then. */
 mtf_status mtf_compare_plan_init(mtf_compare_plan *plan, const mtf_settings *settings,
                                  mtf_err *err) MTF_NODISCARD;
 void mtf_compare_plan_fini(mtf_compare_plan *plan);

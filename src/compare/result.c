@@ -19,7 +19,7 @@ void mtf_compare_result_fini(mtf_compare_result *result)
 /* -- numbers of a result, once ---------------------------------- */
 
 #define NUMBERS(X) X(gauc) X(gauc_low) X(gauc_high) X(train_seconds) X(served.reward)
-#define COUNTS(X)  X(served.sessions) X(served.requests)
+#define COUNTS(X)  X(served.sessions) X(served.requests) X(promoted)
 
 static json_t *number(double value)
 {

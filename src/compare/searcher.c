@@ -7,10 +7,9 @@
 #include "learner/fqe.h"
 #include "search/search.h"
 
-#define ROWS_MAX 200000 /* about, that the network is fitted to: some users where there are more   \
-                         */
-#define STATES_MAX 2000 /* that an action is asked of */
-#define RATE       5e-4 /* of the fit: fewer steps than the estimators take, at a higher rate */
+#define ROWS_MAX   500000 /* that the network is fitted to: of some users, where there are more */
+#define STATES_MAX 2000   /* that an action is asked of */
+#define RATE       5e-4   /* of the fit: fewer steps than the estimators take, but larger */
 
 typedef struct asking {
     mtf_cohort cohort; /* of all users: states normalised, mu the baseline's action */

@@ -5,17 +5,16 @@
 
 #define DRAWS 1000 /* of the bootstrap of one seed's users */
 
-mtf_estimate mtf_compare_mean(const double *values, uint32_t count)
+mtf_estimate mtf_compare_mean(double *values, uint32_t count)
 {
-    mtf_estimate mean = mtf_estimate_none();
+    mtf_estimate out = mtf_estimate_none();
     double sum = 0;
     for (uint32_t i = 0; i < count; i++) sum += values[i];
-    double *about = malloc((count + 1) * sizeof *about); /* as far off as a mean of `count` is */
-    MTF_ASSERT(about);
-    for (uint32_t i = 0; i < count; i++) about[i] = (values[i] - sum / count) / sqrt((double)count);
-    mtf_estimate_refitted(sum / count, about, count, &mean);
-    free(about);
-    return mean;
+    const double mean = sum / count;
+    for (uint32_t i = 0; i < count; i++) /* as far off as a mean of so many is */
+        values[i] = (values[i] - mean) / sqrt((double)count);
+    mtf_estimate_refitted(mean, values, count, &out);
+    return out;
 }
 
 /* -- figures of one seed ----------------------------------------- */

@@ -35,8 +35,10 @@ typedef struct mtf_compare_table {
 mtf_status mtf_compare_line_make(const mtf_compare_result *const *results,
                                  const mtf_compare_result *const *references, uint32_t seeds,
                                  mtf_compare_line *line, mtf_err *err) MTF_NODISCARD;
-/** The mean and Student's t interval of values (count,); of one, no interval. */
-mtf_estimate mtf_compare_mean(const double *values, uint32_t count);
+/** The mean and Student's t interval of values (count,), which are overwritten; of one, no
+ * interval.
+ */
+mtf_estimate mtf_compare_mean(double *values, uint32_t count);
 void mtf_compare_table_fini(mtf_compare_table *table);
 
 /** For people; for programs; for spreadsheets. Check out->failed. */

@@ -12,6 +12,10 @@ static void put_interval(mtf_buf *out, const mtf_estimate *e, bool sign, int dig
     const double parts[] = {e->value, e->low, e->high};
     static const char *const before[] = {" | ", " (", " to "};
     const int count = isfinite(e->low) ? 3 : 1;
+    if (!isfinite(e->value)) {
+        mtf_buf_printf(out, " | -");
+        return;
+    }
     for (int i = 0; i < count; i++) {
         mtf_buf_printf(out, "%s", before[i]);
         mtf_buf_printf(out, sign ? "%+.*f" : "%.*f", digits, parts[i]);

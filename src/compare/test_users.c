@@ -8,14 +8,16 @@
 #define DRAWS     200                 /* of the bootstrap */
 #define VISITS    3                   /* a day */
 
-mtf_status mtf_compare_sim(const mtf_settings *s, mtf_sim_explore explore, uint64_t seed,
-                           uint32_t users, uint32_t sessions, mtf_sim **sim, mtf_err *err)
+mtf_status mtf_compare_sim(const mtf_settings *s, mtf_sim_explore explore, bool shuffle,
+                           uint64_t seed, uint32_t users, uint32_t sessions, mtf_sim **sim,
+                           mtf_err *err)
 {
     mtf_sim_config config = mtf_sim_config_default();
     config.seed = seed;
     config.users = users;
     config.sessions = sessions;
     config.explore = explore;
+    config.shuffle_rewards = shuffle;
     config.box = s->policy_box;
     config.sigma = s->compare_sigma;
     config.separation_ms = 2 * (s->sessionize_gap_ms + s->sessionize_grace_ms);
@@ -24,6 +26,20 @@ mtf_status mtf_compare_sim(const mtf_settings *s, mtf_sim_explore explore, uint6
     config.reward_weights = s->reward_weights;
     config.reward_clip = s->reward_clip;
     return mtf_sim_open(&config, sim, err);
+}
+
+mtf_status mtf_compare_world(const mtf_settings *settings, uint64_t *hash, mtf_err *err)
+{
+    mtf_sim *sim;
+    if (settings->policy_state_dim != MTF_SIM_STATE)
+        return mtf_fail(err, MTF_INVALID, "policy.state_dim: the simulator's states have %d",
+                        MTF_SIM_STATE);
+    const mtf_status status =
+        mtf_compare_sim(settings, MTF_SIM_EXPLORE_BOX, false, 1, 1, 1, &sim, err);
+    if (status) return status;
+    *hash = mtf_sim_world_hash(sim);
+    mtf_sim_close(sim);
+    return MTF_OK;
 }
 
 mtf_policy *mtf_compare_initial(const mtf_settings *settings, const mtf_action_table *table,
@@ -69,11 +85,8 @@ mtf_status mtf_test_users_open(mtf_test_users *test, const mtf_settings *setting
     mtf_policy *initial = NULL;
     *test = (mtf_test_users){.settings = settings};
     mtf_status status = mtf_action_table_parse(&test->table, settings->policy_actions, err);
-    if (status == MTF_OK && settings->policy_state_dim != MTF_SIM_STATE)
-        status = mtf_fail(err, MTF_INVALID, "policy.state_dim: the simulator's states have %d",
-                          MTF_SIM_STATE);
     if (status == MTF_OK)
-        status = mtf_compare_sim(settings, MTF_SIM_EXPLORE_BOX, TEST_SEED + seed, users,
+        status = mtf_compare_sim(settings, MTF_SIM_EXPLORE_BOX, false, TEST_SEED + seed, users,
                                  VISITS * users, &test->sim, err);
     if (status == MTF_OK && !(initial = mtf_compare_initial(settings, &test->table, start)))
         status = mtf_fail(err, MTF_NOMEM, "no memory for a policy");

@@ -7,10 +7,15 @@
 #include "compare/result.h"
 #include "learner/cohort.h"
 
-/** An owned simulator of the settings' users, sessions and box; seed: whose users. MTF_INVALID. */
-mtf_status mtf_compare_sim(const mtf_settings *settings, mtf_sim_explore explore, uint64_t seed,
-                           uint32_t users, uint32_t sessions, mtf_sim **sim,
+/** An owned simulator with the settings' box, noise and reward; seed: whose users. shuffle: the
+ * null control of mtf_sim_run_round. MTF_INVALID. */
+mtf_status mtf_compare_sim(const mtf_settings *settings, mtf_sim_explore explore, bool shuffle,
+                           uint64_t seed, uint32_t users, uint32_t sessions, mtf_sim **sim,
                            mtf_err *err) MTF_NODISCARD;
+/** Hash of the simulated world as these settings have it: its reward and action table too.
+ *  MTF_INVALID: they do not fit it; says where. */
+mtf_status mtf_compare_world(const mtf_settings *settings, uint64_t *hash,
+                             mtf_err *err) MTF_NODISCARD;
 /** The policy that everything starts from: `action` (A) everywhere, version 1. Owned; NULL: no
  *  memory. */
 mtf_policy *mtf_compare_initial(const mtf_settings *settings, const mtf_action_table *table,

@@ -109,6 +109,7 @@
     X(compare, gate, B, 1, 0, 1, "", "where a row learns in rounds: a training that the check of value on held-out users (gate.z) does not pass is taken back and its data kept, as in production; false: as the paper has it") \
     X(compare, steps, I, 3000, 1, 100000000, "steps", "gradient steps in all, whatever the number of trainings") \
     X(compare, sigma, F, 0.2, 0, 2, "", "deviation of Gaussian exploration") \
+    X(compare, shuffle_rewards, B, 0, 0, 1, "", "null control: learners are logged the outcomes of other requests, so that none can tell what an action does") \
     X(compare, each, I, 500, 2, 10000000, "sessions", "an action of a search is served to") \
     X(compare, fit_steps, I, 3000, 1, 10000000, "steps", "of the fitted Q that a search of logged data asks") \
     X(compare, points, I, 300, 1, 1000000, "actions", "that a search of logged data tries") \

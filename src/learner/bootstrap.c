@@ -90,10 +90,12 @@ static void set_error(mtf_estimate *estimate, double se)
     estimate->z = se > 0 ? estimate->value / se : se == 0 ? 0 : UNKNOWN;
 }
 
-/** Student's t of 97.5 %: Cornish and Fisher's expansion about the normal. 0.3 % too small at four
- *  degrees of freedom, 3 % at two; with one it is a quarter too small. */
+/** Student's t of 97.5 %: closed forms for one and two degrees of freedom, then the expansion of
+ *  Cornish and Fisher about the normal: 0.7 % too small at three, 0.3 % at four. */
 static double student_975(double freedom)
 {
+    if (freedom < 1.5) return 12.706204736;
+    if (freedom < 2.5) return 4.302652730;
     const double z = NORMAL_975, z3 = z * z * z, z5 = z3 * z * z, z7 = z5 * z * z, f = freedom;
     return z + (z3 + z) / (4 * f) + (5 * z5 + 16 * z3 + 3 * z) / (96 * f * f) +
            (3 * z7 + 19 * z5 + 17 * z3 - 15 * z) / (384 * f * f * f);

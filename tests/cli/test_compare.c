@@ -209,6 +209,18 @@ static void killed_it_goes_on(void **state)
     free(b);
 }
 
+static void stopped_it_says_so(void **state)
+{
+    (void)state;
+    program p;
+    program_start(&p, folder, TINY);
+    program_until(&p, "3 of ");
+    kill(p.pid, SIGINT);
+    program_end(&p);
+    program_said(&p, 1, "compare: stopped at ", "with --state DIR what is finished would be kept");
+    program_free(&p);
+}
+
 static void bad_experiments_are_refused(void **state)
 {
     (void)state;
@@ -230,9 +242,8 @@ static void bad_experiments_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_algorithm_has_its_row),
-        cmocka_unit_test(killed_it_goes_on),
-        cmocka_unit_test(figures_are_drawn),
+        cmocka_unit_test(every_algorithm_has_its_row), cmocka_unit_test(killed_it_goes_on),
+        cmocka_unit_test(stopped_it_says_so),          cmocka_unit_test(figures_are_drawn),
         cmocka_unit_test(bad_experiments_are_refused),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

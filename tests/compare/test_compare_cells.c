@@ -44,6 +44,8 @@ static void open_run(run *r)
         {"learner.critics", "2"},
         {"learner.batch", "16"},
         {"learner.feed_mb", "16"},
+        {"gate.z", "-10"}, /* every round serves */
+        {"gate.outside_max", "1"},
     };
     *r = (run){0};
     mtf_assert_ok(mtf_settings_init(&r->settings, &err), &err);
@@ -174,6 +176,7 @@ static void a_change_makes_only_its_own_anew(void **state)
     assert_int_equal(made_with(folder, "iql.beta", "2"), 4);
     assert_int_equal(made_with(folder, "compare.sigma", "0.3"), 4); /* ddpg and iql on such logs */
     assert_int_equal(made_with(folder, "compare.each", "500"), 0);  /* es has its own */
+    assert_int_equal(made_with(folder, "compare.shuffle_rewards", "1"), CELLS - 4); /* live ones */
     assert_int_equal(made_with(folder, "compare.test_users", "10"), CELLS);
     mtf_test_folder_remove(folder);
 }
@@ -186,7 +189,6 @@ static mtf_compare_line in_rounds(const char *z, mtf_compare_table *table)
     set(&r, "compare.rows", "constant: compare.each=2\nintegrated: data=progressive");
     set(&r, "compare.designs", "paper");
     set(&r, "compare.seeds", "1");
-    set(&r, "gate.outside_max", "1");
     set(&r, "learner.actor_lr", "0.05");
     set(&r, "gate.z", z);
     *table = table_of(&r);
