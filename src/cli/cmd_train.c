@@ -130,6 +130,7 @@ static mtf_status open_settings(training *t, mtf_err *err)
     const mtf_settings *s = &t->cli->settings;
     const train_options *o = t->options;
     mtf_status status = mtf_reward_parse(&t->reward, s->reward_weights, s->reward_clip, err);
+    if (status == MTF_OK) status = mtf_reward_group(&t->reward, s->reward_groups, err);
     if (status == MTF_OK) status = mtf_action_table_parse(&t->table, s->policy_actions, err);
     if (status == MTF_OK) status = mtf_policy_states_id(s, t->states, err);
     if (status == MTF_OK)

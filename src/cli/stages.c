@@ -52,6 +52,7 @@ mtf_status stage_settings_check(const mtf_settings *settings, stage_records reco
     mtf_status status = stage_topics_distinct(settings, err);
     if (status == MTF_OK)
         status = mtf_reward_parse(&reward, settings->reward_weights, settings->reward_clip, err);
+    if (status == MTF_OK) status = mtf_reward_group(&reward, settings->reward_groups, err);
     if (status == MTF_OK) status = mtf_policy_states_id(settings, states, err);
     if (status == MTF_OK) status = stage_decoder_open(settings, records, &decoder, err);
     mtf_decoder_close(decoder);

@@ -17,6 +17,10 @@ typedef struct mtf_algorithm_config {
     enum { MTF_PENALTY_EXPM1, MTF_PENALTY_PRINTED, MTF_PENALTY_NONE } penalty;
     enum { MTF_TARGET_DISCOUNT, MTF_TARGET_LITERAL, MTF_TARGET_ADDITIVE, MTF_TARGET_CLIP } target;
     const mtf_gemm *gemm; /* of the critics, nearly all of a step; NULL: float32 */
+    /* Groups of critics (integrated): each has `critics` of its own, which predict its part of the
+     * reward; 0: one group, of the whole reward. */
+    uint32_t groups;
+    double group_weights[MTF_GROUPS_MAX]; /* of a group's values to the actor */
     /* What one learner alone reads: the section of its name, and docs/learning.md. */
     struct {
         double alpha, noise, noise_clip;
@@ -62,6 +66,10 @@ typedef struct mtf_algorithm_ops {
      *  on a warm start), step counter and schedule at 0; resets Adam if told to. */
     mtf_status (*begin_round)(mtf_algorithm *algorithm, double reward_scale, bool reset_optimizer,
                               mtf_err *err);
+    /** Says in which scales the groups of critics learn from the next begin_round on,
+     * (config.groups,) the deviation of each part of the reward; without it, in the round's. NULL
+     * where there are no groups. MTF_INVALID: one is not positive. */
+    mtf_status (*scale_groups)(mtf_algorithm *algorithm, const double *scales, mtf_err *err);
     /** One gradient step. batch->rows == config.batch. */
     mtf_status (*step)(mtf_algorithm *algorithm, const mtf_batch *batch, mtf_step_metrics *metrics,
                        mtf_err *err);

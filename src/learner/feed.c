@@ -40,13 +40,16 @@ struct mtf_feed {
 static mtf_status make_batch(mtf_feed *feed, mtf_err *err)
 {
     const size_t B = feed->config.batch, S = feed->shape.state_dim, A = feed->shape.action_dim;
-    float *at = malloc(B * (2 * S + 7 * A + 3) * sizeof *at);
+    const uint32_t q = feed->config.reward->groups;
+    float *at = malloc(B * (2 * S + 7 * A + 3 + q) * sizeof *at);
     feed->batch_block = at;
     feed->drawn = malloc(B * sizeof *feed->drawn);
     if (!at || !feed->drawn) return mtf_fail(err, MTF_NOMEM, "no memory for a training batch");
     mtf_batch *batch = &feed->batch;
-    *batch = (mtf_batch){
-        .rows = B, .state_dim = feed->shape.state_dim, .action_dim = feed->shape.action_dim};
+    *batch = (mtf_batch){.rows = B,
+                         .state_dim = feed->shape.state_dim,
+                         .action_dim = feed->shape.action_dim,
+                         .groups = q};
     batch->s = at, at += B * S;
     batch->s2 = at, at += B * S;
     float **wide[] = {&batch->a,   &batch->bp,     &batch->lower, &batch->upper,
@@ -54,7 +57,8 @@ static mtf_status make_batch(mtf_feed *feed, mtf_err *err)
     for (size_t i = 0; i < sizeof wide / sizeof *wide; i++, at += B * A) *wide[i] = at;
     batch->r = at, at += B;
     batch->done = at, at += B;
-    batch->weight = at;
+    batch->weight = at, at += B;
+    batch->parts = q ? at : NULL;
     return MTF_OK;
 }
 
@@ -70,7 +74,8 @@ static uint64_t passes_of(const mtf_feed_config *config)
  *  rows varies by chance: leave a twentieth. */
 static uint32_t slices_of(const mtf_feed_config *config, const mtf_row_shape *shape)
 {
-    const double bytes = mtf_slice_bytes(shape, (double)config->states, (double)config->rows);
+    const double bytes = mtf_slice_bytes(shape, config->reward->groups, (double)config->states,
+                                         (double)config->rows);
     const double slices = bytes / (double)config->bytes_max;
     return slices <= 1 ? 1 : (uint32_t)(2 * slices * 1.05) + 1;
 }
@@ -88,15 +93,16 @@ mtf_status mtf_feed_open(const mtf_store *store, const mtf_feed_config *config, 
     feed->slices = slices_of(config, &feed->shape);
     feed->number = feed->slices;
     feed->load.config = &feed->config;
+    const uint32_t parts = config->reward->groups;
     const size_t rows = (size_t)config->rows / feed->slices + 1,
                  states = (size_t)config->states / feed->slices + 1;
     feed->steps_of_slice = (passes_of(config) * rows + config->batch - 1) / config->batch;
     feed->load.number = feed->slices;
     mtf_status status = make_batch(feed, err);
     if (status == MTF_OK)
-        status = mtf_slice_init(&feed->load.slice, &feed->shape, states, rows, err);
+        status = mtf_slice_init(&feed->load.slice, &feed->shape, parts, states, rows, err);
     if (status == MTF_OK && feed->slices > 1)
-        status = mtf_slice_init(&feed->slice, &feed->shape, states, rows, err);
+        status = mtf_slice_init(&feed->slice, &feed->shape, parts, states, rows, err);
     if (status)
         mtf_feed_close(feed);
     else
@@ -212,6 +218,7 @@ static void gather(mtf_batch *batch, size_t b, const float *state, size_t floats
     batch->r[b] = tail[0];
     batch->done[b] = tail[1];
     batch->weight[b] = tail[2];
+    for (uint32_t g = 0; g < batch->groups; g++) batch->parts[b * batch->groups + g] = tail[3 + g];
     if (done) {
         memset(batch->s2 + b * S, 0, S * sizeof *state);
         for (size_t i = 0; i < 3; i++) memset(next_side[i] + b * A, 0, A * sizeof *state);

@@ -48,7 +48,8 @@ typedef struct mtf_survey {
     int64_t older;  /* of them: logged under an older version */
     int64_t heldout_rows, unexplored, truncated; /* of the champion's: not trained on, and why */
     double reward_mean, reward_deviation; /* of training rows; the deviation is the reward scale */
-    uint32_t items_max;                   /* of a row: bounds |r| */
+    double part_deviations[MTF_GROUPS_MAX]; /* of each of the reward's groups likewise */
+    uint32_t items_max;                     /* of a row: bounds |r| */
     bool exploring; /* some training row of the champion's has a box of non-zero width */
 } mtf_survey;
 

@@ -19,6 +19,7 @@ static mtf_status check(const mtf_algorithm_config *config, mtf_err *err)
         {"action dimension", config->action_dim, 1, 1024},
         {"learner.hidden", config->hidden, 1, 8192},
         {"learner.critics", config->critics, 1, 1024},
+        {"groups of reward.groups", config->groups, 0, MTF_GROUPS_MAX},
         {"learner.batch", config->batch, 1, 1 << 20},
         {"learner.target_every", config->target_every, 1, UINT32_MAX},
         {"learner.steps", (double)config->steps, 1, 1e15},
@@ -36,18 +37,25 @@ static mtf_status check(const mtf_algorithm_config *config, mtf_err *err)
         {"learner.penalty", config->penalty, MTF_PENALTY_EXPM1, MTF_PENALTY_NONE},
         {"learner.target", config->target, MTF_TARGET_DISCOUNT, MTF_TARGET_CLIP},
     };
-    return mtf_algorithm_check(rules, sizeof rules / sizeof rules[0], err);
+    const mtf_status status = mtf_algorithm_check(rules, sizeof rules / sizeof rules[0], err);
+    for (uint32_t g = 0; status == MTF_OK && g < config->groups; g++) {
+        const mtf_algorithm_rule rule = {"a weight of reward.groups", config->group_weights[g], 0,
+                                         1e9};
+        const mtf_status bad = mtf_algorithm_check(&rule, 1, err);
+        if (bad != MTF_OK) return bad;
+    }
+    return status;
 }
 
 static void carve_all(mtf_algorithm *algorithm, mtf_carver *from)
 {
-    const size_t m = algorithm->config.critics, rows = algorithm->config.batch;
+    const size_t m = algorithm->critic_count, rows = algorithm->config.batch;
     const size_t actions = algorithm->config.action_dim;
     float **const inputs[] = {&algorithm->x_data, &algorithm->x_next, &algorithm->x_policy};
-    float **const columns[] = {&algorithm->reward,     &algorithm->keep,  &algorithm->discount,
-                               &algorithm->shift,      &algorithm->phi,   &algorithm->literal,
-                               &algorithm->q_mean,     &algorithm->q_std, &algorithm->penalty,
+    float **const columns[] = {&algorithm->keep,       &algorithm->discount, &algorithm->shift,
+                               &algorithm->phi,        &algorithm->literal,  &algorithm->penalty,
                                &algorithm->coefficient};
+    float **const grouped[] = {&algorithm->reward, &algorithm->q_mean, &algorithm->q_std};
     mtf_carve_net(from, algorithm->actor_mlp.size, &algorithm->actor);
     for (size_t i = 0; i < m; i++) {
         mtf_carve_net(from, algorithm->critic_mlp.size, &algorithm->critics[i]);
@@ -57,6 +65,9 @@ static void carve_all(mtf_algorithm *algorithm, mtf_carver *from)
     }
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
         *columns[i] = mtf_carve(from, rows);
+    }
+    for (size_t i = 0; i < sizeof grouped / sizeof grouped[0]; i++) {
+        *grouped[i] = mtf_carve(from, algorithm->groups * rows);
     }
     mtf_carve_space(from, rows, &algorithm->actor_mlp, &algorithm->actor_space);
     algorithm->q_policy = mtf_carve(from, m * rows);
@@ -77,7 +88,7 @@ static void carve_all(mtf_algorithm *algorithm, mtf_carver *from)
 
 static bool take_memory(mtf_algorithm *algorithm)
 {
-    const size_t m = algorithm->config.critics, rows = algorithm->config.batch;
+    const size_t m = algorithm->critic_count, rows = algorithm->config.batch;
     algorithm->critics = calloc(m, sizeof *algorithm->critics);
     algorithm->results = calloc(m, sizeof *algorithm->results);
     algorithm->workers = calloc(algorithm->config.threads, sizeof *algorithm->workers);
@@ -118,6 +129,8 @@ static mtf_status integrated_open(const mtf_algorithm_config *config, mtf_algori
     mtf_algorithm *algorithm = calloc(1, sizeof *algorithm);
     if (algorithm == NULL) goto no_memory;
     algorithm->config = *config;
+    algorithm->groups = config->groups ? config->groups : 1;
+    algorithm->critic_count = algorithm->groups * config->critics;
     const uint32_t input_dim = config->state_dim + config->action_dim;
     mtf_mlp_layout(&algorithm->actor_mlp, config->state_dim, config->hidden, config->action_dim);
     mtf_mlp_layout(&algorithm->critic_mlp, input_dim, config->hidden, 1);
@@ -136,12 +149,13 @@ static mtf_status integrated_open(const mtf_algorithm_config *config, mtf_algori
     if (!take_memory(algorithm)) goto no_memory;
     mtf_integrated_reinit(algorithm, config->seed, true, true);
     algorithm->reward_scale = 1.0;
+    for (uint32_t g = 0; g < algorithm->groups; g++) algorithm->group_scales[g] = 1.0;
     *out = algorithm;
     return MTF_OK;
 no_memory:
     integrated_close(algorithm);
     return mtf_fail(err, MTF_NOMEM, "no memory for %u critics of width %u: lower learner.critics",
-                    config->critics, config->hidden);
+                    config->critics * (config->groups ? config->groups : 1), config->hidden);
 }
 
 static void prepare_item(void *arg, uint32_t item, uint32_t worker)
@@ -174,6 +188,11 @@ static mtf_status integrated_step(mtf_algorithm *algorithm, const mtf_batch *bat
     const mtf_algorithm_config *config = &algorithm->config;
     const mtf_status status = mtf_algorithm_check_batch(config, batch, err);
     if (status != MTF_OK) return status;
+    if (config->groups && batch->groups != config->groups)
+        return mtf_fail(err, MTF_INVALID,
+                        "a batch with %u parts of the reward given to a learner with %u groups of "
+                        "critics (reward.groups)",
+                        batch->groups, config->groups);
     const unsigned before = mtf_flush_denormals_begin();
     algorithm->batch = batch;
     algorithm->actor_rate =
@@ -182,7 +201,7 @@ static mtf_status integrated_step(mtf_algorithm *algorithm, const mtf_batch *bat
         mtf_cosine_rate(config->critic_lr, config->lr_final, algorithm->step, config->steps);
     mtf_pool_run(algorithm->pool, algorithm->chunk_count, prepare_item, algorithm);
     algorithm->critic_t++;
-    mtf_pool_run(algorithm->pool, config->critics, critic_item, algorithm);
+    mtf_pool_run(algorithm->pool, algorithm->critic_count, critic_item, algorithm);
     mtf_pool_run(algorithm->pool, algorithm->chunk_count, actor_item, algorithm);
     mtf_actor_gather(algorithm);
     algorithm->actor_t++;
@@ -217,24 +236,33 @@ static void value_item(void *arg, uint32_t item, uint32_t worker)
                     algorithm->q_policy + item * rows, 1);
 }
 
+/* The value of the whole reward at row b of q_policy, in reward units. */
+static double whole_value(const mtf_algorithm *algorithm, size_t b)
+{
+    const uint32_t m = algorithm->config.critics;
+    double value = 0.0;
+    for (uint32_t g = 0; g < algorithm->groups; g++) {
+        double sum = 0.0;
+        for (uint32_t i = g * m; i < (g + 1) * m; i++)
+            sum += (double)algorithm->q_policy[i * algorithm->value_rows + b];
+        value += sum / m * algorithm->group_scales[g];
+    }
+    return value;
+}
+
 /* q (rows,) of one piece of at most a batch. */
 static void value_piece(mtf_algorithm *algorithm, size_t rows, const float *s, const float *a,
                         float *q)
 {
     const size_t states = algorithm->config.state_dim, actions = algorithm->config.action_dim;
-    const uint32_t critics = algorithm->config.critics;
     for (size_t b = 0; b < rows; b++) {
         float *row = algorithm->x_data + b * algorithm->ldx;
         memcpy(row, s + b * states, states * sizeof *row);
         memcpy(row + states, a + b * actions, actions * sizeof *row);
     }
     algorithm->value_rows = rows;
-    mtf_pool_run(algorithm->pool, critics, value_item, algorithm);
-    for (size_t b = 0; b < rows; b++) {
-        double sum = 0.0;
-        for (uint32_t i = 0; i < critics; i++) sum += (double)algorithm->q_policy[i * rows + b];
-        q[b] = (float)(sum / critics * algorithm->reward_scale);
-    }
+    mtf_pool_run(algorithm->pool, algorithm->critic_count, value_item, algorithm);
+    for (size_t b = 0; b < rows; b++) q[b] = (float)whole_value(algorithm, b);
 }
 
 static void integrated_value(mtf_algorithm *algorithm, size_t rows, const float *s, const float *a,
@@ -263,6 +291,7 @@ static uint32_t integrated_actor(const mtf_algorithm *algorithm, uint32_t widths
 static void ddpg_configure(mtf_algorithm_config *config)
 {
     config->critics = 1;
+    config->groups = 0;
     config->eta = config->lambda = config->delta = 0.0;
     config->penalty = MTF_PENALTY_NONE;
     config->target = MTF_TARGET_LITERAL;
@@ -291,7 +320,10 @@ static mtf_status ddpg_step(mtf_algorithm *algorithm, const mtf_batch *batch,
     .reinit = mtf_integrated_reinit
 // clang-format on
 
-const mtf_algorithm_ops mtf_integrated_ops = {
-    .name = "integrated", .open = integrated_open, .step = integrated_step, SHARED};
+const mtf_algorithm_ops mtf_integrated_ops = {.name = "integrated",
+                                              .open = integrated_open,
+                                              .scale_groups = mtf_integrated_scale_groups,
+                                              .step = integrated_step,
+                                              SHARED};
 const mtf_algorithm_ops mtf_ddpg_ops = {
     .name = "ddpg", .configure = ddpg_configure, .open = ddpg_open, .step = ddpg_step, SHARED};

@@ -10,7 +10,14 @@
  *
  *  and a short tail on the caller's thread: the chunks' gradients added in order, Adam, metrics.
  *  The actor's gradient is linear in each critic's slope, so that a critic is visited once, while
- *  its weights are in the cache. */
+ *  its weights are in the cache.
+ *
+ *  Groups (UnifiedRL, v6 of arXiv:2404.17589): critics g m .. (g + 1) m predict part g of the
+ * reward, each part divided by a scale of its own, its deviation over the round's rows. The actor
+ * sees Q = sum_g c_g mean_g,   std = sum_g c_g std_g,   c_g = weight_g scale_g / scale, mean and
+ * standard deviation over the m critics of a group: with weights of 1 that is the value of the
+ * whole reward in units of the round's scale, so that eta and lambda mean what they mean with one
+ * group, and with one group it is formula 4 to the last bit. */
 #ifndef MTF_LEARNER_INTEGRATED_H
 #define MTF_LEARNER_INTEGRATED_H
 
@@ -43,11 +50,15 @@ struct mtf_algorithm {
     float *block; /* owns every float below */
 
     /* What a checkpoint holds. */
-    mtf_net actor, *critics;
+    mtf_net actor, *critics;    /* (q m,), group by group */
     uint64_t step;              /* of the round: schedule and soft updates */
     uint64_t actor_t, critic_t; /* Adam's counts */
     double reward_scale;
+    double group_scales[MTF_GROUPS_MAX]; /* what each group's critics learn in */
     bool critics_fresh; /* not yet trained: the scale they learn in is still free */
+
+    uint32_t groups, critic_count;      /* q, q m */
+    double next_scales[MTF_GROUPS_MAX]; /* of the next begin_round; 0: the round's */
 
     /* The step at hand. */
     const mtf_batch *batch; /* borrowed */
@@ -57,23 +68,23 @@ struct mtf_algorithm {
     uint32_t chunk_count;
     size_t ldx;                        /* of the three inputs, S + A rounded up */
     float *x_data, *x_next, *x_policy; /* (B,ldx): [s|a], [s'|mu'(s')], [s|mu(s)] */
-    float *reward;                     /* (B,) scaled */
+    float *reward;                     /* (q,B) scaled */
     float *keep;                       /* (B,) gamma (1 - done) */
     float *discount;                   /* (B,) what multiplies a positive target value */
     float *shift;                      /* (B,) what the additive target takes off */
     float *phi;                        /* (B,) 1 where done */
     float *literal;                    /* (B,) the printed target's penalty term */
     mtf_mlp_space actor_space;         /* B rows */
-    float *q_policy;                   /* (m,B) Q_i(s, mu(s)) */
-    float *slope;                      /* (m,B,A) dQ_i/da there */
-    float *q_mean, *q_std;             /* (B,) over critics */
+    float *q_policy;                   /* (q m,B) Q_i(s, mu(s)) */
+    float *slope;                      /* (q m,B,A) dQ_i/da there */
+    float *q_mean, *q_std;             /* (q,B) over the critics of a group */
     float *penalty, *penalty_slope;    /* (B,), (B,A) formula 5 */
     uint32_t *outside, *open; /* (B,) action dimensions outside the box, of non-zero width */
     float *coefficient;       /* (B,) scratch of an actor chunk */
     float *d_action;          /* (B,A) */
     float *actor_gradients;   /* (chunks, actor block); the sum ends in the first */
     double actor_norm;
-    mtf_critic_result *results; /* (m,) */
+    mtf_critic_result *results; /* (q m,) */
     mtf_worker_space *workers;  /* one per thread */
 };
 
@@ -95,6 +106,8 @@ void mtf_actor_gradient(mtf_algorithm *algorithm, uint32_t chunk);
 /** Adds the chunks' gradients and takes the norm. */
 void mtf_actor_gather(mtf_algorithm *algorithm);
 void mtf_actor_update(mtf_algorithm *algorithm);
+/** c_g: what the actor's loss multiplies the mean and the disagreement of a group with. */
+double mtf_group_share(const mtf_algorithm *algorithm, uint32_t group);
 /** Whether this step, once counted, moves the targets. */
 bool mtf_integrated_targets_due(const mtf_algorithm *algorithm);
 void mtf_integrated_metrics(const mtf_algorithm *algorithm, mtf_step_metrics *metrics);
@@ -102,6 +115,8 @@ void mtf_integrated_metrics(const mtf_algorithm *algorithm, mtf_step_metrics *me
 /** The parts of the ops table that integrated_state.c holds. */
 mtf_status mtf_integrated_begin_round(mtf_algorithm *algorithm, double reward_scale,
                                       bool reset_optimizer, mtf_err *err);
+mtf_status mtf_integrated_scale_groups(mtf_algorithm *algorithm, const double *scales,
+                                       mtf_err *err);
 void mtf_integrated_save(const mtf_algorithm *algorithm, mtf_buf *out);
 mtf_status mtf_integrated_load(mtf_algorithm *algorithm, mtf_span saved, mtf_err *err);
 mtf_status mtf_integrated_set_actor(mtf_algorithm *algorithm, uint32_t layers,

@@ -23,21 +23,29 @@ mtf_mlp_space mtf_actor_space(const mtf_algorithm *algorithm, size_t first)
         .h1 = all->h1 + at, .h2 = all->h2 + at, .d1 = all->d1 + at, .d2 = all->d2 + at};
 }
 
-/* Mean and standard deviation over critics for rows first .. first+rows. */
-static void ensemble(mtf_algorithm *algorithm, size_t first, size_t rows)
+double mtf_group_share(const mtf_algorithm *algorithm, uint32_t group)
+{
+    const mtf_algorithm_config *config = &algorithm->config;
+    const double weight = config->groups ? config->group_weights[group] : 1.0;
+    return weight * (algorithm->group_scales[group] / algorithm->reward_scale);
+}
+
+/* Mean and standard deviation over a group's critics for rows first .. first+rows. */
+static void ensemble(mtf_algorithm *algorithm, uint32_t group, size_t first, size_t rows)
 {
     const size_t all = algorithm->batch->rows;
-    const uint32_t m = algorithm->config.critics;
+    const uint32_t m = algorithm->config.critics, end = (group + 1) * m;
     const float share = 1.0f / (float)m;
-    float *mean = algorithm->q_mean + first, *std = algorithm->q_std + first;
+    float *mean = algorithm->q_mean + group * all + first;
+    float *std = algorithm->q_std + group * all + first;
     memset(mean, 0, rows * sizeof *mean);
     memset(std, 0, rows * sizeof *std);
-    for (uint32_t i = 0; i < m; i++) {
+    for (uint32_t i = group * m; i < end; i++) {
         const float *q = algorithm->q_policy + i * all + first;
         for (size_t b = 0; b < rows; b++) mean[b] += q[b];
     }
     for (size_t b = 0; b < rows; b++) mean[b] *= share;
-    for (uint32_t i = 0; i < m; i++) {
+    for (uint32_t i = group * m; i < end; i++) {
         const float *q = algorithm->q_policy + i * all + first;
         for (size_t b = 0; b < rows; b++) std[b] += (q[b] - mean[b]) * (q[b] - mean[b]);
     }
@@ -45,24 +53,28 @@ static void ensemble(mtf_algorithm *algorithm, size_t first, size_t rows)
 }
 
 /* d_action = d loss / d mu(s): the critics' slopes, each with what formula 4 makes of its value,
- * d/dQ_i (-mean + lambda std) = (-1 + lambda (Q_i - mean) / std) / m, and the box penalty's. */
+ * d/dQ_i c_g (-mean + lambda std) = c_g (-1 + lambda (Q_i - mean) / std) / m, and the box
+ * penalty's.
+ */
 static void action_gradient(mtf_algorithm *algorithm, size_t first, size_t rows)
 {
     const mtf_algorithm_config *config = &algorithm->config;
     const size_t all = algorithm->batch->rows, actions = config->action_dim;
     const float share = 1.0f / (float)config->critics, lambda = (float)config->lambda;
     const float eta = (float)config->eta;
+    float *c = algorithm->coefficient + first;
     float *out = algorithm->d_action + first * actions;
     const float *bent = algorithm->penalty_slope + first * actions;
     for (size_t k = 0; k < rows * actions; k++) out[k] = eta * bent[k];
-    for (uint32_t i = 0; i < config->critics; i++) {
+    for (uint32_t i = 0; i < algorithm->critic_count; i++) {
+        const uint32_t group = i / config->critics;
+        const float part = (float)mtf_group_share(algorithm, group);
         const float *q = algorithm->q_policy + i * all + first;
         const float *slope = algorithm->slope + (i * all + first) * actions;
-        float *c = algorithm->coefficient + first;
-        for (size_t b = 0; b < rows; b++) {
-            const float off = q[b] - algorithm->q_mean[first + b];
-            c[b] = share * (lambda * off / algorithm->q_std[first + b] - 1.0f);
-        }
+        const float *mean = algorithm->q_mean + group * all + first;
+        const float *std = algorithm->q_std + group * all + first;
+        for (size_t b = 0; b < rows; b++)
+            c[b] = part * share * (lambda * (q[b] - mean[b]) / std[b] - 1.0f);
         mtf_add_rows(out, c, slope, rows, actions);
     }
     const float *weight = algorithm->batch->weight + first;
@@ -86,7 +98,7 @@ void mtf_actor_gradient(mtf_algorithm *algorithm, uint32_t chunk)
                                                 algorithm->penalty_slope + b * actions,
                                                 &algorithm->outside[b], &algorithm->open[b]);
     }
-    ensemble(algorithm, first, rows);
+    for (uint32_t g = 0; g < algorithm->groups; g++) ensemble(algorithm, g, first, rows);
     action_gradient(algorithm, first, rows);
     for (size_t b = first; b < first + rows; b++) { /* back through tanh */
         const float *action = algorithm->x_policy + b * algorithm->ldx + states;
@@ -119,25 +131,44 @@ void mtf_actor_update(mtf_algorithm *algorithm)
     }
 }
 
+/* Losses in the reward units of each critic's group, and the largest of what has one. */
+static void critics_metrics(const mtf_algorithm *algorithm, mtf_step_metrics *metrics)
+{
+    const uint32_t m = algorithm->config.critics;
+    double norms = 0.0;
+    for (uint32_t g = 0; g < algorithm->groups; g++) {
+        const double scale = algorithm->group_scales[g];
+        double loss = 0.0, q_abs_max = 0.0;
+        for (uint32_t i = g * m; i < (g + 1) * m; i++) {
+            const mtf_critic_result *result = &algorithm->results[i];
+            loss += result->loss;
+            norms += result->gradient_norm;
+            metrics->critic_grad_norm = fmax(metrics->critic_grad_norm, result->gradient_norm);
+            q_abs_max = fmax(q_abs_max, result->q_abs_max);
+        }
+        metrics->critic_loss += loss * scale * scale;
+        metrics->q_abs_max = fmax(metrics->q_abs_max, q_abs_max * scale);
+    }
+    metrics->finite = isfinite(metrics->critic_loss) && isfinite(norms);
+}
+
 void mtf_integrated_metrics(const mtf_algorithm *algorithm, mtf_step_metrics *metrics)
 {
     const mtf_algorithm_config *config = &algorithm->config;
     const mtf_batch *batch = algorithm->batch;
     const double rows = (double)batch->rows, scale = algorithm->reward_scale;
-    double critic_loss = 0.0, critic_norm = 0.0, q_abs_max = 0.0, actor_loss = 0.0, mean = 0.0;
-    double spread = 0.0, penalty = 0.0, phi = 0.0, outside = 0.0, open = 0.0, critic_norms = 0.0;
-    for (uint32_t i = 0; i < config->critics; i++) {
-        const mtf_critic_result *result = &algorithm->results[i];
-        critic_loss += result->loss;
-        critic_norms += result->gradient_norm;
-        critic_norm = fmax(critic_norm, result->gradient_norm);
-        q_abs_max = fmax(q_abs_max, result->q_abs_max);
-    }
+    double actor_loss = 0.0, means = 0.0, spread = 0.0, penalty = 0.0, phi = 0.0;
+    double outside = 0.0, open = 0.0, share[MTF_GROUPS_MAX];
+    for (uint32_t g = 0; g < algorithm->groups; g++) share[g] = mtf_group_share(algorithm, g);
     for (size_t b = 0; b < batch->rows; b++) {
-        const double d = (double)algorithm->penalty[b], std = (double)algorithm->q_std[b];
-        actor_loss += (double)batch->weight[b] *
-                      (config->eta * d + config->lambda * std - (double)algorithm->q_mean[b]);
-        mean += (double)algorithm->q_mean[b];
+        const double d = (double)algorithm->penalty[b];
+        double mean = 0.0, std = 0.0;
+        for (uint32_t g = 0; g < algorithm->groups; g++) {
+            mean += share[g] * (double)algorithm->q_mean[g * batch->rows + b];
+            std += share[g] * (double)algorithm->q_std[g * batch->rows + b];
+        }
+        actor_loss += (double)batch->weight[b] * (config->eta * d + config->lambda * std - mean);
+        means += mean;
         spread += std;
         penalty += d;
         phi += (double)algorithm->phi[b];
@@ -145,19 +176,15 @@ void mtf_integrated_metrics(const mtf_algorithm *algorithm, mtf_step_metrics *me
         open += algorithm->open[b];
     }
     *metrics = (mtf_step_metrics){
-        .critic_loss = critic_loss * scale * scale,
         .actor_loss = actor_loss / rows * scale,
-        .q_mean = mean / rows * scale,
-        .q_abs_max = q_abs_max * scale,
+        .q_mean = means / rows * scale,
         .critic_spread = spread / rows * scale,
         .penalty = penalty / rows,
         .phi_mean = phi / rows,
         .outside = open > 0.0 ? outside / open : 0.0,
         .actor_grad_norm = algorithm->actor_norm,
-        .critic_grad_norm = critic_norm,
-        /* Weights stay finite as long as gradients are, and a NaN anywhere reaches a loss or a
-           norm. */
-        .finite = isfinite(critic_loss) && isfinite(critic_norms) && isfinite(actor_loss) &&
-                  isfinite(algorithm->actor_norm),
     };
+    critics_metrics(algorithm, metrics);
+    /* Weights stay finite as long as gradients are, and a NaN anywhere reaches a loss or a norm. */
+    metrics->finite &= isfinite(actor_loss) && isfinite(algorithm->actor_norm);
 }

@@ -17,7 +17,10 @@ static void prepare_target(mtf_algorithm *algorithm, size_t b)
     float *action = algorithm->x_next + b * algorithm->ldx + config->state_dim;
     const mtf_box box = {config->action_dim, (float)config->beta, batch->bp2 + at,
                          batch->lower2 + at, batch->upper2 + at};
-    algorithm->reward[b] = (float)((double)batch->r[b] / algorithm->reward_scale);
+    for (uint32_t g = 0; g < algorithm->groups; g++) {
+        const float part = config->groups ? batch->parts[b * config->groups + g] : batch->r[b];
+        algorithm->reward[g * batch->rows + b] = (float)((double)part / algorithm->group_scales[g]);
+    }
     algorithm->keep[b] = done ? 0.0f : (float)config->gamma;
     algorithm->phi[b] = done ? 1.0f : mtf_box_phi(&box, action);
     algorithm->discount[b] = config->target == MTF_TARGET_DISCOUNT ? algorithm->phi[b] : 1.0f;
@@ -85,8 +88,9 @@ void mtf_critic_gradient(mtf_algorithm *algorithm, uint32_t critic, uint32_t wor
     mtf_worker_space *own = &algorithm->workers[worker];
     mtf_critic_result *result = &algorithm->results[critic];
     const size_t rows = batch->rows;
-    const terms of = {algorithm->reward, algorithm->keep,    algorithm->discount,
-                      algorithm->shift,  algorithm->literal, batch->weight};
+    const float *reward = algorithm->reward + critic / algorithm->config.critics * rows;
+    const terms of = {reward,           algorithm->keep,    algorithm->discount,
+                      algorithm->shift, algorithm->literal, batch->weight};
     own->ahead = (mtf_ahead){net->weights, net->weights + mlp->size};
     mtf_mlp_forward(mlp, net->target, rows, algorithm->x_next, algorithm->ldx, &own->space, own->dq,
                     1);
@@ -123,7 +127,7 @@ void mtf_critic_policy(mtf_algorithm *algorithm, uint32_t critic, uint32_t worke
     float *q = algorithm->q_policy + critic * rows;
     /* This worker's next critic, if the others are as fast. */
     const uint32_t next = critic + algorithm->config.threads;
-    if (next < algorithm->config.critics) {
+    if (next < algorithm->critic_count) {
         const float *target = algorithm->critics[next].target;
         algorithm->workers[worker].ahead = (mtf_ahead){target, target + mlp->size};
     }

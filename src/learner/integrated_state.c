@@ -7,6 +7,22 @@
 
 #define SAVE_MAGIC   0x4946544du /* "MTFI" */
 #define SAVE_VERSION 1u
+#define SAVE_GROUPS  2u /* the version with groups of critics */
+
+static void put_number(mtf_buf *out, double number)
+{
+    uint64_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    mtf_buf_put_u64_le(out, bits);
+}
+
+/* A scale that is none fails the reader. */
+static void read_scale(mtf_reader *reader, double *scale)
+{
+    const uint64_t bits = mtf_reader_u64_le(reader);
+    memcpy(scale, &bits, sizeof bits);
+    if (!isfinite(*scale) || *scale <= 0.0) reader->failed = true;
+}
 
 void mtf_integrated_reinit(mtf_algorithm *algorithm, uint64_t seed, bool actor, bool critics)
 {
@@ -16,7 +32,7 @@ void mtf_integrated_reinit(mtf_algorithm *algorithm, uint64_t seed, bool actor, 
         algorithm->actor_t = 0;
     }
     if (critics) {
-        for (uint32_t i = 0; i < algorithm->config.critics; i++) {
+        for (uint32_t i = 0; i < algorithm->critic_count; i++) {
             mtf_net_start(&algorithm->critic_mlp, &algorithm->critics[i], mtf_rng_of(seed, 1 + i),
                           1.0);
         }
@@ -36,6 +52,18 @@ mtf_status mtf_integrated_set_actor(mtf_algorithm *algorithm, uint32_t layers,
     return status;
 }
 
+mtf_status mtf_integrated_scale_groups(mtf_algorithm *algorithm, const double *scales, mtf_err *err)
+{
+    for (uint32_t g = 0; g < algorithm->config.groups; g++) {
+        if (!isfinite(scales[g]) || scales[g] <= 0.0)
+            return mtf_fail(err, MTF_INVALID,
+                            "the scale of part %u of the reward is %g: it must be positive", g,
+                            scales[g]);
+    }
+    memcpy(algorithm->next_scales, scales, algorithm->config.groups * sizeof *scales);
+    return MTF_OK;
+}
+
 mtf_status mtf_integrated_begin_round(mtf_algorithm *algorithm, double reward_scale,
                                       bool reset_optimizer, mtf_err *err)
 {
@@ -43,76 +71,109 @@ mtf_status mtf_integrated_begin_round(mtf_algorithm *algorithm, double reward_sc
         return mtf_fail(err, MTF_INVALID, "the reward scale is %g: it must be positive",
                         reward_scale);
     }
-    const float factor = (float)(algorithm->reward_scale / reward_scale);
-    for (uint32_t i = 0; i < algorithm->config.critics && !algorithm->critics_fresh; i++) {
-        mtf_net_rescale(&algorithm->critic_mlp, &algorithm->critics[i], factor);
+    const uint32_t m = algorithm->config.critics;
+    for (uint32_t g = 0; g < algorithm->groups; g++) {
+        const double scale =
+            algorithm->next_scales[g] > 0.0 ? algorithm->next_scales[g] : reward_scale;
+        const float factor = (float)(algorithm->group_scales[g] / scale);
+        for (uint32_t i = g * m; i < (g + 1) * m && !algorithm->critics_fresh; i++)
+            mtf_net_rescale(&algorithm->critic_mlp, &algorithm->critics[i], factor);
+        algorithm->group_scales[g] = scale;
+        algorithm->next_scales[g] = 0.0;
     }
     algorithm->reward_scale = reward_scale;
     algorithm->critics_fresh = false;
     algorithm->step = 0;
     if (!reset_optimizer) return MTF_OK;
     mtf_net_reset_moments(&algorithm->actor_mlp, &algorithm->actor);
-    for (uint32_t i = 0; i < algorithm->config.critics; i++) {
+    for (uint32_t i = 0; i < algorithm->critic_count; i++) {
         mtf_net_reset_moments(&algorithm->critic_mlp, &algorithm->critics[i]);
     }
     algorithm->actor_t = algorithm->critic_t = 0;
     return MTF_OK;
 }
 
-/* magic, version, S, A, H, m (u32); step, both Adam counts, scale's bits, fresh (u64); then the
- * actor and each critic: weights, target, m, v, each tensor by tensor. Little-endian. */
+/* magic, version, S, A, H, m (u32); step, both Adam counts, scale's bits, fresh (u64); of version 2
+ * q and each group's scale's bits (u64); then the actor and each critic: weights, target, m, v,
+ * each tensor by tensor. Little-endian. */
 void mtf_integrated_save(const mtf_algorithm *algorithm, mtf_buf *out)
 {
     const mtf_algorithm_config *config = &algorithm->config;
-    const uint32_t head[] = {SAVE_MAGIC,         SAVE_VERSION,   config->state_dim,
-                             config->action_dim, config->hidden, config->critics};
-    uint64_t scale_bits;
-    memcpy(&scale_bits, &algorithm->reward_scale, sizeof scale_bits);
-    const uint64_t counts[] = {algorithm->step, algorithm->actor_t, algorithm->critic_t, scale_bits,
-                               algorithm->critics_fresh};
+    const uint32_t head[] = {SAVE_MAGIC,        config->groups ? SAVE_GROUPS : SAVE_VERSION,
+                             config->state_dim, config->action_dim,
+                             config->hidden,    config->critics};
     for (size_t i = 0; i < sizeof head / sizeof head[0]; i++) mtf_buf_put_u32_le(out, head[i]);
-    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
-        mtf_buf_put_u64_le(out, counts[i]);
+    mtf_buf_put_u64_le(out, algorithm->step);
+    mtf_buf_put_u64_le(out, algorithm->actor_t);
+    mtf_buf_put_u64_le(out, algorithm->critic_t);
+    put_number(out, algorithm->reward_scale);
+    mtf_buf_put_u64_le(out, algorithm->critics_fresh);
+    if (config->groups) mtf_buf_put_u64_le(out, config->groups);
+    for (uint32_t g = 0; g < config->groups; g++) put_number(out, algorithm->group_scales[g]);
     mtf_net_save(&algorithm->actor_mlp, &algorithm->actor, out);
-    for (uint32_t i = 0; i < config->critics; i++) {
+    for (uint32_t i = 0; i < algorithm->critic_count; i++)
         mtf_net_save(&algorithm->critic_mlp, &algorithm->critics[i], out);
-    }
+}
+
+static mtf_status read_head(const mtf_algorithm *algorithm, mtf_reader *reader, mtf_err *err)
+{
+    const mtf_algorithm_config *config = &algorithm->config;
+    const uint32_t magic = mtf_reader_u32_le(reader), version = mtf_reader_u32_le(reader);
+    if (magic != SAVE_MAGIC || (version != SAVE_VERSION && version != SAVE_GROUPS))
+        return mtf_fail(err, MTF_CORRUPT,
+                        "not a checkpoint of algorithm integrated, version %u or %u", SAVE_VERSION,
+                        SAVE_GROUPS);
+    if ((version == SAVE_GROUPS) != (config->groups > 0))
+        return mtf_fail(err, MTF_INVALID,
+                        "the checkpoint is %s groups of critics, the settings (reward.groups) say "
+                        "otherwise: restore the settings or start from no checkpoint",
+                        version == SAVE_GROUPS ? "of" : "without");
+    uint32_t dims[4];
+    for (size_t i = 0; i < 4; i++) dims[i] = mtf_reader_u32_le(reader);
+    if (reader->failed || (dims[0] == config->state_dim && dims[1] == config->action_dim &&
+                           dims[2] == config->hidden && dims[3] == config->critics))
+        return MTF_OK;
+    return mtf_fail(err, MTF_INVALID,
+                    "the checkpoint has %u states, %u actions, hidden %u, %u critics; the settings "
+                    "say %u, %u, %u, %u: restore the settings or start from no checkpoint",
+                    dims[0], dims[1], dims[2], dims[3], config->state_dim, config->action_dim,
+                    config->hidden, config->critics);
+}
+
+/* What each group learns in: with one group the round's scale. */
+static mtf_status read_groups(mtf_algorithm *algorithm, mtf_reader *reader, mtf_err *err)
+{
+    const uint32_t groups = algorithm->config.groups;
+    algorithm->group_scales[0] = algorithm->reward_scale;
+    if (groups == 0) return MTF_OK;
+    const uint64_t saved = mtf_reader_u64_le(reader);
+    if (!reader->failed && saved != groups)
+        return mtf_fail(err, MTF_INVALID,
+                        "the checkpoint has %llu groups of critics, reward.groups says %u: restore "
+                        "the settings or start from no checkpoint",
+                        (unsigned long long)saved, groups);
+    for (uint32_t g = 0; g < groups; g++) read_scale(reader, &algorithm->group_scales[g]);
+    return MTF_OK;
 }
 
 mtf_status mtf_integrated_load(mtf_algorithm *algorithm, mtf_span saved, mtf_err *err)
 {
-    const mtf_algorithm_config *config = &algorithm->config;
     mtf_reader reader = mtf_reader_of(saved);
-    if (mtf_reader_u32_le(&reader) != SAVE_MAGIC || mtf_reader_u32_le(&reader) != SAVE_VERSION) {
-        return mtf_fail(err, MTF_CORRUPT, "not a checkpoint of algorithm integrated, version %u",
-                        SAVE_VERSION);
-    }
-    uint32_t dims[4];
-    for (size_t i = 0; i < 4; i++) dims[i] = mtf_reader_u32_le(&reader);
-    if (!reader.failed && (dims[0] != config->state_dim || dims[1] != config->action_dim ||
-                           dims[2] != config->hidden || dims[3] != config->critics)) {
-        return mtf_fail(
-            err, MTF_INVALID,
-            "the checkpoint has %u states, %u actions, hidden %u, %u critics; the settings "
-            "say %u, %u, %u, %u: restore the settings or start from no checkpoint",
-            dims[0], dims[1], dims[2], dims[3], config->state_dim, config->action_dim,
-            config->hidden, config->critics);
-    }
+    mtf_status status = read_head(algorithm, &reader, err);
+    if (status != MTF_OK) return status;
     algorithm->step = mtf_reader_u64_le(&reader);
     algorithm->actor_t = mtf_reader_u64_le(&reader);
     algorithm->critic_t = mtf_reader_u64_le(&reader);
-    const uint64_t scale_bits = mtf_reader_u64_le(&reader);
-    memcpy(&algorithm->reward_scale, &scale_bits, sizeof scale_bits);
+    read_scale(&reader, &algorithm->reward_scale);
     algorithm->critics_fresh = mtf_reader_u64_le(&reader) != 0;
+    status = read_groups(algorithm, &reader, err);
+    if (status != MTF_OK) return status;
     mtf_net_load(&algorithm->actor_mlp, &algorithm->actor, &reader);
-    for (uint32_t i = 0; i < config->critics; i++) {
+    for (uint32_t i = 0; i < algorithm->critic_count; i++)
         mtf_net_load(&algorithm->critic_mlp, &algorithm->critics[i], &reader);
-    }
-    if (reader.failed || mtf_reader_left(&reader) != 0 || !isfinite(algorithm->reward_scale) ||
-        algorithm->reward_scale <= 0.0) {
+    if (reader.failed || mtf_reader_left(&reader) != 0)
         return mtf_fail(err, MTF_CORRUPT,
                         "the checkpoint of algorithm integrated is cut, too long or "
                         "not finite: use an earlier one");
-    }
     return MTF_OK;
 }

@@ -55,6 +55,7 @@ static mtf_status open_store(mtf_learn *learn, mtf_err *err)
     const mtf_settings *settings = learn->config.settings;
     mtf_status status =
         mtf_reward_parse(&learn->reward, settings->reward_weights, settings->reward_clip, err);
+    if (status == MTF_OK) status = mtf_reward_group(&learn->reward, settings->reward_groups, err);
     if (status == MTF_OK)
         status = mtf_action_table_parse(&learn->table, settings->policy_actions, err);
     if (status) return status;

@@ -90,6 +90,76 @@ mtf_status mtf_reward_parse(mtf_reward *reward, const char *weights, const char 
     return MTF_OK;
 }
 
+/* The next word of *at up to a blank or a bar, which is a word of its own; false: there is none. */
+static bool next_word(const char **at, mtf_str *word)
+{
+    static const char blank[] = " \t\n,", stop[] = " \t\n,|";
+    const char *start = *at + strspn(*at, blank);
+    const size_t size = *start == '|' ? 1 : strcspn(start, stop);
+    *at = start + size;
+    *word = (mtf_str){start, (uint32_t)size};
+    return size > 0;
+}
+
+static mtf_status group_word(mtf_reward *reward, mtf_str word, uint32_t group, bool *taken,
+                             mtf_err *err)
+{
+    static const char setting[] = "reward.groups", weight[] = "weight=";
+    const uint32_t prefix = sizeof weight - 1;
+    if (word.size > prefix && memcmp(word.data, weight, prefix) == 0) {
+        const mtf_str text = {word.data + prefix, word.size - prefix};
+        double *value = &reward->group_weights[group];
+        if (!number(text, value) || *value < 0)
+            return bad_pair(err, setting, word, "not a number of at least 0");
+        return MTF_OK;
+    }
+    const uint32_t i = find(reward, word);
+    if (i == reward->count) return bad_pair(err, setting, word, "has no weight in reward.weights");
+    if (taken[i]) return bad_pair(err, setting, word, "given twice");
+    taken[i] = true;
+    reward->terms[i].group = group;
+    return MTF_OK;
+}
+
+/* Every group has a signal, every signal a group. */
+static mtf_status check_groups(const mtf_reward *reward, const bool *taken, mtf_err *err)
+{
+    uint32_t members[MTF_GROUPS_MAX] = {0};
+    for (uint32_t i = 0; i < reward->count; i++) {
+        if (!taken[i])
+            return bad_pair(err, "reward.groups", mtf_str_of(reward->terms[i].name),
+                            "is in no group: each signal of reward.weights must be in one");
+        members[reward->terms[i].group]++;
+    }
+    for (uint32_t g = 0; g < reward->groups; g++)
+        if (members[g] == 0)
+            return mtf_fail(err, MTF_INVALID, "reward.groups: group %u names no signal", g + 1);
+    return MTF_OK;
+}
+
+mtf_status mtf_reward_group(mtf_reward *reward, const char *groups, mtf_err *err)
+{
+    bool taken[MTF_REWARD_TERMS_MAX] = {false};
+    mtf_str word;
+    reward->groups = 0;
+    const char *at = groups;
+    if (!next_word(&at, &word)) return MTF_OK;
+    for (uint32_t g = 0; g < MTF_GROUPS_MAX; g++) reward->group_weights[g] = 1;
+    uint32_t group = 0;
+    for (at = groups; next_word(&at, &word);) {
+        if (!mtf_str_is(word, "|")) {
+            const mtf_status status = group_word(reward, word, group, taken, err);
+            if (status) return status;
+        } else if (++group == MTF_GROUPS_MAX) {
+            return mtf_fail(err, MTF_INVALID, "reward.groups: more than %d groups", MTF_GROUPS_MAX);
+        }
+    }
+    reward->groups = group + 1;
+    const mtf_status status = check_groups(reward, taken, err);
+    if (status == MTF_OK && reward->groups == 1) reward->groups = 0;
+    return status;
+}
+
 void mtf_reward_signals(const mtf_reward *reward, const mtf_signals *signals, float *values)
 {
     memset(values, 0, reward->count * sizeof *values);
@@ -101,16 +171,24 @@ void mtf_reward_signals(const mtf_reward *reward, const mtf_signals *signals, fl
     }
 }
 
+static double weighed(const mtf_reward_term *term, float raw)
+{
+    double value = raw;
+    if (term->clip > 0) value = fmin(fmax(value, -term->clip), term->clip);
+    return term->weight * value;
+}
+
 double mtf_reward_item(const mtf_reward *reward, const float *values)
 {
     double sum = 0;
-    for (uint32_t k = 0; k < reward->count; k++) {
-        const mtf_reward_term *term = &reward->terms[k];
-        double value = values[k];
-        if (term->clip > 0) value = fmin(fmax(value, -term->clip), term->clip);
-        sum += term->weight * value;
-    }
+    for (uint32_t k = 0; k < reward->count; k++) sum += weighed(&reward->terms[k], values[k]);
     return sum;
+}
+
+void mtf_reward_item_parts(const mtf_reward *reward, const float *values, double *parts)
+{
+    for (uint32_t k = 0; k < reward->count; k++)
+        parts[reward->terms[k].group] += weighed(&reward->terms[k], values[k]);
 }
 
 bool mtf_reward_label(const mtf_reward *reward, const float *values)

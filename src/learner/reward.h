@@ -4,13 +4,15 @@
 #define MTF_REWARD_H
 
 #include "core/event.h"
+#include "learner/batch.h"
 
 #define MTF_REWARD_TERMS_MAX 32
 
 typedef struct mtf_reward_term {
     char name[48];
     double weight;
-    double clip; /* of one item's value; 0: not winsorised */
+    double clip;    /* of one item's value; 0: not winsorised */
+    uint32_t group; /* of reward.groups; 0 without */
 } mtf_reward_term;
 
 typedef struct mtf_reward {
@@ -18,6 +20,8 @@ typedef struct mtf_reward {
     mtf_reward_term terms[MTF_REWARD_TERMS_MAX]; /* the order of a row's signals */
     uint32_t label;   /* the term that labels an item as validly consumed: see mtf_reward_label */
     double threshold; /* its value above this */
+    uint32_t groups;  /* parts it is learnt in: mtf_reward_group; 0: one */
+    double group_weights[MTF_GROUPS_MAX];
 } mtf_reward;
 
 /** Parses settings reward.weights ("valid=1 watch=0.02 ...") and reward.clip ("watch=300 ...").
@@ -25,11 +29,19 @@ typedef struct mtf_reward {
 mtf_status mtf_reward_parse(mtf_reward *reward, const char *weights, const char *clip,
                             mtf_err *err) MTF_NODISCARD;
 
+/** Parses setting reward.groups ("watch | weight=0.5 valid finish ...") of a parsed reward: critics
+ *  learn each group's part of formula 2 apart (UnifiedRL, v6 of arXiv:2404.17589), and the actor
+ *  weighs them. Empty, or one group: none. MTF_INVALID names the word: a signal without a weight in
+ *  reward.weights, one in two groups or in none, a group of none, a weight that is negative. */
+mtf_status mtf_reward_group(mtf_reward *reward, const char *groups, mtf_err *err) MTF_NODISCARD;
+
 /** values (count,) out: an item's signals in the order of the terms, 0 where it has none. Raw. */
 void mtf_reward_signals(const mtf_reward *reward, const mtf_signals *signals, float *values);
 /** The reward of one item from its raw values (count,). Formula 2 is linear: a request's reward is
  *  the sum over its items. */
 double mtf_reward_item(const mtf_reward *reward, const float *values);
+/** Adds each group's share of it to parts (groups,). */
+void mtf_reward_item_parts(const mtf_reward *reward, const float *values, double *parts);
 /** Was the item validly consumed: signal "valid" above 0, else "watch" above 10 s, else (neither is
  *  weighted) a positive reward. Labels the weighted GAUC. */
 bool mtf_reward_label(const mtf_reward *reward, const float *values);

@@ -171,6 +171,9 @@ static mtf_status start(mtf_rounds *rounds, mtf_normaliser *normaliser, mtf_err 
     checkpoint->normaliser = *normaliser;
     *normaliser = (mtf_normaliser){0};
     memcpy(rounds->state.parent_checkpoint, parent.id, sizeof parent.id);
+    if (rounds->ops->scale_groups)
+        status = rounds->ops->scale_groups(rounds->algorithm, rounds->survey.part_deviations, err);
+    if (status) goto done;
     status = rounds->ops->begin_round(rounds->algorithm, checkpoint->reward_scale,
                                       rounds->config.settings->learner_reset_optimizer, err);
     if (status == MTF_OK) status = mtf_round_state_save(&rounds->state, rounds->config.store, err);

@@ -25,21 +25,23 @@ static bool make_room(void **items, size_t *capacity, size_t count, size_t size)
     return true;
 }
 
-static size_t state_floats(const mtf_row_shape *shape)
+static size_t state_floats(const mtf_row_shape *shape, uint32_t parts)
 {
-    return shape->state_dim + 4 * (size_t)shape->action_dim + TAIL;
+    return shape->state_dim + 4 * (size_t)shape->action_dim + TAIL + parts;
 }
 
-double mtf_slice_bytes(const mtf_row_shape *shape, double states, double rows)
+double mtf_slice_bytes(const mtf_row_shape *shape, uint32_t parts, double states, double rows)
 {
-    return states * (double)(state_floats(shape) * sizeof(float)) + rows * (double)sizeof(uint32_t);
+    return states * (double)(state_floats(shape, parts) * sizeof(float)) +
+           rows * (double)sizeof(uint32_t);
 }
 
-mtf_status mtf_slice_init(mtf_slice *slice, const mtf_row_shape *shape, size_t states, size_t rows,
-                          mtf_err *err)
+mtf_status mtf_slice_init(mtf_slice *slice, const mtf_row_shape *shape, uint32_t parts,
+                          size_t states, size_t rows, mtf_err *err)
 {
     *slice = (mtf_slice){.shape = *shape,
-                         .floats = state_floats(shape),
+                         .parts = parts,
+                         .floats = state_floats(shape, parts),
                          .state_capacity = states + 1,
                          .row_capacity = rows + 1};
     slice->states = mtf_block_new(slice->state_capacity * slice->floats * sizeof *slice->states);
@@ -79,6 +81,9 @@ static mtf_status add_row(mtf_slice *slice, const mtf_feed_config *config, const
     at[0] = (float)mtf_row_reward(&slice->shape, config->reward, row);
     at[1] = row->h.done ? 1 : 0;
     at[2] = row->h.weight;
+    double parts[MTF_GROUPS_MAX];
+    mtf_row_parts(&slice->shape, config->reward, row, parts);
+    for (uint32_t g = 0; g < slice->parts; g++) at[TAIL + g] = (float)parts[g];
     return MTF_OK;
 }
 
@@ -92,7 +97,7 @@ static mtf_status add_next(mtf_slice *slice, const mtf_normaliser *normaliser, c
     mtf_normalise(normaliser, row->s2, at);
     memset(at + S, 0, A * sizeof *at);
     memcpy(at + S + A, row->bp2, 3 * A * sizeof *at); /* bp2, lower2, upper2 as well */
-    memset(at + S + 4 * A, 0, TAIL * sizeof *at);
+    memset(at + S + 4 * A, 0, (TAIL + slice->parts) * sizeof *at);
     return MTF_OK;
 }
 

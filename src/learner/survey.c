@@ -81,16 +81,20 @@ MTF_CLONES void mtf_normalise(const mtf_normaliser *normaliser, const float *sta
     }
 }
 
-/** Running sums: mean and sum of squares about it (Welford), of the reward and of each feature. */
+/** Running sums: mean and sum of squares about it (Welford), of each feature, of the reward and of
+ *  its parts. */
 typedef struct moments {
-    double count, *mean, *square; /* (S + 1,): the reward last */
+    double count, *mean, *square; /* (S + 1 + q,): the reward, then its parts last */
 } moments;
 
-static void moments_add(moments *sums, const float *state, uint32_t state_dim, double reward)
+/** rewards (1 + parts,) */
+static void moments_add(moments *sums, const float *state, uint32_t state_dim,
+                        const double *rewards, uint32_t parts)
 {
     sums->count++;
-    for (uint32_t i = 0; i <= state_dim; i++) {
-        const double x = i < state_dim ? (double)state[i] : reward, delta = x - sums->mean[i];
+    for (uint32_t i = 0; i <= state_dim + parts; i++) {
+        const double x = i < state_dim ? (double)state[i] : rewards[i - state_dim];
+        const double delta = x - sums->mean[i];
         sums->mean[i] += delta / sums->count;
         sums->square[i] += delta * (x - sums->mean[i]);
     }
@@ -138,7 +142,9 @@ static mtf_status survey_row(const mtf_row_shape *shape, const mtf_selection *se
     survey->older += !champions;
     if (row->h.items > survey->items_max) survey->items_max = row->h.items;
     if (champions && !survey->exploring) survey->exploring = has_width(row, shape->action_dim);
-    moments_add(sums, row->s, shape->state_dim, mtf_row_reward(shape, reward, row));
+    double rewards[1 + MTF_GROUPS_MAX] = {mtf_row_reward(shape, reward, row)};
+    mtf_row_parts(shape, reward, row, rewards + 1);
+    moments_add(sums, row->s, shape->state_dim, rewards, reward->groups);
     return MTF_OK;
 }
 
@@ -150,7 +156,8 @@ mtf_status mtf_survey_make(const mtf_store *store, const mtf_selection *selectio
     const uint32_t S = shape.state_dim;
     mtf_row row = {0};
     bool owed = false; /* the next state of `row` */
-    moments sums = {.mean = calloc(2 * ((size_t)S + 1), sizeof *sums.mean)};
+    const size_t count = (size_t)S + 1 + reward->groups;
+    moments sums = {.mean = calloc(2 * count, sizeof *sums.mean)};
     mtf_store_cursor *cursor =
         mtf_store_scan(store, selection->day_first, selection->day_last, 0, 1);
     mtf_status status = MTF_OK;
@@ -159,7 +166,7 @@ mtf_status mtf_survey_make(const mtf_store *store, const mtf_selection *selectio
         status = mtf_fail(err, MTF_NOMEM, "no memory to survey a round's rows");
         goto done;
     }
-    sums.square = sums.mean + S + 1;
+    sums.square = sums.mean + count;
     mtf_span value;
     while ((status = mtf_store_next(cursor, &value, err)) == MTF_OK) {
         status = survey_row(&shape, selection, reward, value, &row, &owed, survey, &sums, err);
@@ -170,6 +177,8 @@ mtf_status mtf_survey_make(const mtf_store *store, const mtf_selection *selectio
     survey->states += owed;
     survey->reward_mean = sums.mean[S];
     survey->reward_deviation = moments_deviation(&sums, S);
+    for (uint32_t g = 0; g < reward->groups; g++)
+        survey->part_deviations[g] = moments_deviation(&sums, S + 1 + g);
     for (uint32_t i = 0; normaliser && i < S; i++) {
         normaliser->mean[i] = (float)sums.mean[i];
         normaliser->deviation[i] = (float)moments_deviation(&sums, i);

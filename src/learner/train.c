@@ -36,6 +36,20 @@ static void set_rivals(const mtf_settings *settings, mtf_algorithm_config *confi
     config->batchrl.target_every = (uint32_t)settings->batchrl_target_every;
 }
 
+/** Groups of critics, by the parts of the reward. */
+static mtf_status set_groups(const mtf_settings *settings, mtf_algorithm_config *config,
+                             mtf_err *err)
+{
+    mtf_reward reward;
+    mtf_status status =
+        mtf_reward_parse(&reward, settings->reward_weights, settings->reward_clip, err);
+    if (status == MTF_OK) status = mtf_reward_group(&reward, settings->reward_groups, err);
+    if (status) return status;
+    config->groups = reward.groups;
+    memcpy(config->group_weights, reward.group_weights, sizeof config->group_weights);
+    return MTF_OK;
+}
+
 mtf_status mtf_train_algorithm_config(const mtf_settings *settings, uint32_t action_dim,
                                       mtf_algorithm_config *config, mtf_err *err)
 {
@@ -88,6 +102,8 @@ mtf_status mtf_train_algorithm_config(const mtf_settings *settings, uint32_t act
                         "learner.target: \"%s\" is not discount, literal, additive or clip",
                         target);
     set_rivals(settings, config);
+    const mtf_status status = set_groups(settings, config, err);
+    if (status) return status;
     if (ops->configure) ops->configure(config);
     return mtf_gemm_choose(settings->learner_precision, mtf_gemm_bf16(), &config->gemm, err);
 }
@@ -136,8 +152,8 @@ uint64_t mtf_train_settings_hash(const mtf_settings *settings)
                               s->learner_actor_lr,   s->learner_critic_lr,  s->learner_lr_final,
                               s->learner_actor_clip, s->learner_critic_clip};
     double own[10];
-    const mtf_str own_part = own_numbers(s, own);
-    const mtf_str parts[] = {
+    const mtf_str own_part = own_numbers(s, own), groups = mtf_str_of(s->reward_groups);
+    mtf_str parts[] = {
         {(const char *)integers, sizeof integers},
         {(const char *)numbers, sizeof numbers},
         mtf_str_of(s->reward_weights),
@@ -149,9 +165,12 @@ uint64_t mtf_train_settings_hash(const mtf_settings *settings)
         mtf_str_of(s->learner_warm_start),
         mtf_str_of(s->learner_train_window),
         mtf_str_of(s->learner_precision),
-        own_part,
+        {0},
+        {0},
     };
-    const size_t count = sizeof parts / sizeof *parts - (own_part.size == 0);
+    size_t count = sizeof parts / sizeof *parts - 2; /* what is not set leaves the hash as it was */
+    if (own_part.size) parts[count++] = own_part;
+    if (groups.size) parts[count++] = groups;
     uint8_t hash[16];
     mtf_hash128(hash, parts, count);
     return mtf_load_u64_be(hash);

@@ -335,3 +335,11 @@ double mtf_row_reward(const mtf_row_shape *shape, const mtf_reward *reward, cons
         sum += mtf_reward_item(reward, row->signals + (size_t)i * shape->signal_count);
     return sum;
 }
+
+void mtf_row_parts(const mtf_row_shape *shape, const mtf_reward *reward, const mtf_row *row,
+                   double *parts)
+{
+    memset(parts, 0, reward->groups * sizeof *parts);
+    for (uint32_t i = 0; i < row->h.items; i++)
+        mtf_reward_item_parts(reward, row->signals + (size_t)i * shape->signal_count, parts);
+}

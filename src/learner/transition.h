@@ -95,5 +95,8 @@ mtf_status mtf_entry_next(const mtf_row_shape *shape, mtf_span entry, size_t *at
 
 /** Formula 2 over the row's items. */
 double mtf_row_reward(const mtf_row_shape *shape, const mtf_reward *reward, const mtf_row *row);
+/** The same by group: parts (reward->groups,) out. */
+void mtf_row_parts(const mtf_row_shape *shape, const mtf_reward *reward, const mtf_row *row,
+                   double *parts);
 
 #endif

@@ -110,6 +110,11 @@ mtf_batch golden_batch(const golden *file, const char *batch_name, size_t rows, 
 #define X(name, width) batch.name = batch_block(file, batch_name, #name, rows * (width));
     BLOCKS(X)
 #undef X
+    const golden_entry *scales = entry_of(file, "scales");
+    if (scales != NULL) {
+        batch.groups = (uint32_t)scales->count;
+        batch.parts = batch_block(file, batch_name, "parts", rows * scales->count);
+    }
     return batch;
 }
 
@@ -118,6 +123,7 @@ void golden_batch_free(mtf_batch *batch)
 #define X(name, width) free(batch->name);
     BLOCKS(X)
 #undef X
+    free(batch->parts);
 }
 
 void golden_compare(const golden *file, const mtf_mlp *mlp, const float *block, double tolerance,

@@ -21,7 +21,8 @@ void golden_block(const golden *file, const mtf_mlp *mlp, float *block, const ch
 /** A block against them: each tensor within tolerance, relative to its largest element. */
 void golden_compare(const golden *file, const mtf_mlp *mlp, const float *block, double tolerance,
                     const char *name);
-/** A batch from entries <name>.s ... <name>.weight; its blocks are freed by the second. */
+/** A batch from entries <name>.s ... <name>.weight, and <name>.parts if the file's "scales" say of
+ *  how many the reward is; its blocks are freed by the second. */
 mtf_batch golden_batch(const golden *file, const char *name, size_t rows, uint32_t state_dim,
                        uint32_t action_dim);
 void golden_batch_free(mtf_batch *batch);

@@ -330,6 +330,48 @@ static void rows_arrive_whole_and_all_of_them(void **state)
     mtf_normaliser_fini(&normaliser);
 }
 
+/* Each part of the reward, and the deviation it is scaled by. */
+static void parts_of_the_reward_arrive_with_the_whole(void **state)
+{
+    fixture *f = *state;
+    mtf_err err = {0};
+    mtf_normaliser normaliser = {0};
+    mtf_assert_ok(mtf_normaliser_init(&normaliser, DATA_S, &err), &err);
+    mtf_assert_ok(mtf_reward_parse(&f->reward, "valid=1 watch=0.25", "", &err), &err);
+    mtf_assert_ok(mtf_reward_group(&f->reward, "watch | valid", &err), &err);
+    data_session made;
+    for (uint64_t i = 0; i < UNEVEN; i++) {
+        data_session_make(&world, i, &made);
+        for (uint32_t t = 0; t < made.session.step_count; t++)
+            for (int k = 0; k < 2; k++)
+                made.signals[t][k][1] = (mtf_signal){mtf_str_of("watch"), (double)(t + 1)};
+        data_session_store(f->store, &f->settings, &made.session, (int64_t)i);
+    }
+    mtf_assert_ok(mtf_store_commit(f->store, &err), &err);
+    const mtf_survey found = survey(f, NULL);
+    mtf_feed *feed = open_feed(f, &normaliser, 4096, 1, 50); /* many slices */
+    double square[2] = {0}, sum[2] = {0}, rows = 0;
+    for (uint64_t step = 0; step < 50; step++) {
+        const mtf_batch *batch = batch_at(feed, step);
+        assert_int_equal(batch->groups, 2);
+        for (size_t b = 0; b < batch->rows; b++, rows++) {
+            const double first = (double)batch->parts[2 * b],
+                         second = (double)batch->parts[2 * b + 1];
+            mtf_assert_close(first + second, (double)batch->r[b], 1e-5, 1e-6);
+            const double steps = first / 0.5; /* 0.25 of two items' t + 1 */
+            mtf_assert_close(steps, (double)(int)(steps + 0.5), 1e-5, 0);
+            sum[0] += first, square[0] += first * first;
+            sum[1] += second, square[1] += second * second;
+        }
+    }
+    for (int g = 0; g < 2; g++) { /* drawn with replacement */
+        const double mean = sum[g] / rows, deviation = sqrt(square[g] / rows - mean * mean);
+        mtf_assert_close(found.part_deviations[g], deviation, 0.1, 0);
+    }
+    mtf_feed_close(feed);
+    mtf_normaliser_fini(&normaliser);
+}
+
 static void a_slice_holds_each_state_once_as_surveyed(void **state)
 {
     fixture *f = *state;
@@ -357,7 +399,7 @@ static void a_slice_holds_each_state_once_as_surveyed(void **state)
     assert_int_equal(found.states, trained + apart);
     const mtf_feed_config config = {
         .selection = f->selection, .reward = &f->reward, .normaliser = &normaliser};
-    mtf_assert_ok(mtf_slice_init(&slice, &shape, 1, 1, &err), &err); /* it grows */
+    mtf_assert_ok(mtf_slice_init(&slice, &shape, 0, 1, 1, &err), &err); /* it grows */
     for (int i = 0; i < 3; i++) {
         mtf_store_cursor *cursor = mtf_store_scan(f->store, 0, UINT32_MAX, 0, 1);
         assert_non_null(cursor);
@@ -610,6 +652,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_long_round_draws_a_slice_over_before_it_loads_the_next, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(rows_arrive_whole_and_all_of_them, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(parts_of_the_reward_arrive_with_the_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_slice_holds_each_state_once_as_surveyed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_error_of_the_load_ahead_comes_with_the_step_that_needs_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_feed_closes_while_it_loads_ahead, set_up, tear_down),

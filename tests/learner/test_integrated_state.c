@@ -439,6 +439,162 @@ static void wrong_settings_and_batches_are_refused_by_name(void **state)
     ops->close(NULL);
 }
 
+/* -- groups of critics -- */
+
+static mtf_algorithm_config grouped_config(void)
+{
+    mtf_algorithm_config config = fixture_config();
+    config.groups = 2;
+    config.group_weights[0] = 1.0;
+    config.group_weights[1] = 0.5;
+    config.target_every = 3;
+    return config;
+}
+
+/* Steps first .. first + count on rows whose reward has two parts. */
+static void train_grouped(mtf_algorithm *algorithm, uint64_t first, uint64_t count)
+{
+    mtf_batch *batch = fixture_batch_new(&algorithm->config);
+    batch->groups = 2;
+    batch->parts = calloc(2 * batch->rows, sizeof *batch->parts);
+    assert_non_null(batch->parts);
+    for (uint64_t step = first; step < first + count; step++) {
+        mtf_rng rng = mtf_rng_of(77, step);
+        mtf_step_metrics metrics;
+        mtf_err err = {0};
+        fixture_batch_fill(batch, &rng, 0.3);
+        for (size_t b = 0; b < batch->rows; b++) {
+            batch->parts[2 * b] = (float)fixture_uniform(&rng, -1, 1);
+            batch->parts[2 * b + 1] = batch->r[b] - batch->parts[2 * b];
+        }
+        mtf_assert_ok(ops->step(algorithm, batch, &metrics, &err), &err);
+    }
+    free(batch->parts);
+    fixture_batch_free(batch);
+}
+
+static void begin_grouped(mtf_algorithm *algorithm, double first, double second)
+{
+    mtf_err err = {0};
+    mtf_assert_ok(ops->scale_groups(algorithm, (double[]){first, second}, &err), &err);
+    mtf_assert_ok(ops->begin_round(algorithm, 0.7, true, &err), &err);
+}
+
+static void a_run_with_groups_resumes_bit_for_bit(void **state)
+{
+    (void)state;
+    const mtf_algorithm_config config = grouped_config();
+    mtf_algorithm *whole = fixture_open(&config), *half = fixture_open(&config);
+    begin_grouped(whole, 0.5, 0.25);
+    train_grouped(whole, 0, 40);
+    begin_grouped(half, 0.5, 0.25);
+    train_grouped(half, 0, 17);
+    mtf_buf bytes = saved(half);
+    mtf_err err = {0};
+    mtf_algorithm *resumed = fixture_open(&config);
+    mtf_assert_ok(ops->load(resumed, mtf_buf_span(&bytes), &err), &err);
+    train_grouped(resumed, 17, 23);
+    mtf_buf a = saved(whole), b = saved(resumed);
+    assert_int_equal(a.size, b.size);
+    assert_memory_equal(a.data, b.data, a.size);
+    for (size_t cut = 0; cut < bytes.size; cut += 1 + bytes.size / 100)
+        assert_int_equal(ops->load(resumed, (mtf_span){bytes.data, cut}, &err), MTF_CORRUPT);
+    mtf_buf_fini(&a), mtf_buf_fini(&b), mtf_buf_fini(&bytes);
+    ops->close(whole), ops->close(half), ops->close(resumed);
+}
+
+static void checkpoints_of_other_groups_are_refused(void **state)
+{
+    (void)state;
+    mtf_algorithm_config config = grouped_config(), plain = fixture_config();
+    mtf_algorithm *two = fixture_open(&config), *none = fixture_open(&plain);
+    config.groups = 3;
+    mtf_algorithm *three = fixture_open(&config);
+    mtf_buf of_two = saved(two), of_none = saved(none);
+    mtf_err err = {0};
+    assert_int_equal(ops->load(none, mtf_buf_span(&of_two), &err), MTF_INVALID);
+    assert_non_null(strstr(err.msg, "reward.groups"));
+    assert_int_equal(ops->load(two, mtf_buf_span(&of_none), &err), MTF_INVALID);
+    assert_int_equal(ops->load(three, mtf_buf_span(&of_two), &err), MTF_INVALID);
+    assert_non_null(strstr(err.msg, "2 groups"));
+    /* One group has the checkpoint it always had. */
+    assert_int_equal(mtf_load_u32_le(of_none.data + 4), 1);
+    mtf_buf_fini(&of_two), mtf_buf_fini(&of_none);
+    ops->close(two), ops->close(none), ops->close(three);
+}
+
+static void one_explicit_group_is_the_default_bit_for_bit(void **state)
+{
+    (void)state;
+    const mtf_algorithm_config plain = fixture_config();
+    mtf_algorithm_config config = plain;
+    config.groups = 1;
+    config.group_weights[0] = 1.0;
+    mtf_algorithm *none = fixture_open(&plain), *one = fixture_open(&config);
+    mtf_batch *batch = fixture_batch_new(&plain);
+    mtf_err err = {0};
+    mtf_assert_ok(ops->begin_round(none, 0.7, true, &err), &err);
+    mtf_assert_ok(ops->scale_groups(one, (double[]){0.7}, &err), &err);
+    mtf_assert_ok(ops->begin_round(one, 0.7, true, &err), &err);
+    for (uint64_t step = 0; step < 40; step++) {
+        mtf_rng rng = mtf_rng_of(78, step);
+        mtf_step_metrics a, b;
+        fixture_batch_fill(batch, &rng, 0.3);
+        mtf_assert_ok(ops->step(none, batch, &a, &err), &err);
+        batch->groups = 1;
+        batch->parts = batch->r;
+        mtf_assert_ok(ops->step(one, batch, &b, &err), &err);
+        batch->groups = 0;
+        batch->parts = NULL;
+        assert_true(a.critic_loss == b.critic_loss && a.actor_loss == b.actor_loss);
+        assert_true(a.q_mean == b.q_mean && a.critic_spread == b.critic_spread);
+    }
+    fixture_assert_same_block(&none->actor_mlp, none->actor.weights, one->actor.weights);
+    for (uint32_t i = 0; i < plain.critics; i++) {
+        fixture_assert_same_block(&none->critic_mlp, none->critics[i].weights,
+                                  one->critics[i].weights);
+        fixture_assert_same_block(&none->critic_mlp, none->critics[i].v, one->critics[i].v);
+    }
+    fixture_batch_free(batch);
+    ops->close(none), ops->close(one);
+}
+
+static void groups_and_parts_must_fit(void **state)
+{
+    (void)state;
+    mtf_algorithm_config config = grouped_config();
+    mtf_algorithm *algorithm = fixture_open(&config), *bad;
+    mtf_batch *batch = fixture_batch_new(&config);
+    mtf_step_metrics metrics;
+    mtf_err err = {0};
+    assert_int_equal(ops->step(algorithm, batch, &metrics, &err), MTF_INVALID);
+    assert_non_null(strstr(err.msg, "0 parts"));
+    assert_int_equal(ops->scale_groups(algorithm, (double[]){1, 0}, &err), MTF_INVALID);
+    assert_int_equal(ops->scale_groups(algorithm, (double[]){1, NAN}, &err), MTF_INVALID);
+    config.group_weights[1] = -1;
+    assert_int_equal(ops->open(&config, &bad, &err), MTF_INVALID);
+    config.groups = MTF_GROUPS_MAX + 1;
+    assert_int_equal(ops->open(&config, &bad, &err), MTF_INVALID);
+    fixture_batch_free(batch);
+    ops->close(algorithm);
+}
+
+/* Another scale of one part changes no value: the critics' heads are rescaled, group by group. */
+static void new_scales_of_groups_keep_values_in_reward_units(void **state)
+{
+    (void)state;
+    const mtf_algorithm_config config = grouped_config();
+    mtf_algorithm *algorithm = fixture_open(&config);
+    float before[50], after[50];
+    begin_grouped(algorithm, 0.5, 0.25);
+    train_grouped(algorithm, 0, 10);
+    values(algorithm, before);
+    begin_grouped(algorithm, 0.1, 3.0);
+    values(algorithm, after);
+    for (int i = 0; i < 50; i++) mtf_assert_close((double)after[i], (double)before[i], 1e-4, 1e-6);
+    ops->close(algorithm);
+}
+
 static void algorithms_are_found_by_name(void **state)
 {
     (void)state;
@@ -464,6 +620,11 @@ int main(void)
         cmocka_unit_test(metrics_are_in_reward_units),
         cmocka_unit_test(broken_numbers_are_reported_at_once),
         cmocka_unit_test(wrong_settings_and_batches_are_refused_by_name),
+        cmocka_unit_test(a_run_with_groups_resumes_bit_for_bit),
+        cmocka_unit_test(checkpoints_of_other_groups_are_refused),
+        cmocka_unit_test(one_explicit_group_is_the_default_bit_for_bit),
+        cmocka_unit_test(groups_and_parts_must_fit),
+        cmocka_unit_test(new_scales_of_groups_keep_values_in_reward_units),
         cmocka_unit_test(algorithms_are_found_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -278,6 +278,50 @@ static void outside_the_box_the_actor_settles_at_the_equilibrium(void **state)
     ops->close(algorithm);
 }
 
+/* Two parts of the reward with optima of their own, weighed 3 to 1: the policy finds the optimum of
+ * the weighted sum, which neither part has, and which the plain sum has elsewhere. */
+static void groups_pull_by_their_weights(void **state)
+{
+    (void)state;
+    mtf_algorithm_config config = surface_config();
+    config.groups = 2, config.steps = 2500;
+    config.group_weights[0] = 0.75, config.group_weights[1] = 0.25;
+    mtf_algorithm *algorithm = fixture_open(&config);
+    mtf_batch *batch = fixture_batch_new(&config);
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(44), 0);
+    const reward_surface surfaces[] = {{.optimum = {0.12, 0.0}}, {.optimum = {-0.12, 0.1}}};
+    mtf_err err = {0};
+    batch->groups = 2;
+    batch->parts = calloc(2 * batch->rows, sizeof *batch->parts);
+    assert_non_null(batch->parts);
+    /* Deviations of a mean of such squares; the weights are of rewards, whatever the scales. */
+    mtf_assert_ok(ops->scale_groups(algorithm, (double[]){0.03, 0.01}, &err), &err);
+    mtf_assert_ok(ops->begin_round(algorithm, 0.02, true, &err), &err);
+    for (uint64_t k = 0; k < config.steps; k++) {
+        mtf_step_metrics metrics;
+        fill_surface(batch, &rng, &surfaces[0]);
+        for (size_t b = 0; b < batch->rows; b++) {
+            batch->r[b] = 0.0f;
+            for (size_t g = 0; g < 2; g++) {
+                double part = 0.0;
+                for (size_t d = 0; d < 2; d++)
+                    part -= pow((double)batch->a[2 * b + d] - surfaces[g].optimum[d], 2);
+                batch->parts[2 * b + g] = (float)part;
+                batch->r[b] += (float)part;
+            }
+        }
+        mtf_assert_ok(ops->step(algorithm, batch, &metrics, &err), &err);
+        assert_true(metrics.finite);
+    }
+    double mean[2];
+    mean_action(algorithm, NULL, NULL, mean);
+    mtf_assert_close(mean[0], 0.75 * 0.12 - 0.25 * 0.12, 0, 0.03);
+    mtf_assert_close(mean[1], 0.25 * 0.1, 0, 0.03);
+    free(batch->parts);
+    fixture_batch_free(batch);
+    ops->close(algorithm);
+}
+
 static void rounds(uint32_t count, uint64_t steps, double mean[2])
 {
     mtf_algorithm_config config = surface_config();
@@ -312,6 +356,7 @@ int main(void)
         cmocka_unit_test(without_its_own_terms_it_is_ddpg_step_for_step),
         cmocka_unit_test(optimum_inside_the_box_is_found),
         cmocka_unit_test(outside_the_box_the_actor_settles_at_the_equilibrium),
+        cmocka_unit_test(groups_pull_by_their_weights),
         cmocka_unit_test(five_rounds_reach_what_one_box_cannot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
