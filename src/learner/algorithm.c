@@ -5,9 +5,9 @@
 
 #include <string.h>
 
-static const mtf_algorithm_ops *const algorithms[] = {&mtf_integrated_ops, &mtf_ddpg_ops,
-                                                      &mtf_td3bc_ops,      &mtf_iql_ops,
-                                                      &mtf_cql_sac_ops,    &mtf_batchrl_ops};
+static const mtf_algorithm_ops *const algorithms[] = {
+    &mtf_integrated_ops, &mtf_ddpg_ops,    &mtf_td3bc_ops,   &mtf_iql_ops,
+    &mtf_cql_sac_ops,    &mtf_batchrl_ops, &mtf_enhanced_ops};
 
 const mtf_algorithm_ops *mtf_algorithm_find(const char *name)
 {

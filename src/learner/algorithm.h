@@ -21,6 +21,11 @@ typedef struct mtf_algorithm_config {
      * reward; 0: one group, of the whole reward. */
     uint32_t groups;
     double group_weights[MTF_GROUPS_MAX]; /* of a group's values to the actor */
+    /* An action per item (enhanced): a row is a list of at most `list` items, each known by
+     * item_dim floats; its state is | user | list masks, 1: there is such an item | (list,item_dim)
+     * |, its action (list,A), and state_dim and action_dim are of all that. list 0: one action a
+     * row. */
+    uint32_t list, item_dim;
     /* What one learner alone reads: the section of its name, and docs/learning.md. */
     struct {
         double alpha, noise, noise_clip;
@@ -33,6 +38,9 @@ typedef struct mtf_algorithm_config {
         double weight;
         uint32_t actions;
     } cql_sac;
+    struct {
+        uint32_t critics;
+    } enhanced;
     struct {
         double perturbation, latent_clip, gamma, soft_update;
         double generator_lr, perturbation_lr, critic_lr;
@@ -57,6 +65,7 @@ typedef struct mtf_algorithm mtf_algorithm;
 
 typedef struct mtf_algorithm_ops {
     const char *name;
+    bool per_item; /* takes rows of lists, and no others: config.list > 0 */
     /** Sets what the algorithm does not leave to the settings of all (ddpg: one critic, no
      *  penalty); open does the same to its copy. NULL: nothing. */
     void (*configure)(mtf_algorithm_config *config);
@@ -82,10 +91,11 @@ typedef struct mtf_algorithm_ops {
     /** The same back. MTF_CORRUPT or MTF_INVALID (other dimensions) leaves the instance unusable.
      */
     mtf_status (*load)(mtf_algorithm *algorithm, mtf_span saved, mtf_err *err);
-    /** The actor's layers for export: widths (layer_count + 1) and, in turn, each layer's weight
-     *  (outputs, inputs) and bias, borrowed until the next step. At most 4 layers, ReLU between,
-     *  tanh on top: act() for everybody else. NULL, and set_actor too, where what the policy does
-     *  is no such network: it can be evaluated, not served. */
+    /** The actor's layers for export (of | user | one item | to its action where per_item): widths
+     * (layer_count + 1) and, in turn, each layer's weight (outputs, inputs) and bias, borrowed
+     * until the next step. At most 4 layers, ReLU between, tanh on top: act() for everybody else.
+     * NULL, and set_actor too, where what the policy does is no such network: it can be evaluated,
+     * not served. */
     uint32_t (*actor)(const mtf_algorithm *algorithm, uint32_t widths[5], const float *weights[4],
                       const float *biases[4]);
     /** Takes an actor from layers as actor() gives them: weights, its target the same, no moments.

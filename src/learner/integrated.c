@@ -20,6 +20,7 @@ static mtf_status check(const mtf_algorithm_config *config, mtf_err *err)
         {"learner.hidden", config->hidden, 1, 8192},
         {"learner.critics", config->critics, 1, 1024},
         {"groups of reward.groups", config->groups, 0, MTF_GROUPS_MAX},
+        {"policy.list", config->list, 0, 1024},
         {"learner.batch", config->batch, 1, 1 << 20},
         {"learner.target_every", config->target_every, 1, UINT32_MAX},
         {"learner.steps", (double)config->steps, 1, 1e15},
@@ -37,6 +38,11 @@ static mtf_status check(const mtf_algorithm_config *config, mtf_err *err)
         {"learner.penalty", config->penalty, MTF_PENALTY_EXPM1, MTF_PENALTY_NONE},
         {"learner.target", config->target, MTF_TARGET_DISCOUNT, MTF_TARGET_CLIP},
     };
+    const uint64_t shared = (uint64_t)config->list * (config->item_dim + (uint64_t)1);
+    if (config->list && (config->state_dim < shared || config->action_dim % config->list != 0))
+        return mtf_fail(err, MTF_INVALID,
+                        "lists of %u items of %u floats do not fit states of %u and actions of %u",
+                        config->list, config->item_dim, config->state_dim, config->action_dim);
     const mtf_status status = mtf_algorithm_check(rules, sizeof rules / sizeof rules[0], err);
     for (uint32_t g = 0; status == MTF_OK && g < config->groups; g++) {
         const mtf_algorithm_rule rule = {"a weight of reward.groups", config->group_weights[g], 0,
@@ -49,12 +55,14 @@ static mtf_status check(const mtf_algorithm_config *config, mtf_err *err)
 
 static void carve_all(mtf_algorithm *algorithm, mtf_carver *from)
 {
-    const size_t m = algorithm->critic_count, rows = algorithm->config.batch;
-    const size_t actions = algorithm->config.action_dim;
+    const size_t m = algorithm->critic_count;
+    const size_t rows = (size_t)algorithm->config.batch * algorithm->items;
+    const size_t actions = algorithm->actions;
     float **const inputs[] = {&algorithm->x_data, &algorithm->x_next, &algorithm->x_policy};
-    float **const columns[] = {&algorithm->keep,       &algorithm->discount, &algorithm->shift,
-                               &algorithm->phi,        &algorithm->literal,  &algorithm->penalty,
-                               &algorithm->coefficient};
+    float **const columns[] = {
+        &algorithm->there,    &algorithm->there_next, &algorithm->keep,
+        &algorithm->discount, &algorithm->shift,      &algorithm->phi,
+        &algorithm->literal,  &algorithm->penalty,    &algorithm->coefficient};
     float **const grouped[] = {&algorithm->reward, &algorithm->q_mean, &algorithm->q_std};
     mtf_carve_net(from, algorithm->actor_mlp.size, &algorithm->actor);
     for (size_t i = 0; i < m; i++) {
@@ -88,7 +96,8 @@ static void carve_all(mtf_algorithm *algorithm, mtf_carver *from)
 
 static bool take_memory(mtf_algorithm *algorithm)
 {
-    const size_t m = algorithm->critic_count, rows = algorithm->config.batch;
+    const size_t m = algorithm->critic_count;
+    const size_t rows = (size_t)algorithm->config.batch * algorithm->items;
     algorithm->critics = calloc(m, sizeof *algorithm->critics);
     algorithm->results = calloc(m, sizeof *algorithm->results);
     algorithm->workers = calloc(algorithm->config.threads, sizeof *algorithm->workers);
@@ -107,7 +116,7 @@ static bool take_memory(mtf_algorithm *algorithm)
     return true;
 }
 
-static void integrated_close(mtf_algorithm *algorithm)
+void mtf_integrated_close(mtf_algorithm *algorithm)
 {
     if (algorithm == NULL) return;
     mtf_pool_free(algorithm->pool);
@@ -120,8 +129,21 @@ static void integrated_close(mtf_algorithm *algorithm)
     free(algorithm);
 }
 
-static mtf_status integrated_open(const mtf_algorithm_config *config, mtf_algorithm **out,
-                                  mtf_err *err)
+/* How many there are of what. */
+static void lay_out(mtf_algorithm *algorithm)
+{
+    const mtf_algorithm_config *config = &algorithm->config;
+    const uint32_t list = config->list;
+    algorithm->groups = config->groups ? config->groups : 1;
+    algorithm->critic_count = algorithm->groups * config->critics;
+    algorithm->items = list ? list : 1;
+    algorithm->user_dim = config->state_dim - list * (config->item_dim + 1);
+    algorithm->states = algorithm->user_dim + (list ? config->item_dim : 0);
+    algorithm->actions = config->action_dim / algorithm->items;
+}
+
+mtf_status mtf_integrated_open(const mtf_algorithm_config *config, mtf_algorithm **out,
+                               mtf_err *err)
 {
     *out = NULL;
     mtf_status status = check(config, err);
@@ -129,10 +151,9 @@ static mtf_status integrated_open(const mtf_algorithm_config *config, mtf_algori
     mtf_algorithm *algorithm = calloc(1, sizeof *algorithm);
     if (algorithm == NULL) goto no_memory;
     algorithm->config = *config;
-    algorithm->groups = config->groups ? config->groups : 1;
-    algorithm->critic_count = algorithm->groups * config->critics;
-    const uint32_t input_dim = config->state_dim + config->action_dim;
-    mtf_mlp_layout(&algorithm->actor_mlp, config->state_dim, config->hidden, config->action_dim);
+    lay_out(algorithm);
+    const uint32_t input_dim = algorithm->states + algorithm->actions;
+    mtf_mlp_layout(&algorithm->actor_mlp, algorithm->states, config->hidden, algorithm->actions);
     mtf_mlp_layout(&algorithm->critic_mlp, input_dim, config->hidden, 1);
     if (config->gemm) algorithm->critic_mlp.gemm = config->gemm;
     algorithm->ldx = (input_dim + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
@@ -143,7 +164,7 @@ static mtf_status integrated_open(const mtf_algorithm_config *config, mtf_algori
     mtf_matmul_one_thread();
     status = mtf_pool_new(&algorithm->pool, config->threads, err);
     if (status != MTF_OK) {
-        integrated_close(algorithm);
+        mtf_integrated_close(algorithm);
         return status;
     }
     if (!take_memory(algorithm)) goto no_memory;
@@ -153,7 +174,7 @@ static mtf_status integrated_open(const mtf_algorithm_config *config, mtf_algori
     *out = algorithm;
     return MTF_OK;
 no_memory:
-    integrated_close(algorithm);
+    mtf_integrated_close(algorithm);
     return mtf_fail(err, MTF_NOMEM, "no memory for %u critics of width %u: lower learner.critics",
                     config->critics * (config->groups ? config->groups : 1), config->hidden);
 }
@@ -182,8 +203,8 @@ bool mtf_integrated_targets_due(const mtf_algorithm *algorithm)
     return (algorithm->step + 1) % algorithm->config.target_every == 0;
 }
 
-static mtf_status integrated_step(mtf_algorithm *algorithm, const mtf_batch *batch,
-                                  mtf_step_metrics *metrics, mtf_err *err)
+mtf_status mtf_integrated_step(mtf_algorithm *algorithm, const mtf_batch *batch,
+                               mtf_step_metrics *metrics, mtf_err *err)
 {
     const mtf_algorithm_config *config = &algorithm->config;
     const mtf_status status = mtf_algorithm_check_batch(config, batch, err);
@@ -213,15 +234,22 @@ static mtf_status integrated_step(mtf_algorithm *algorithm, const mtf_batch *bat
     return MTF_OK;
 }
 
-static void integrated_act(mtf_algorithm *algorithm, size_t rows, const float *s, float *a)
+void mtf_integrated_act(mtf_algorithm *algorithm, size_t rows, const float *s, float *a)
 {
-    const size_t states = algorithm->config.state_dim, actions = algorithm->config.action_dim;
+    const size_t states = algorithm->config.state_dim, actions = algorithm->actions;
+    const size_t items = algorithm->items;
     const unsigned before = mtf_flush_denormals_begin();
     for (size_t done = 0; done < rows;) {
         const size_t some =
             rows - done < algorithm->config.batch ? rows - done : algorithm->config.batch;
-        mtf_actor_act(algorithm, algorithm->actor.weights, some, s + done * states, states,
-                      &algorithm->actor_space, a + done * actions, actions);
+        for (size_t k = 0; algorithm->config.list && k < some * items; k++)
+            mtf_item_state(algorithm, s + (done + k / items) * states, (uint32_t)(k % items),
+                           algorithm->x_policy + k * algorithm->ldx);
+        size_t ld;
+        const float *in =
+            mtf_actor_inputs(algorithm, s + done * states, algorithm->x_policy, 0, &ld);
+        mtf_integrated_mu(algorithm, algorithm->actor.weights, some * items, in, ld,
+                          &algorithm->actor_space, a + done * items * actions, actions);
         done += some;
     }
     mtf_flush_denormals_end(before);
@@ -230,21 +258,24 @@ static void integrated_act(mtf_algorithm *algorithm, size_t rows, const float *s
 static void value_item(void *arg, uint32_t item, uint32_t worker)
 {
     const mtf_algorithm *algorithm = arg;
-    const size_t rows = algorithm->value_rows;
+    const size_t rows = algorithm->value_rows * algorithm->items;
     mtf_mlp_forward(&algorithm->critic_mlp, algorithm->critics[item].weights, rows,
                     algorithm->x_data, algorithm->ldx, &algorithm->workers[worker].space,
                     algorithm->q_policy + item * rows, 1);
 }
 
-/* The value of the whole reward at row b of q_policy, in reward units. */
+/* The value of the whole reward of row b of q_policy, in reward units. */
 static double whole_value(const mtf_algorithm *algorithm, size_t b)
 {
     const uint32_t m = algorithm->config.critics;
+    const size_t items = algorithm->items, rows = algorithm->value_rows * items;
     double value = 0.0;
     for (uint32_t g = 0; g < algorithm->groups; g++) {
         double sum = 0.0;
-        for (uint32_t i = g * m; i < (g + 1) * m; i++)
-            sum += (double)algorithm->q_policy[i * algorithm->value_rows + b];
+        for (uint32_t i = g * m; i < (g + 1) * m; i++) {
+            for (size_t k = b * items; k < (b + 1) * items; k++)
+                sum += (double)algorithm->there[k] * (double)algorithm->q_policy[i * rows + k];
+        }
         value += sum / m * algorithm->group_scales[g];
     }
     return value;
@@ -254,19 +285,20 @@ static double whole_value(const mtf_algorithm *algorithm, size_t b)
 static void value_piece(mtf_algorithm *algorithm, size_t rows, const float *s, const float *a,
                         float *q)
 {
-    const size_t states = algorithm->config.state_dim, actions = algorithm->config.action_dim;
-    for (size_t b = 0; b < rows; b++) {
-        float *row = algorithm->x_data + b * algorithm->ldx;
-        memcpy(row, s + b * states, states * sizeof *row);
-        memcpy(row + states, a + b * actions, actions * sizeof *row);
+    const size_t items = algorithm->items, actions = algorithm->actions;
+    for (size_t k = 0; k < rows * items; k++) {
+        float *row = algorithm->x_data + k * algorithm->ldx;
+        algorithm->there[k] = mtf_item_state(algorithm, s + k / items * algorithm->config.state_dim,
+                                             (uint32_t)(k % items), row);
+        memcpy(row + algorithm->states, a + k * actions, actions * sizeof *row);
     }
     algorithm->value_rows = rows;
     mtf_pool_run(algorithm->pool, algorithm->critic_count, value_item, algorithm);
     for (size_t b = 0; b < rows; b++) q[b] = (float)whole_value(algorithm, b);
 }
 
-static void integrated_value(mtf_algorithm *algorithm, size_t rows, const float *s, const float *a,
-                             float *q)
+void mtf_integrated_value(mtf_algorithm *algorithm, size_t rows, const float *s, const float *a,
+                          float *q)
 {
     const size_t states = algorithm->config.state_dim, actions = algorithm->config.action_dim;
     const unsigned before = mtf_flush_denormals_begin();
@@ -279,11 +311,11 @@ static void integrated_value(mtf_algorithm *algorithm, size_t rows, const float 
     mtf_flush_denormals_end(before);
 }
 
-static uint32_t integrated_actor(const mtf_algorithm *algorithm, uint32_t widths[5],
-                                 const float *weights[4], const float *biases[4])
+uint32_t mtf_integrated_actor(const mtf_algorithm *algorithm, uint32_t widths[5],
+                              const float *weights[4], const float *biases[4])
 {
-    return mtf_net_layers(&algorithm->actor_mlp, &algorithm->actor, algorithm->config.action_dim,
-                          widths, weights, biases);
+    return mtf_net_layers(&algorithm->actor_mlp, &algorithm->actor, algorithm->actions, widths,
+                          weights, biases);
 }
 
 /* DDPG (Lillicrap et al., arXiv:1509.02971): one critic, nothing of the box, nothing of
@@ -297,33 +329,44 @@ static void ddpg_configure(mtf_algorithm_config *config)
     config->target = MTF_TARGET_LITERAL;
 }
 
+/* Without lists. */
+static mtf_status plain_open(const mtf_algorithm_config *config, mtf_algorithm **out, mtf_err *err)
+{
+    *out = NULL;
+    if (config->list > 0)
+        return mtf_fail(err, MTF_INVALID,
+                        "the learner takes one action a request: set policy.list to 0, or "
+                        "learner.algorithm to enhanced");
+    return mtf_integrated_open(config, out, err);
+}
+
 static mtf_status ddpg_open(const mtf_algorithm_config *config, mtf_algorithm **out, mtf_err *err)
 {
     mtf_algorithm_config own = *config;
     ddpg_configure(&own);
-    return integrated_open(&own, out, err);
+    return plain_open(&own, out, err);
 }
 
 static mtf_status ddpg_step(mtf_algorithm *algorithm, const mtf_batch *batch,
                             mtf_step_metrics *metrics, mtf_err *err)
 {
-    const mtf_status status = integrated_step(algorithm, batch, metrics, err);
+    const mtf_status status = mtf_integrated_step(algorithm, batch, metrics, err);
     if (status == MTF_OK) metrics->phi_mean = 1.0; /* nothing is taken off the bootstrap */
     return status;
 }
 
 // clang-format off
 #define SHARED                                                                                     \
-    .close = integrated_close, .begin_round = mtf_integrated_begin_round, .act = integrated_act,   \
-    .value = integrated_value, .save = mtf_integrated_save, .load = mtf_integrated_load,           \
-    .actor = integrated_actor, .set_actor = mtf_integrated_set_actor,                              \
+    .close = mtf_integrated_close, .begin_round = mtf_integrated_begin_round, .act = mtf_integrated_act,   \
+    .value = mtf_integrated_value, .save = mtf_integrated_save, .load = mtf_integrated_load,           \
+    .actor = mtf_integrated_actor, .set_actor = mtf_integrated_set_actor,                              \
     .reinit = mtf_integrated_reinit
 // clang-format on
 
 const mtf_algorithm_ops mtf_integrated_ops = {.name = "integrated",
-                                              .open = integrated_open,
+                                              .open = plain_open,
                                               .scale_groups = mtf_integrated_scale_groups,
-                                              .step = integrated_step,
+                                              .step = mtf_integrated_step,
                                               SHARED};
 const mtf_algorithm_ops mtf_ddpg_ops = {
     .name = "ddpg", .configure = ddpg_configure, .open = ddpg_open, .step = ddpg_step, SHARED};

@@ -7,31 +7,72 @@
 #include <math.h>
 #include <string.h>
 
-/* The target's box terms of one row, at mu'(s') and the box logged at s'. */
-static void prepare_target(mtf_algorithm *algorithm, size_t b)
+float mtf_item_state(const mtf_algorithm *algorithm, const float *s, uint32_t j, float *x)
+{
+    const size_t user = algorithm->user_dim, list = algorithm->config.list;
+    const size_t own = algorithm->config.item_dim;
+    memcpy(x, s, user * sizeof *x);
+    if (list == 0) return 1.0f;
+    memcpy(x + user, s + user + list + j * own, own * sizeof *x);
+    return s[user + j] != 0.0f ? 1.0f : 0.0f;
+}
+
+const float *mtf_actor_inputs(const mtf_algorithm *algorithm, const float *s, const float *x,
+                              size_t first, size_t *ld)
+{
+    const bool alone = algorithm->config.list == 0;
+    *ld = alone ? algorithm->states : algorithm->ldx;
+    return (alone ? s : x) + first * *ld;
+}
+
+/* The inputs of row b's items, but the actor's actions. */
+static void fill_row(mtf_algorithm *algorithm, size_t b)
+{
+    const mtf_batch *batch = algorithm->batch;
+    const size_t ldx = algorithm->ldx, states = algorithm->states, actions = algorithm->actions;
+    const float *s = batch->s + b * batch->state_dim, *s2 = batch->s2 + b * batch->state_dim;
+    for (uint32_t j = 0; j < algorithm->items; j++) {
+        const size_t k = b * algorithm->items + j;
+        float *data = algorithm->x_data + k * ldx;
+        algorithm->there[k] = mtf_item_state(algorithm, s, j, data);
+        memcpy(algorithm->x_policy + k * ldx, data, states * sizeof *data);
+        memcpy(data + states, batch->a + k * actions, actions * sizeof *data);
+        algorithm->there_next[k] = mtf_item_state(algorithm, s2, j, algorithm->x_next + k * ldx);
+    }
+}
+
+static void scale_reward(mtf_algorithm *algorithm, size_t b)
+{
+    const mtf_batch *batch = algorithm->batch;
+    for (uint32_t g = 0; g < algorithm->groups; g++) {
+        const float part =
+            algorithm->config.groups ? batch->parts[b * algorithm->groups + g] : batch->r[b];
+        algorithm->reward[g * batch->rows + b] = (float)((double)part / algorithm->group_scales[g]);
+    }
+    algorithm->keep[b] = batch->done[b] != 0.0f ? 0.0f : (float)algorithm->config.gamma;
+    algorithm->literal[b] = 0.0f;
+}
+
+/* The target's box terms of item k, at mu'(s') and the box logged at s'. */
+static void prepare_target(mtf_algorithm *algorithm, size_t k)
 {
     const mtf_algorithm_config *config = &algorithm->config;
     const mtf_batch *batch = algorithm->batch;
-    const size_t at = b * config->action_dim;
-    const bool done = batch->done[b] != 0.0f;
-    float *action = algorithm->x_next + b * algorithm->ldx + config->state_dim;
-    const mtf_box box = {config->action_dim, (float)config->beta, batch->bp2 + at,
+    const size_t at = k * algorithm->actions;
+    const bool none = batch->done[k / algorithm->items] != 0.0f || algorithm->there_next[k] == 0.0f;
+    float *action = algorithm->x_next + k * algorithm->ldx + algorithm->states;
+    const mtf_box box = {algorithm->actions, (float)config->beta, batch->bp2 + at,
                          batch->lower2 + at, batch->upper2 + at};
-    for (uint32_t g = 0; g < algorithm->groups; g++) {
-        const float part = config->groups ? batch->parts[b * config->groups + g] : batch->r[b];
-        algorithm->reward[g * batch->rows + b] = (float)((double)part / algorithm->group_scales[g]);
-    }
-    algorithm->keep[b] = done ? 0.0f : (float)config->gamma;
-    algorithm->phi[b] = done ? 1.0f : mtf_box_phi(&box, action);
-    algorithm->discount[b] = config->target == MTF_TARGET_DISCOUNT ? algorithm->phi[b] : 1.0f;
-    algorithm->shift[b] = 0.0f;
-    algorithm->literal[b] = 0.0f;
-    if (done) return;
+    algorithm->phi[k] = none ? 1.0f : mtf_box_phi(&box, action);
+    algorithm->discount[k] = config->target == MTF_TARGET_DISCOUNT ? algorithm->phi[k] : 1.0f;
+    algorithm->shift[k] = 0.0f;
+    if (none) return;
     if (config->target == MTF_TARGET_ADDITIVE) {
-        algorithm->shift[b] = (float)config->delta * mtf_box_loss(&box, action);
+        algorithm->shift[k] = (float)config->delta * mtf_box_loss(&box, action);
     } else if (config->target == MTF_TARGET_LITERAL) {
-        algorithm->literal[b] = (float)config->delta * mtf_box_penalty(&box, (int)config->penalty,
-                                                                       action, NULL, NULL, NULL);
+        algorithm->literal[k / algorithm->items] +=
+            (float)config->delta *
+            mtf_box_penalty(&box, (int)config->penalty, action, NULL, NULL, NULL);
     } else if (config->target == MTF_TARGET_CLIP) {
         mtf_box_clamp(&box, action);
     }
@@ -40,40 +81,72 @@ static void prepare_target(mtf_algorithm *algorithm, size_t b)
 void mtf_integrated_prepare(mtf_algorithm *algorithm, uint32_t chunk)
 {
     const mtf_batch *batch = algorithm->batch;
-    const size_t states = batch->state_dim, actions = batch->action_dim, ldx = algorithm->ldx;
-    const size_t first = chunk * algorithm->chunk_rows;
-    const size_t left = batch->rows - first;
+    const size_t states = algorithm->states, ldx = algorithm->ldx, items = algorithm->items;
+    const size_t from = chunk * algorithm->chunk_rows, left = batch->rows - from;
     const size_t rows = left < algorithm->chunk_rows ? left : algorithm->chunk_rows;
+    const size_t first = from * items, count = rows * items; /* in items */
     const mtf_mlp_space space = mtf_actor_space(algorithm, first);
-    for (size_t b = first; b < first + rows; b++) {
-        float *data = algorithm->x_data + b * ldx;
-        memcpy(data, batch->s + b * states, states * sizeof *data);
-        memcpy(data + states, batch->a + b * actions, actions * sizeof *data);
-        memcpy(algorithm->x_next + b * ldx, batch->s2 + b * states, states * sizeof *data);
-        memcpy(algorithm->x_policy + b * ldx, batch->s + b * states, states * sizeof *data);
+    for (size_t b = from; b < from + rows; b++) {
+        fill_row(algorithm, b);
+        scale_reward(algorithm, b);
     }
-    mtf_actor_act(algorithm, algorithm->actor.target, rows, batch->s2 + first * states, states,
-                  &space, algorithm->x_next + first * ldx + states, ldx);
+    size_t ld;
+    const float *next = mtf_actor_inputs(algorithm, batch->s2, algorithm->x_next, first, &ld);
+    mtf_integrated_mu(algorithm, algorithm->actor.target, count, next, ld, &space,
+                      algorithm->x_next + first * ldx + states, ldx);
     /* Last, because the actor's backward pass wants these activations. */
-    mtf_actor_act(algorithm, algorithm->actor.weights, rows, batch->s + first * states, states,
-                  &space, algorithm->x_policy + first * ldx + states, ldx);
-    for (size_t b = first; b < first + rows; b++) prepare_target(algorithm, b);
+    const float *here = mtf_actor_inputs(algorithm, batch->s, algorithm->x_policy, first, &ld);
+    mtf_integrated_mu(algorithm, algorithm->actor.weights, count, here, ld, &space,
+                      algorithm->x_policy + first * ldx + states, ldx);
+    for (size_t k = first; k < first + count; k++) prepare_target(algorithm, k);
+}
+
+/* next (count,), Q'_i(s', mu'(s')) of items: in place, what the target takes of it. */
+MTF_CLONES static void bootstrap(float *restrict next, const float *discount, const float *shift,
+                                 size_t count)
+{
+    for (size_t k = 0; k < count; k++) {
+        const float later = next[k] > 0.0f ? next[k] * discount[k] : next[k];
+        next[k] = later - shift[k];
+    }
+}
+
+/* q (B l,) of items: in place, (B,) its sums over those that are there. */
+static void fold(const mtf_algorithm *algorithm, const float *there, float *q)
+{
+    const size_t items = algorithm->items;
+    if (algorithm->config.list == 0) return;
+    for (size_t b = 0; b < algorithm->batch->rows; b++) {
+        float sum = 0.0f;
+        for (size_t k = b * items; k < (b + 1) * items; k++) sum += there[k] * q[k];
+        q[b] = sum;
+    }
+}
+
+/* The other way: dq (B,), slopes along sums, to (B l,), along what was summed. */
+static void unfold(const mtf_algorithm *algorithm, const float *there, float *dq)
+{
+    const size_t items = algorithm->items;
+    if (algorithm->config.list == 0) return;
+    for (size_t b = algorithm->batch->rows; b-- > 0;) {
+        const float slope = dq[b];
+        for (size_t k = b * items; k < (b + 1) * items; k++) dq[k] = slope * there[k];
+    }
 }
 
 /* What a row's loss and its slope need besides its two values. */
 typedef struct terms {
-    const float *reward, *keep, *discount, *shift, *literal, *weight;
+    const float *reward, *keep, *literal, *weight;
 } terms;
 
-/* From q (B,) = Q_i(s, a) and next (B,) = Q'_i(s', mu'(s')): q = the rows' shares of the loss,
- * next = their slopes along Q_i. */
+/* From q (B,) = Q_i(s, a) and next (B,), what the target takes of Q'_i(s', mu'(s')): q = the rows'
+ * shares of the loss, next = their slopes along Q_i. */
 MTF_CLONES static void losses(float *restrict q, float *restrict next, const terms *of, size_t rows)
 {
     const terms t = *of;
     const float share = 1.0f / (float)rows;
     for (size_t b = 0; b < rows; b++) {
-        const float later = next[b] > 0.0f ? next[b] * t.discount[b] : next[b];
-        const float target = t.reward[b] + t.keep[b] * (later - t.shift[b]);
+        const float target = t.reward[b] + t.keep[b] * next[b];
         const float miss = q[b] - target, weight = t.weight[b] * share;
         q[b] = weight * miss * miss + weight * t.literal[b];
         next[b] = 2.0f * weight * miss;
@@ -87,20 +160,21 @@ void mtf_critic_gradient(mtf_algorithm *algorithm, uint32_t critic, uint32_t wor
     const mtf_net *net = &algorithm->critics[critic];
     mtf_worker_space *own = &algorithm->workers[worker];
     mtf_critic_result *result = &algorithm->results[critic];
-    const size_t rows = batch->rows;
+    const size_t rows = batch->rows, count = rows * algorithm->items, ldx = algorithm->ldx;
     const float *reward = algorithm->reward + critic / algorithm->config.critics * rows;
-    const terms of = {reward,           algorithm->keep,    algorithm->discount,
-                      algorithm->shift, algorithm->literal, batch->weight};
+    const terms of = {reward, algorithm->keep, algorithm->literal, batch->weight};
     own->ahead = (mtf_ahead){net->weights, net->weights + mlp->size};
-    mtf_mlp_forward(mlp, net->target, rows, algorithm->x_next, algorithm->ldx, &own->space, own->dq,
-                    1);
+    mtf_mlp_forward(mlp, net->target, count, algorithm->x_next, ldx, &own->space, own->dq, 1);
+    bootstrap(own->dq, algorithm->discount, algorithm->shift, count);
+    fold(algorithm, algorithm->there_next, own->dq);
     own->ahead = (mtf_ahead){net->m, net->v + mlp->size}; /* one behind the other */
-    mtf_mlp_forward(mlp, net->weights, rows, algorithm->x_data, algorithm->ldx, &own->space, own->q,
-                    1);
+    mtf_mlp_forward(mlp, net->weights, count, algorithm->x_data, ldx, &own->space, own->q, 1);
+    fold(algorithm, algorithm->there, own->q);
     losses(own->q, own->dq, &of, rows);
     result->loss = mtf_sum(own->q, rows);
-    mtf_mlp_backward(mlp, net->weights, rows, algorithm->x_data, algorithm->ldx, &own->space,
-                     own->dq, own->gradient);
+    unfold(algorithm, algorithm->there, own->dq);
+    mtf_mlp_backward(mlp, net->weights, count, algorithm->x_data, ldx, &own->space, own->dq,
+                     own->gradient);
     result->gradient_norm = sqrt(mtf_sum_squares(own->gradient, mlp->size));
 }
 
@@ -118,21 +192,31 @@ void mtf_critic_update(mtf_algorithm *algorithm, uint32_t critic, uint32_t worke
     }
 }
 
+/* The largest |Q_i| of a row, from q (B l,) of its items; room (B l,). */
+static double largest_value(const mtf_algorithm *algorithm, const float *q, float *room)
+{
+    const size_t rows = algorithm->batch->rows;
+    if (algorithm->config.list == 0) return (double)mtf_abs_max(q, rows);
+    memcpy(room, q, rows * algorithm->items * sizeof *room);
+    fold(algorithm, algorithm->there, room);
+    return (double)mtf_abs_max(room, rows);
+}
+
 void mtf_critic_policy(mtf_algorithm *algorithm, uint32_t critic, uint32_t worker)
 {
     const mtf_mlp *mlp = &algorithm->critic_mlp;
     const float *weights = algorithm->critics[critic].weights;
-    const mtf_mlp_space *space = &algorithm->workers[worker].space;
-    const size_t rows = algorithm->batch->rows, actions = algorithm->config.action_dim;
-    float *q = algorithm->q_policy + critic * rows;
+    mtf_worker_space *own = &algorithm->workers[worker];
+    const size_t count = algorithm->batch->rows * algorithm->items, actions = algorithm->actions;
+    float *q = algorithm->q_policy + critic * count;
     /* This worker's next critic, if the others are as fast. */
     const uint32_t next = critic + algorithm->config.threads;
     if (next < algorithm->critic_count) {
         const float *target = algorithm->critics[next].target;
-        algorithm->workers[worker].ahead = (mtf_ahead){target, target + mlp->size};
+        own->ahead = (mtf_ahead){target, target + mlp->size};
     }
-    mtf_mlp_forward(mlp, weights, rows, algorithm->x_policy, algorithm->ldx, space, q, 1);
-    mtf_mlp_slope(mlp, weights, rows, space, algorithm->config.state_dim, actions,
-                  algorithm->slope + critic * rows * actions);
-    algorithm->results[critic].q_abs_max = (double)mtf_abs_max(q, rows);
+    mtf_mlp_forward(mlp, weights, count, algorithm->x_policy, algorithm->ldx, &own->space, q, 1);
+    mtf_mlp_slope(mlp, weights, count, &own->space, algorithm->states, actions,
+                  algorithm->slope + critic * count * actions);
+    algorithm->results[critic].q_abs_max = largest_value(algorithm, q, own->q);
 }

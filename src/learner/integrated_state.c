@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define SAVE_MAGIC   0x4946544du /* "MTFI" */
+#define SAVE_LIST    0x4546544du /* "MTFE": an action per item */
 #define SAVE_VERSION 1u
 #define SAVE_GROUPS  2u /* the version with groups of critics */
 
@@ -46,8 +47,8 @@ mtf_status mtf_integrated_set_actor(mtf_algorithm *algorithm, uint32_t layers,
                                     const float *const *biases, mtf_err *err)
 {
     const mtf_status status =
-        mtf_net_set_layers(&algorithm->actor_mlp, &algorithm->actor, algorithm->config.action_dim,
-                           layers, widths, weights, biases, err);
+        mtf_net_set_layers(&algorithm->actor_mlp, &algorithm->actor, algorithm->actions, layers,
+                           widths, weights, biases, err);
     if (status == MTF_OK) algorithm->actor_t = 0;
     return status;
 }
@@ -93,15 +94,18 @@ mtf_status mtf_integrated_begin_round(mtf_algorithm *algorithm, double reward_sc
     return MTF_OK;
 }
 
-/* magic, version, S, A, H, m (u32); step, both Adam counts, scale's bits, fresh (u64); of version 2
- * q and each group's scale's bits (u64); then the actor and each critic: weights, target, m, v,
- * each tensor by tensor. Little-endian. */
+/* magic, version, S, A (of an item, where each has its own action), H, m (u32); step, both Adam
+ * counts, scale's bits, fresh (u64); of version 2 q and each group's scale's bits (u64); then the
+ * actor and each critic: weights, target, m, v, each tensor by tensor. Little-endian. */
 void mtf_integrated_save(const mtf_algorithm *algorithm, mtf_buf *out)
 {
     const mtf_algorithm_config *config = &algorithm->config;
-    const uint32_t head[] = {SAVE_MAGIC,        config->groups ? SAVE_GROUPS : SAVE_VERSION,
-                             config->state_dim, config->action_dim,
-                             config->hidden,    config->critics};
+    const uint32_t head[] = {config->list ? SAVE_LIST : SAVE_MAGIC,
+                             config->groups ? SAVE_GROUPS : SAVE_VERSION,
+                             algorithm->states,
+                             algorithm->actions,
+                             config->hidden,
+                             config->critics};
     for (size_t i = 0; i < sizeof head / sizeof head[0]; i++) mtf_buf_put_u32_le(out, head[i]);
     mtf_buf_put_u64_le(out, algorithm->step);
     mtf_buf_put_u64_le(out, algorithm->actor_t);
@@ -119,10 +123,11 @@ static mtf_status read_head(const mtf_algorithm *algorithm, mtf_reader *reader, 
 {
     const mtf_algorithm_config *config = &algorithm->config;
     const uint32_t magic = mtf_reader_u32_le(reader), version = mtf_reader_u32_le(reader);
-    if (magic != SAVE_MAGIC || (version != SAVE_VERSION && version != SAVE_GROUPS))
-        return mtf_fail(err, MTF_CORRUPT,
-                        "not a checkpoint of algorithm integrated, version %u or %u", SAVE_VERSION,
-                        SAVE_GROUPS);
+    const char *name = config->list ? mtf_enhanced_ops.name : mtf_integrated_ops.name;
+    if (magic != (config->list ? SAVE_LIST : SAVE_MAGIC) ||
+        (version != SAVE_VERSION && version != SAVE_GROUPS))
+        return mtf_fail(err, MTF_CORRUPT, "not a checkpoint of algorithm %s, version %u or %u",
+                        name, SAVE_VERSION, SAVE_GROUPS);
     if ((version == SAVE_GROUPS) != (config->groups > 0))
         return mtf_fail(err, MTF_INVALID,
                         "the checkpoint is %s groups of critics, the settings (reward.groups) say "
@@ -130,13 +135,13 @@ static mtf_status read_head(const mtf_algorithm *algorithm, mtf_reader *reader, 
                         version == SAVE_GROUPS ? "of" : "without");
     uint32_t dims[4];
     for (size_t i = 0; i < 4; i++) dims[i] = mtf_reader_u32_le(reader);
-    if (reader->failed || (dims[0] == config->state_dim && dims[1] == config->action_dim &&
+    if (reader->failed || (dims[0] == algorithm->states && dims[1] == algorithm->actions &&
                            dims[2] == config->hidden && dims[3] == config->critics))
         return MTF_OK;
     return mtf_fail(err, MTF_INVALID,
                     "the checkpoint has %u states, %u actions, hidden %u, %u critics; the settings "
                     "say %u, %u, %u, %u: restore the settings or start from no checkpoint",
-                    dims[0], dims[1], dims[2], dims[3], config->state_dim, config->action_dim,
+                    dims[0], dims[1], dims[2], dims[3], algorithm->states, algorithm->actions,
                     config->hidden, config->critics);
 }
 
@@ -173,7 +178,8 @@ mtf_status mtf_integrated_load(mtf_algorithm *algorithm, mtf_span saved, mtf_err
         mtf_net_load(&algorithm->critic_mlp, &algorithm->critics[i], &reader);
     if (reader.failed || mtf_reader_left(&reader) != 0)
         return mtf_fail(err, MTF_CORRUPT,
-                        "the checkpoint of algorithm integrated is cut, too long or "
-                        "not finite: use an earlier one");
+                        "the checkpoint of algorithm %s is cut, too long or not finite: use an "
+                        "earlier one",
+                        algorithm->config.list ? mtf_enhanced_ops.name : mtf_integrated_ops.name);
     return MTF_OK;
 }

@@ -38,6 +38,7 @@ mtf_algorithm_config fixture_config(void)
                     .candidates = 3,
                     .act_candidates = 20,
                     .target_every = 4},
+        .enhanced = {.critics = 4},
         .cql_sac = {.weight = 5.0, .actions = 3},
         .iql = {.expectile = 0.7, .beta = 3.0, .weight_max = 100.0},
     };

@@ -1,6 +1,7 @@
-/* Goal: with groups of critics, too, every loss, every gradient and whole training runs equal
- * PyTorch's in float64. Method: as test_golden.c, by tests/golden/make_groups.py: two groups of two
- * critics, each with its part of the reward, its scale and its weight. */
+/* Goal: with groups of critics, and with an action per item, too, every loss, every gradient and
+ * whole training runs equal PyTorch's in float64. Method: as test_golden.c, by
+ * tests/golden/make_groups.py: two groups of two critics, each with its part of the reward, its
+ * scale and its weight. */
 #include "learner/golden_fixture.h"
 #include "learner/integrated.h"
 
@@ -44,7 +45,10 @@ static mtf_algorithm_config golden_config(const golden *file, unsigned penalty, 
                                   .penalty = penalty,
                                   .target = target,
                                   .groups = (uint32_t)size[7],
-                                  .group_weights = {weights[0], weights[1]}};
+                                  .group_weights = {weights[0], weights[1]},
+                                  .list = (uint32_t)size[8],
+                                  .item_dim = (uint32_t)size[9],
+                                  .enhanced.critics = (uint32_t)size[3]};
 }
 
 /* A learner with the file's networks, in the first round at the file's scales. */
@@ -156,6 +160,14 @@ static int read_groups(void **state)
     return 0;
 }
 
+static int read_enhanced(void **state)
+{
+    static golden_set set;
+    set = (golden_set){golden_read(MTF_SOURCE_DIR "/tests/golden/enhanced.txt"), &mtf_enhanced_ops};
+    *state = &set;
+    return 0;
+}
+
 static int let_go(void **state)
 {
     golden_set *set = *state;
@@ -169,5 +181,6 @@ int main(void)
         cmocka_unit_test(losses_and_gradients_equal_autograd),
         cmocka_unit_test(training_equals_pytorch_step_for_step),
     };
-    return cmocka_run_group_tests_name("groups", tests, read_groups, let_go);
+    return cmocka_run_group_tests_name("groups", tests, read_groups, let_go) +
+           cmocka_run_group_tests_name("enhanced", tests, read_enhanced, let_go);
 }
