@@ -42,6 +42,8 @@
     X(policy, state_dim, I, 64, 1, 4096, "floats", "state length") \
     X(policy, state, S, "", 0, 8000, "", "what the state's floats mean, as the services' state builder reads it (mtf.h, \"States\"): name=kind(...) ...; goes into the policy record, and a service that builds others refuses it; empty = any floats") \
     X(policy, actions, S, "valid.pow=0..2 watch.pow=0..2 finish.pow=0..2 positive.pow=0..2 negative.pow=-2..0 valid.bias=0.01..0.51 watch.bias=0.01..0.51 finish.bias=0.01..0.51 positive.bias=0.01..0.51 negative.bias=0.01..0.51", 1, 8000, "", "action table: prediction.pow|bias=low..high ...; prediction order is first appearance") \
+    X(policy, list, I, 0, 0, 64, "items", "longest list that is shown, each of its items with an action of its own (learner enhanced); 0 = one action for all of a request's items") \
+    X(policy, item_features, I, 0, 0, 1024, "floats", "features of an item beside its predictions, where each has its own action") \
     X(policy, box, F, 0.15, 0, 1, "", "half-width of the exploration box of the next round; 0 stops exploration") \
     X(policy, signing_key_file, S, "", 0, 1000, "path", "Ed25519 private key, PEM: sign every policy record; empty = do not sign") \
     X(policy, public_key_file, S, "", 0, 1000, "path", "Ed25519 public keys, PEM, one or more: refuse a policy record that none of them verifies; empty = do not ask") \
@@ -99,6 +101,7 @@
     X(batchrl, generator_lr, F, 0.001, 0, 1, "", "Adam rate of the generator") \
     X(batchrl, perturbation_lr, F, 0.0001, 0, 1, "", "Adam rate of the perturbation, in place of learner.actor_lr") \
     X(batchrl, critic_lr, F, 0.0002, 0, 1, "", "in place of learner.critic_lr") \
+    X(enhanced, critics, I, 10, 1, 256, "", "m of each group, in place of learner.critics") \
     X(compare, rows, S, "", 0, 20000, "", "what `mtf compare` compares, a line each: NAME, or NAME: key=value ..., a key being a setting, algorithm, data or designs; docs/comparison.md") \
     X(compare, designs, S, "paper fair", 1, 100, "", "paper: each row on its own data; fair: all on the same; progressive: each in rounds of its own") \
     X(compare, reference, S, "es", 1, 60, "", "the row that the others' users are compared with") \

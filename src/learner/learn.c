@@ -8,6 +8,7 @@
 #include "core/fault.h"
 #include "core/hash.h"
 #include "core/settings.h"
+#include "learner/train.h"
 
 #define POLL_MS     100
 #define ASK_MS      200  /* a question that the brokers did not answer is put again so much later */
@@ -59,12 +60,8 @@ static mtf_status open_store(mtf_learn *learn, mtf_err *err)
     if (status == MTF_OK)
         status = mtf_action_table_parse(&learn->table, settings->policy_actions, err);
     if (status) return status;
-    learn->shape = (mtf_row_shape){
-        .state_dim = (uint32_t)settings->policy_state_dim,
-        .action_dim = learn->table.count,
-        .prediction_count = learn->table.prediction_count,
-        .signal_count = learn->reward.count,
-    };
+    learn->shape = mtf_train_row_shape(settings, learn->table.count, learn->table.prediction_count,
+                                       learn->reward.count);
     mtf_buf names = {0};
     mtf_reward_names(&learn->reward, &names);
     const mtf_store_identity identity = {

@@ -40,6 +40,10 @@ mtf_status mtf_rounds_open(const mtf_rounds_config *config, mtf_rounds **out, mt
     if (status == MTF_OK)
         status = mtf_train_algorithm_config(settings, config->table->count,
                                             &rounds->algorithm_config, err);
+    if (status == MTF_OK) {
+        const mtf_row_shape shape = mtf_store_shape(config->store);
+        mtf_train_set_shape(&rounds->algorithm_config, &shape);
+    }
     if (status == MTF_OK) status = mtf_round_state_load(&rounds->state, config->store, err);
     if (status) {
         mtf_rounds_close(rounds);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "learner/train.h"
 
 #define PARTITION 0 /* of every row: its source has places of its own, which no cut asks for */
 
@@ -17,8 +18,7 @@ static mtf_status open_store(mtf_scratch *scratch, const char *path, const mtf_s
     mtf_status status =
         mtf_reward_parse(&scratch->reward, settings->reward_weights, settings->reward_clip, err);
     if (status) return status;
-    scratch->shape = (mtf_row_shape){(uint32_t)settings->policy_state_dim, actions, predictions,
-                                     scratch->reward.count};
+    scratch->shape = mtf_train_row_shape(settings, actions, predictions, scratch->reward.count);
     mtf_reward_names(&scratch->reward, &names);
     const mtf_store_identity identity = {.shape = scratch->shape,
                                          .signals = (const char *)names.data,

@@ -17,6 +17,9 @@ void mtf_store_identity_print(const mtf_store_identity *identity, mtf_buf *out)
     mtf_buf_printf(out, "signal_count: %" PRIu32 "\n", shape->signal_count);
     mtf_buf_printf(out, "signals: %s\n", identity->signals);
     mtf_buf_printf(out, "actions: %s\n", identity->actions);
+    if (shape->list == 0) return;
+    mtf_buf_printf(out, "list: %" PRIu32 "\n", shape->list);
+    mtf_buf_printf(out, "item_features: %" PRIu32 "\n", shape->feature_count);
 }
 
 mtf_status mtf_store_identity_format(const char *path, char *text, bool *older, mtf_err *err)
@@ -59,7 +62,11 @@ mtf_status mtf_store_identity_shape(const char *text, mtf_row_shape *shape, mtf_
                        line_number(text, "action_dim", &shape->action_dim) &&
                        line_number(text, "predictions", &shape->prediction_count) &&
                        line_number(text, "signal_count", &shape->signal_count);
-    if (whole) return MTF_OK;
+    shape->list = shape->feature_count = 0;
+    const bool lists = mtf_store_identity_line(text, "list").size > 0;
+    const bool whole_lists = !lists || (line_number(text, "list", &shape->list) &&
+                                        line_number(text, "item_features", &shape->feature_count));
+    if (whole && whole_lists) return MTF_OK;
     return mtf_fail(err, MTF_CORRUPT, "the store's shape row is damaged");
 }
 
@@ -78,7 +85,11 @@ mtf_status mtf_store_identity_check(const char *path, const char *stored, const 
         wanted += b + (wanted[b] == '\n');
     }
     if (*stored || *wanted)
-        return mtf_fail(err, MTF_CORRUPT, "store %s: its shape row is damaged", path);
+        return mtf_fail(
+            err, MTF_INVALID,
+            "store %.100s was made %s policy.list, the settings say otherwise: set a new "
+            "store.path (a new generation), run it beside the old one, then cut over",
+            path, *stored ? "with" : "without");
     return MTF_OK;
 }
 

@@ -81,29 +81,82 @@ MTF_CLONES void mtf_normalise(const mtf_normaliser *normaliser, const float *sta
     }
 }
 
-/** Running sums: mean and sum of squares about it (Welford), of each feature, of the reward and of
- *  its parts. */
+/** Running sums: mean and sum of squares about it (Welford) of some numbers. */
 typedef struct moments {
-    double count, *mean, *square; /* (S + 1 + q,): the reward, then its parts last */
+    double count, *mean, *square;
 } moments;
 
-/** rewards (1 + parts,) */
-static void moments_add(moments *sums, const float *state, uint32_t state_dim,
-                        const double *rewards, uint32_t parts)
-{
-    sums->count++;
-    for (uint32_t i = 0; i <= state_dim + parts; i++) {
-        const double x = i < state_dim ? (double)state[i] : rewards[i - state_dim];
-        const double delta = x - sums->mean[i];
-        sums->mean[i] += delta / sums->count;
-        sums->square[i] += delta * (x - sums->mean[i]);
-    }
-}
-
-static double moments_deviation(const moments *sums, uint32_t i)
+static double moments_deviation(const moments *sums, size_t i)
 {
     const double deviation = sums->count > 1 ? sqrt(sums->square[i] / sums->count) : 0;
     return deviation > DEVIATION_MIN ? deviation : 1;
+}
+
+static void moments_step(moments *sums, size_t i, double x)
+{
+    const double delta = x - sums->mean[i];
+    sums->mean[i] += delta / sums->count;
+    sums->square[i] += delta * (x - sums->mean[i]);
+}
+
+/** What a survey sums up: of rows, the user's features, the reward and its parts; of their items,
+ *  what an item is known by. */
+typedef struct tally {
+    uint32_t user_dim, item_dim, list, parts;
+    moments rows, items;
+    double *block; /* owns the above */
+} tally;
+
+static mtf_status tally_init(tally *sums, const mtf_row_shape *shape, const mtf_reward *reward,
+                             mtf_err *err)
+{
+    *sums = (tally){mtf_row_user_dim(shape), mtf_row_item_dim(shape), shape->list, reward->groups,
+                    .block = NULL};
+    const size_t rows = (size_t)sums->user_dim + 1 + sums->parts, items = sums->item_dim;
+    sums->block = calloc(2 * (rows + items), sizeof *sums->block);
+    if (!sums->block) return mtf_fail(err, MTF_NOMEM, "no memory to survey a round's rows");
+    sums->rows.mean = sums->block;
+    sums->rows.square = sums->block + rows;
+    sums->items.mean = sums->block + 2 * rows;
+    sums->items.square = sums->items.mean + items;
+    return MTF_OK;
+}
+
+static void tally_add(tally *sums, const mtf_row_shape *shape, const mtf_reward *reward,
+                      const mtf_row *row)
+{
+    const uint32_t S = sums->user_dim, D = sums->item_dim;
+    double parts[MTF_GROUPS_MAX];
+    sums->rows.count++;
+    for (uint32_t i = 0; i < S; i++) moments_step(&sums->rows, i, (double)row->s[i]);
+    moments_step(&sums->rows, S, mtf_row_reward(shape, reward, row));
+    mtf_row_parts(shape, reward, row, parts);
+    for (uint32_t g = 0; g < sums->parts; g++) moments_step(&sums->rows, S + 1 + g, parts[g]);
+    for (uint32_t j = 0; j < sums->list; j++) {
+        if (row->s[S + j] == 0) continue;
+        const float *item = row->s + S + sums->list + (size_t)j * D;
+        sums->items.count++;
+        for (uint32_t i = 0; i < D; i++) moments_step(&sums->items, i, (double)item[i]);
+    }
+}
+
+/** Every place of a list has the same: an item is the same item wherever it stands. Masks stay. */
+static void tally_normaliser(const tally *sums, mtf_normaliser *normaliser)
+{
+    const uint32_t S = sums->user_dim, D = sums->item_dim;
+    for (uint32_t i = 0; i < S; i++) {
+        normaliser->mean[i] = (float)sums->rows.mean[i];
+        normaliser->deviation[i] = (float)moments_deviation(&sums->rows, i);
+    }
+    for (uint32_t j = 0; j < sums->list; j++) {
+        normaliser->mean[S + j] = 0;
+        normaliser->deviation[S + j] = 1;
+        for (uint32_t i = 0; i < D; i++) {
+            const size_t at = S + sums->list + (size_t)j * D + i;
+            normaliser->mean[at] = (float)sums->items.mean[i];
+            normaliser->deviation[at] = (float)moments_deviation(&sums->items, i);
+        }
+    }
 }
 
 static bool has_width(const mtf_row *row, uint32_t action_dim)
@@ -115,7 +168,7 @@ static bool has_width(const mtf_row *row, uint32_t action_dim)
 
 static mtf_status survey_row(const mtf_row_shape *shape, const mtf_selection *selection,
                              const mtf_reward *reward, mtf_span value, mtf_row *row, bool *owed,
-                             mtf_survey *survey, moments *sums, mtf_err *err)
+                             mtf_survey *survey, tally *sums, mtf_err *err)
 {
     mtf_row_header header;
     mtf_status status = mtf_row_peek(value, &header, err);
@@ -142,9 +195,7 @@ static mtf_status survey_row(const mtf_row_shape *shape, const mtf_selection *se
     survey->older += !champions;
     if (row->h.items > survey->items_max) survey->items_max = row->h.items;
     if (champions && !survey->exploring) survey->exploring = has_width(row, shape->action_dim);
-    double rewards[1 + MTF_GROUPS_MAX] = {mtf_row_reward(shape, reward, row)};
-    mtf_row_parts(shape, reward, row, rewards + 1);
-    moments_add(sums, row->s, shape->state_dim, rewards, reward->groups);
+    tally_add(sums, shape, reward, row);
     return MTF_OK;
 }
 
@@ -153,20 +204,16 @@ mtf_status mtf_survey_make(const mtf_store *store, const mtf_selection *selectio
                            mtf_err *err)
 {
     const mtf_row_shape shape = mtf_store_shape(store);
-    const uint32_t S = shape.state_dim;
     mtf_row row = {0};
     bool owed = false; /* the next state of `row` */
-    const size_t count = (size_t)S + 1 + reward->groups;
-    moments sums = {.mean = calloc(2 * count, sizeof *sums.mean)};
+    tally sums;
     mtf_store_cursor *cursor =
         mtf_store_scan(store, selection->day_first, selection->day_last, 0, 1);
-    mtf_status status = MTF_OK;
+    mtf_status status = tally_init(&sums, &shape, reward, err);
     *survey = (mtf_survey){0};
-    if (!sums.mean || !cursor) {
+    if (status == MTF_OK && !cursor)
         status = mtf_fail(err, MTF_NOMEM, "no memory to survey a round's rows");
-        goto done;
-    }
-    sums.square = sums.mean + count;
+    if (status) goto done;
     mtf_span value;
     while ((status = mtf_store_next(cursor, &value, err)) == MTF_OK) {
         status = survey_row(&shape, selection, reward, value, &row, &owed, survey, &sums, err);
@@ -175,17 +222,14 @@ mtf_status mtf_survey_make(const mtf_store *store, const mtf_selection *selectio
     if (status != MTF_CLOSED) goto done;
     status = MTF_OK;
     survey->states += owed;
-    survey->reward_mean = sums.mean[S];
-    survey->reward_deviation = moments_deviation(&sums, S);
+    survey->reward_mean = sums.rows.mean[sums.user_dim];
+    survey->reward_deviation = moments_deviation(&sums.rows, sums.user_dim);
     for (uint32_t g = 0; g < reward->groups; g++)
-        survey->part_deviations[g] = moments_deviation(&sums, S + 1 + g);
-    for (uint32_t i = 0; normaliser && i < S; i++) {
-        normaliser->mean[i] = (float)sums.mean[i];
-        normaliser->deviation[i] = (float)moments_deviation(&sums, i);
-    }
+        survey->part_deviations[g] = moments_deviation(&sums.rows, sums.user_dim + 1 + g);
+    if (normaliser) tally_normaliser(&sums, normaliser);
 done:
     mtf_store_cursor_close(cursor);
     mtf_row_fini(&row);
-    free(sums.mean);
+    free(sums.block);
     return status;
 }

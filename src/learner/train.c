@@ -34,6 +34,37 @@ static void set_rivals(const mtf_settings *settings, mtf_algorithm_config *confi
     config->batchrl.candidates = (uint32_t)settings->batchrl_candidates;
     config->batchrl.act_candidates = (uint32_t)settings->batchrl_act_candidates;
     config->batchrl.target_every = (uint32_t)settings->batchrl_target_every;
+    config->enhanced.critics = (uint32_t)settings->enhanced_critics;
+}
+
+mtf_row_shape mtf_train_row_shape(const mtf_settings *settings, uint32_t action_dim,
+                                  uint32_t prediction_count, uint32_t signal_count)
+{
+    return mtf_row_shape_of((uint32_t)settings->policy_state_dim, action_dim, prediction_count,
+                            signal_count, (uint32_t)settings->policy_list,
+                            (uint32_t)settings->policy_item_features);
+}
+
+void mtf_train_set_shape(mtf_algorithm_config *config, const mtf_row_shape *shape)
+{
+    config->list = shape->list;
+    config->item_dim = mtf_row_item_dim(shape);
+    config->state_dim = shape->state_dim;
+    config->action_dim = shape->action_dim;
+}
+
+/** An action per item, or one for all: as the rows are. */
+static mtf_status check_lists(const mtf_settings *settings, const mtf_algorithm_ops *ops,
+                              mtf_err *err)
+{
+    if ((settings->policy_list > 0) == ops->per_item) return MTF_OK;
+    return mtf_fail(err, MTF_INVALID,
+                    ops->per_item
+                        ? "learner.algorithm %s takes an action per item: set policy.list to the "
+                          "longest list that is shown"
+                        : "learner.algorithm %s takes one action a request: set policy.list to 0, "
+                          "or learner.algorithm to enhanced",
+                    ops->name);
 }
 
 /** Groups of critics, by the parts of the reward. */
@@ -102,7 +133,8 @@ mtf_status mtf_train_algorithm_config(const mtf_settings *settings, uint32_t act
                         "learner.target: \"%s\" is not discount, literal, additive or clip",
                         target);
     set_rivals(settings, config);
-    const mtf_status status = set_groups(settings, config, err);
+    mtf_status status = set_groups(settings, config, err);
+    if (status == MTF_OK) status = check_lists(settings, ops, err);
     if (status) return status;
     if (ops->configure) ops->configure(config);
     return mtf_gemm_choose(settings->learner_precision, mtf_gemm_bf16(), &config->gemm, err);
@@ -134,6 +166,9 @@ static mtf_str own_numbers(const mtf_settings *s, double numbers[10])
     ADD("batchrl", s->batchrl_generator_lr)
     ADD("batchrl", s->batchrl_perturbation_lr)
     ADD("batchrl", s->batchrl_critic_lr)
+    ADD("enhanced", s->enhanced_critics)
+    ADD("enhanced", s->policy_list)
+    ADD("enhanced", s->policy_item_features)
 #undef ADD
     return (mtf_str){(const char *)numbers, (uint32_t)(count * sizeof *numbers)};
 }

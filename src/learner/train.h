@@ -6,11 +6,17 @@
 #include "learner/algorithm.h"
 #include "learner/checkpoint.h"
 
-/** Of the settings, as learner.algorithm takes them (its ops' configure). MTF_INVALID:
- *  learner.algorithm, penalty, target or precision is none of its words, or this machine lacks the
- *  precision. */
+/** Of the settings, as learner.algorithm takes them (its ops' configure); action_dim: of one
+ * action. Then mtf_train_set_shape. MTF_INVALID: learner.algorithm, penalty, target or precision is
+ * none of its words, this machine lacks the precision, or policy.list is not for the algorithm. */
 mtf_status mtf_train_algorithm_config(const mtf_settings *settings, uint32_t action_dim,
                                       mtf_algorithm_config *config, mtf_err *err) MTF_NODISCARD;
+/** The shape of a store's rows, of these settings and of the action table and the reward in them.
+ */
+mtf_row_shape mtf_train_row_shape(const mtf_settings *settings, uint32_t action_dim,
+                                  uint32_t prediction_count, uint32_t signal_count);
+/** The dimensions of such rows: for a learner with an action per item, which has no others. */
+void mtf_train_set_shape(mtf_algorithm_config *config, const mtf_row_shape *shape);
 /** Hash of every setting that a round's result depends on. */
 uint64_t mtf_train_settings_hash(const mtf_settings *settings);
 

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/hash.h"
 
@@ -45,26 +46,69 @@ static mtf_status lay_out(const mtf_row_shape *shape, mtf_row *row, mtf_err *err
     return MTF_OK;
 }
 
+mtf_row_shape mtf_row_shape_of(uint32_t user_dim, uint32_t action_dim, uint32_t prediction_count,
+                               uint32_t signal_count, uint32_t list, uint32_t feature_count)
+{
+    mtf_row_shape shape = {user_dim, action_dim, prediction_count, signal_count, list, 0};
+    if (list == 0) return shape;
+    shape.feature_count = feature_count;
+    shape.state_dim += list * (1 + feature_count + prediction_count);
+    shape.action_dim *= list;
+    return shape;
+}
+
+uint32_t mtf_row_item_dim(const mtf_row_shape *shape)
+{
+    return shape->list ? shape->feature_count + shape->prediction_count : 0;
+}
+
+uint32_t mtf_row_user_dim(const mtf_row_shape *shape)
+{
+    return shape->state_dim - shape->list * (1 + mtf_row_item_dim(shape));
+}
+
+uint32_t mtf_row_item_actions(const mtf_row_shape *shape)
+{
+    return shape->list ? shape->action_dim / shape->list : shape->action_dim;
+}
+
 static bool floats_fit(mtf_floats floats, uint32_t count, bool or_empty)
 {
     return floats.count == count || (or_empty && floats.count == 0);
 }
 
+/** The name of what is wrong with the items of a list, or NULL. */
+static const char *items_misfit(const mtf_row_shape *shape, const mtf_request *request)
+{
+    const uint32_t most = shape->list ? shape->list : MTF_ROW_ITEMS_MAX;
+    if (request->item_count > most)
+        return shape->list ? "items (more than policy.list)" : "items (more than 10,000)";
+    for (uint32_t i = 0; i < request->item_count; i++) {
+        const mtf_item *item = &request->items[i];
+        if (!floats_fit(item->predictions, shape->prediction_count, false))
+            return "predictions (policy.actions)";
+        if (shape->list && !floats_fit(item->features, shape->feature_count, false))
+            return "features (policy.item_features)";
+    }
+    return NULL;
+}
+
 /** The name of the first field of a step that has other dimensions, or NULL. */
 static const char *misfit(const mtf_row_shape *shape, const mtf_request *request)
 {
-    const uint32_t A = shape->action_dim;
-    if (!floats_fit(request->state, shape->state_dim, false)) return "state (policy.state_dim)";
-    if (!floats_fit(request->action, A, false)) return "action (policy.actions)";
-    if (!floats_fit(request->baseline_action, A, false)) return "baseline_action (policy.actions)";
-    if (!floats_fit(request->lower, A, true)) return "lower";
-    if (!floats_fit(request->upper, A, true) || request->lower.count != request->upper.count)
+    const uint32_t A = mtf_row_item_actions(shape), given = request->action.count;
+    const bool per_item = shape->list && given == A * request->item_count;
+    if (!floats_fit(request->state, mtf_row_user_dim(shape), false))
+        return "state (policy.state_dim)";
+    if (given != A && !per_item)
+        return shape->list ? "action (policy.actions, once or for each item)"
+                           : "action (policy.actions)";
+    if (!floats_fit(request->baseline_action, given, false))
+        return "baseline_action (policy.actions)";
+    if (!floats_fit(request->lower, given, true)) return "lower";
+    if (!floats_fit(request->upper, given, true) || request->lower.count != request->upper.count)
         return "upper";
-    if (request->item_count > MTF_ROW_ITEMS_MAX) return "items (more than 10,000)";
-    for (uint32_t i = 0; i < request->item_count; i++)
-        if (!floats_fit(request->items[i].predictions, shape->prediction_count, false))
-            return "predictions (policy.actions)";
-    return NULL;
+    return items_misfit(shape, request);
 }
 
 mtf_status mtf_session_fits(const mtf_row_shape *shape, const mtf_session *session, mtf_err *err)
@@ -81,20 +125,53 @@ mtf_status mtf_session_fits(const mtf_row_shape *shape, const mtf_session *sessi
     return MTF_OK;
 }
 
+/** | user | masks | items | of a request, or the state alone where there are no lists. */
+static void copy_state(const mtf_row_shape *shape, const mtf_request *request, float *s)
+{
+    const size_t S = request->state.count, F = shape->feature_count, D = mtf_row_item_dim(shape);
+    memset(s, 0, shape->state_dim * sizeof *s);
+    memcpy(s, request->state.data, S * sizeof *s);
+    for (uint32_t i = 0; i < request->item_count && shape->list; i++) {
+        const mtf_item *item = &request->items[i];
+        float *at = s + S + shape->list + i * D;
+        s[S + i] = 1;
+        memcpy(at, item->features.data, F * sizeof *at);
+        memcpy(at + F, item->predictions.data, (D - F) * sizeof *at);
+    }
+}
+
+/** Actions of a request as a row has them: those of each item, zeros where there is none. */
+static void copy_actions(const mtf_row_shape *shape, const mtf_request *request, mtf_floats given,
+                         float *out)
+{
+    const size_t A = mtf_row_item_actions(shape);
+    const bool one = given.count == A; /* for all */
+    if (shape->list == 0) {
+        memcpy(out, given.data, A * sizeof *out);
+        return;
+    }
+    memset(out, 0, shape->action_dim * sizeof *out);
+    for (uint32_t i = 0; i < request->item_count; i++)
+        memcpy(out + i * A, given.data + (one ? 0 : i * A), A * sizeof *out);
+}
+
 /** What one step knows of state, baseline and box; the logged box or the configured one. */
 static void copy_side(const mtf_row_shape *shape, double half_width, const mtf_request *request,
                       float *s, float *bp, float *lower, float *upper)
 {
-    const uint32_t A = shape->action_dim;
-    memcpy(s, request->state.data, shape->state_dim * sizeof *s);
-    memcpy(bp, request->baseline_action.data, A * sizeof *bp);
+    const uint32_t there =
+        shape->list ? request->item_count * mtf_row_item_actions(shape) : shape->action_dim;
+    copy_state(shape, request, s);
+    copy_actions(shape, request, request->baseline_action, bp);
     if (request->lower.count) {
-        memcpy(lower, request->lower.data, A * sizeof *lower);
-        memcpy(upper, request->upper.data, A * sizeof *upper);
+        copy_actions(shape, request, request->lower, lower);
+        copy_actions(shape, request, request->upper, upper);
         return;
     }
     const float h = (float)half_width;
-    for (uint32_t d = 0; d < A; d++) {
+    memset(lower, 0, shape->action_dim * sizeof *lower);
+    memset(upper, 0, shape->action_dim * sizeof *upper);
+    for (uint32_t d = 0; d < there; d++) {
         lower[d] = fminf(0, fmaxf(-h, -1 - bp[d]));
         upper[d] = fmaxf(0, fminf(h, 1 - bp[d]));
     }
@@ -133,7 +210,7 @@ mtf_status mtf_row_make(const mtf_row_shape *shape, const mtf_reward *reward, do
     if (status) return status;
 
     copy_side(shape, half_width, request, row->s, row->bp, row->lower, row->upper);
-    memcpy(row->a, request->action.data, shape->action_dim * sizeof *row->a);
+    copy_actions(shape, request, request->action, row->a);
     if (last) {
         memset(row->s2, 0, shape->state_dim * sizeof *row->s2);
         memset(row->bp2, 0, 3 * shape->action_dim * sizeof *row->bp2);
@@ -289,7 +366,7 @@ static bool says_the_same(const mtf_row_shape *shape, const uint8_t *row, const 
 void mtf_entry_append(const mtf_row_shape *shape, mtf_buf *entry, size_t *last, mtf_span row)
 {
     MTF_ASSERT(row.size >= head_bytes(shape));
-    mtf_row_header h;
+    mtf_row_header h = {0};
     if (entry->failed) return;
     if (entry->size) {
         uint8_t *before = entry->data + *last;
@@ -310,7 +387,7 @@ void mtf_entry_append(const mtf_row_shape *shape, mtf_buf *entry, size_t *last, 
 mtf_status mtf_entry_next(const mtf_row_shape *shape, mtf_span entry, size_t *at, mtf_span *row,
                           mtf_err *err)
 {
-    mtf_row_header h;
+    mtf_row_header h = {0};
     const mtf_span rest = {entry.data + *at, entry.size - *at};
     if (rest.size == 0) return MTF_CLOSED;
     const mtf_status status = mtf_row_peek(rest, &h, err);

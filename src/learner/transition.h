@@ -12,6 +12,14 @@
  *  on through what they need of that row: to the end of its upper A. So each state is stored once,
  *  and a row's bytes still decode alone.
  *
+ *  Where each item has its own action (policy.list l > 0), a row's state is that of its list and
+ * its actions, baselines and boxes are its items' in turn:
+ *
+ *  | user S | masks l, 1: there is such an item | items l x (features F | predictions P) |    (l,A)
+ *
+ *  zeros where there is no item, so that store and feed need not know. A request that had one
+ * action for all its items counts as having given it to each.
+ *
  *  The key of an entry is its first row's: | u32 BE day of the step, UTC | u64 BE XXH3-64(session
  *  id, part, step) |, so that a scan of a day is a random order of sessions. */
 #ifndef MTF_TRANSITION_H
@@ -26,8 +34,21 @@
 
 /** What every row of a store shares. */
 typedef struct mtf_row_shape {
-    uint32_t state_dim, action_dim, prediction_count, signal_count;
+    uint32_t state_dim, action_dim; /* of a row: of a whole list where there are lists */
+    uint32_t prediction_count, signal_count;
+    uint32_t list;          /* items of a row at most, each with an action; 0: one action a row */
+    uint32_t feature_count; /* F, of an item; 0 without lists */
 } mtf_row_shape;
+
+/** The shape of rows with lists (list > 0) of requests with user_dim features of the user and
+ *  action_dim numbers an action; with list 0 of those without. */
+mtf_row_shape mtf_row_shape_of(uint32_t user_dim, uint32_t action_dim, uint32_t prediction_count,
+                               uint32_t signal_count, uint32_t list, uint32_t feature_count);
+/** Floats that an item of a list is known by: F + P. */
+uint32_t mtf_row_item_dim(const mtf_row_shape *shape);
+/** S and A: of a request's state, of an action. */
+uint32_t mtf_row_user_dim(const mtf_row_shape *shape);
+uint32_t mtf_row_item_actions(const mtf_row_shape *shape);
 
 /** The fixed part of a row. */
 typedef struct mtf_row_header {
@@ -48,8 +69,8 @@ typedef struct mtf_row_header {
  *  are zero where done or truncated. */
 typedef struct mtf_row {
     mtf_row_header h;
-    float *s, *s2;                 /* (S,) raw */
-    float *a, *bp, *lower, *upper; /* (A,) */
+    float *s, *s2;                 /* (state_dim,) raw */
+    float *a, *bp, *lower, *upper; /* (action_dim,) */
     float *bp2, *lower2, *upper2;  /* (A,) */
     float *predictions;            /* (items,P) */
     float *signals;                /* (items,K) raw, the order of reward.weights */

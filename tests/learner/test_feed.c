@@ -639,6 +639,117 @@ static void parts_of_a_split_session_make_one_return(void **state)
     mtf_normaliser_fini(&normaliser);
 }
 
+/* -- an action per item -- */
+
+enum { LIST = 3 };
+
+/** A store of lists: requests of 2 items with no features but their predictions, some of 1. */
+static mtf_store *list_store(fixture *f, const mtf_row_shape *shape, double sums[DATA_P][2],
+                             double *items)
+{
+    mtf_store_close(f->store);
+    f->store = NULL;
+    char path[MTF_TEST_PATH + 10];
+    snprintf(path, sizeof path, "%s/lists", f->folder);
+    const mtf_store_identity identity = {*shape, "valid watch", f->settings.policy_actions,
+                                         f->settings.policy_name, ""};
+    mtf_err err = {0};
+    mtf_row row = {0};
+    mtf_buf value = {0};
+    mtf_assert_ok(mtf_store_open(path, &identity, false, &f->store, &err), &err);
+    for (uint64_t i = 0; i < 100; i++) {
+        data_session made;
+        data_session_make(&world, i, &made);
+        for (uint32_t t = 0; t < made.session.step_count; t++) {
+            uint8_t key[MTF_ROW_KEY_BYTES];
+            mtf_request *request = &made.steps[t].request;
+            request->item_count = 1 + (uint32_t)((i + t) % 2);
+            for (uint32_t j = 0; j < request->item_count && !is_heldout(&made); j++, ++*items)
+                for (int p = 0; p < DATA_P; p++) {
+                    const double x = (double)request->items[j].predictions.data[p];
+                    sums[p][0] += x, sums[p][1] += x * x;
+                }
+            mtf_buf_clear(&value);
+            mtf_assert_ok(
+                mtf_row_make(shape, &f->reward, 0.15, &made.session, t, 0, (int64_t)i, &row, &err),
+                &err);
+            mtf_row_encode(shape, &row, &value);
+            mtf_row_key(&made.session, t, key);
+            mtf_assert_ok(mtf_store_put_row(f->store, key, &row.h, mtf_buf_span(&value), &err),
+                          &err);
+        }
+    }
+    mtf_assert_ok(mtf_store_commit(f->store, &err), &err);
+    mtf_row_fini(&row);
+    mtf_buf_fini(&value);
+    return f->store;
+}
+
+static void an_item_is_normalised_alike_wherever_it_stands(void **state)
+{
+    fixture *f = *state;
+    const mtf_row_shape shape = mtf_row_shape_of(DATA_S, DATA_A, DATA_P, DATA_K, LIST, 0);
+    mtf_err err = {0};
+    mtf_normaliser normaliser = {0};
+    double sums[DATA_P][2] = {{0}}, items = 0;
+    list_store(f, &shape, sums, &items);
+    mtf_assert_ok(mtf_normaliser_init(&normaliser, shape.state_dim, &err), &err);
+    survey(f, &normaliser);
+    for (uint32_t j = 0; j < LIST; j++) {
+        assert_true(normaliser.mean[DATA_S + j] == 0 && normaliser.deviation[DATA_S + j] == 1);
+        for (uint32_t p = 0; p < DATA_P; p++) {
+            const size_t at = DATA_S + LIST + j * DATA_P + p;
+            const double mean = sums[p][0] / items;
+            mtf_assert_close((double)normaliser.mean[at], mean, 1e-5, 1e-6);
+            mtf_assert_close((double)normaliser.deviation[at],
+                             sqrt(sums[p][1] / items - mean * mean), 1e-4, 0);
+        }
+    }
+    mtf_feed *feed = open_feed(f, &normaliser, 1 << 20, 1, 20);
+    bool shorter = false;
+    for (uint64_t step = 0; step < 20; step++) {
+        const mtf_batch *batch = batch_at(feed, step);
+        assert_int_equal(batch->state_dim, shape.state_dim);
+        assert_int_equal(batch->action_dim, LIST * DATA_A);
+        for (size_t b = 0; b < batch->rows; b++) {
+            const float *masks = batch->s + b * shape.state_dim + DATA_S;
+            assert_true(masks[0] == 1 && masks[2] == 0);
+            shorter |= masks[1] == 0;
+            if (batch->done[b] != 0) assert_true(masks[0] == 1);
+        }
+    }
+    assert_true(shorter);
+    mtf_feed_close(feed);
+    mtf_normaliser_fini(&normaliser);
+}
+
+/* Stores that know of lists and stores that do not are not each other's. */
+static void a_store_of_lists_is_no_store_without(void **state)
+{
+    fixture *f = *state;
+    const mtf_row_shape shape = mtf_row_shape_of(DATA_S, DATA_A, DATA_P, DATA_K, LIST, 0);
+    double sums[DATA_P][2] = {{0}}, items = 0;
+    list_store(f, &shape, sums, &items);
+    const mtf_row_shape found = mtf_store_shape(f->store);
+    assert_int_equal(found.list, LIST);
+    mtf_store_close(f->store);
+    char path[MTF_TEST_PATH + 10];
+    snprintf(path, sizeof path, "%s/lists", f->folder);
+    mtf_err err = {0};
+    mtf_store *store;
+    /* Of the same sizes, by chance, and without lists. */
+    mtf_row_shape flat = shape;
+    flat.list = flat.feature_count = 0;
+    const mtf_store_identity identity = {flat, "valid watch", f->settings.policy_actions,
+                                         f->settings.policy_name, ""};
+    assert_int_equal(mtf_store_open(path, &identity, false, &store, &err), MTF_INVALID);
+    assert_non_null(strstr(err.msg, "with policy.list"));
+    mtf_assert_ok(mtf_store_open(path, NULL, true, &f->store, &err), &err);
+    const mtf_row_shape again = mtf_store_shape(f->store);
+    assert_int_equal(again.list, LIST);
+    assert_int_equal(again.state_dim, shape.state_dim);
+}
+
 int main(void)
 {
     // clang-format off
@@ -658,6 +769,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_feed_closes_while_it_loads_ahead, set_up, tear_down),
         cmocka_unit_test_setup_teardown(cohorts_hold_whole_sessions_with_returns_to_go, set_up, tear_down),
         cmocka_unit_test_setup_teardown(parts_of_a_split_session_make_one_return, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_item_is_normalised_alike_wherever_it_stands, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_store_of_lists_is_no_store_without, set_up, tear_down),
     };
     // clang-format on
     return cmocka_run_group_tests(tests, NULL, NULL);

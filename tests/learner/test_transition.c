@@ -286,6 +286,147 @@ static void keys_tell_days_steps_and_parts_apart(void **state)
     assert_memory_not_equal(a, b, sizeof a);
 }
 
+/* -- an action per item -- */
+
+enum { LIST = 3, F = 2 };
+
+/* Requests of 2 items and the last of 1, each item with features; actions once or for each item. */
+static void make_lists(data_session *made, float features[][2][F], float actions[][4][2 * DATA_A],
+                       bool per_item)
+{
+    make_long(made);
+    for (uint32_t t = 0; t < made->session.step_count; t++) {
+        mtf_request *request = &made->steps[t].request;
+        mtf_floats *const sides[] = {&request->action, &request->baseline_action, &request->lower,
+                                     &request->upper};
+        if (t + 1 == made->session.step_count) request->item_count = 1;
+        for (uint32_t i = 0; i < 2; i++) {
+            for (int k = 0; k < F; k++) features[t][i][k] = (float)(100 * t + 10 * i) + (float)k;
+            made->items[t][i].features = (mtf_floats){features[t][i], F};
+        }
+        for (int side = 0; side < 4 && per_item; side++) {
+            for (uint32_t d = 0; d < 2 * DATA_A; d++)
+                actions[t][side][d] = (float)(side == 2 ? -1 : 1) * 0.01f * (float)(d + 1);
+            *sides[side] = (mtf_floats){actions[t][side], request->item_count * DATA_A};
+        }
+    }
+}
+
+static void check_list(const data_session *made, uint32_t t, const float *s, const float *bp,
+                       bool per_item)
+{
+    const mtf_request *request = &made->steps[t].request;
+    for (int k = 0; k < DATA_S; k++) assert_true(s[k] == request->state.data[k]);
+    for (uint32_t j = 0; j < LIST; j++) {
+        const bool there = j < request->item_count;
+        const float *item = s + DATA_S + LIST + j * (F + DATA_P);
+        assert_true(s[DATA_S + j] == (there ? 1 : 0));
+        for (uint32_t k = 0; k < F + DATA_P; k++) {
+            const float wanted = !there  ? 0
+                                 : k < F ? request->items[j].features.data[k]
+                                         : request->items[j].predictions.data[k - F];
+            assert_true(item[k] == wanted);
+        }
+        for (uint32_t d = 0; d < DATA_A; d++) {
+            const uint32_t from = per_item ? j * DATA_A + d : d;
+            assert_true(bp[j * DATA_A + d] == (there ? request->baseline_action.data[from] : 0));
+        }
+    }
+}
+
+static void lists_are_states_of_their_items(void **state)
+{
+    (void)state;
+    const mtf_row_shape shape = mtf_row_shape_of(DATA_S, DATA_A, DATA_P, DATA_K, LIST, F);
+    assert_int_equal(shape.state_dim, DATA_S + LIST * (1 + F + DATA_P));
+    assert_int_equal(shape.action_dim, LIST * DATA_A);
+    assert_int_equal(mtf_row_user_dim(&shape), DATA_S);
+    assert_int_equal(mtf_row_item_actions(&shape), DATA_A);
+    for (int per_item = 0; per_item < 2; per_item++) {
+        data_session made;
+        float features[DATA_STEPS_MAX][2][F], actions[DATA_STEPS_MAX][4][2 * DATA_A];
+        mtf_reward reward;
+        mtf_row row = {0}, back = {0};
+        mtf_buf value = {0}, entry = {0};
+        mtf_err err = {0};
+        size_t last = 0, at = 0;
+        make_lists(&made, features, actions, per_item);
+        mtf_assert_ok(mtf_reward_parse(&reward, "valid=1 watch=0.5", "", &err), &err);
+        mtf_assert_ok(mtf_session_fits(&shape, &made.session, &err), &err);
+        const uint32_t steps = made.session.step_count;
+        for (uint32_t t = 0; t < steps; t++) {
+            mtf_assert_ok(mtf_row_make(&shape, &reward, 0.15, &made.session, t, 0, 1, &row, &err),
+                          &err);
+            check_list(&made, t, row.s, row.bp, per_item);
+            if (t + 1 < steps) check_list(&made, t + 1, row.s2, row.bp2, per_item);
+            mtf_buf_clear(&value);
+            mtf_row_encode(&shape, &row, &value);
+            mtf_entry_append(&shape, &entry, &last, mtf_buf_span(&value));
+        }
+        for (uint32_t t = 0; t < steps; t++) { /* and back from the store's bytes */
+            mtf_span bytes;
+            mtf_assert_ok(mtf_entry_next(&shape, mtf_buf_span(&entry), &at, &bytes, &err), &err);
+            mtf_assert_ok(mtf_row_decode(&shape, bytes, &back, &err), &err);
+            check_list(&made, t, back.s, back.bp, per_item);
+            if (t + 1 < steps) check_list(&made, t + 1, back.s2, back.bp2, per_item);
+        }
+        mtf_row_fini(&row), mtf_row_fini(&back);
+        mtf_buf_fini(&value), mtf_buf_fini(&entry);
+    }
+}
+
+static void lists_that_do_not_fit_are_refused_by_field(void **state)
+{
+    (void)state;
+    const mtf_row_shape shape = mtf_row_shape_of(DATA_S, DATA_A, DATA_P, DATA_K, LIST, F);
+    data_session made;
+    float features[DATA_STEPS_MAX][2][F], actions[DATA_STEPS_MAX][4][2 * DATA_A];
+    mtf_err err = {0};
+    make_lists(&made, features, actions, true);
+    made.items[1][0].features.count = 1;
+    assert_int_equal(mtf_session_fits(&shape, &made.session, &err), MTF_SKIP);
+    assert_non_null(strstr(err.msg, "policy.item_features"));
+    make_lists(&made, features, actions, true);
+    made.steps[0].request.action.count = DATA_A + 1;
+    assert_int_equal(mtf_session_fits(&shape, &made.session, &err), MTF_SKIP);
+    assert_non_null(strstr(err.msg, "action"));
+    make_lists(&made, features, actions, true);
+    made.steps[0].request.lower.count = DATA_A;
+    made.steps[0].request.upper.count = DATA_A;
+    assert_int_equal(mtf_session_fits(&shape, &made.session, &err), MTF_SKIP);
+    const mtf_row_shape shorter = mtf_row_shape_of(DATA_S, DATA_A, DATA_P, DATA_K, 1, F);
+    make_lists(&made, features, actions, true);
+    assert_int_equal(mtf_session_fits(&shorter, &made.session, &err), MTF_SKIP);
+    assert_non_null(strstr(err.msg, "policy.list"));
+    /* A store without lists does not know of an action per item: refused, not misread. */
+    const mtf_row_shape plain = data_shape();
+    assert_int_equal(mtf_session_fits(&plain, &made.session, &err), MTF_SKIP);
+    assert_non_null(strstr(err.msg, "action (policy.actions)"));
+}
+
+static void a_list_without_a_box_gets_the_configured_one_round_each_item(void **state)
+{
+    (void)state;
+    const mtf_row_shape shape = mtf_row_shape_of(DATA_S, DATA_A, DATA_P, DATA_K, LIST, F);
+    data_session made;
+    float features[DATA_STEPS_MAX][2][F], actions[DATA_STEPS_MAX][4][2 * DATA_A];
+    mtf_reward reward;
+    mtf_row row = {0};
+    mtf_err err = {0};
+    make_lists(&made, features, actions, true);
+    mtf_request *request = &made.steps[0].request;
+    request->lower.count = request->upper.count = 0;
+    actions[0][1][DATA_A] = 0.95f; /* of the second item */
+    mtf_assert_ok(mtf_reward_parse(&reward, "valid=1 watch=0.5", "", &err), &err);
+    mtf_assert_ok(mtf_row_make(&shape, &reward, 0.15, &made.session, 0, 0, 1, &row, &err), &err);
+    mtf_assert_close((double)row.upper[0], 0.15, 1e-6, 0);
+    mtf_assert_close((double)row.upper[DATA_A], 0.05, 1e-5, 0);
+    mtf_assert_close((double)row.lower[DATA_A], -0.15, 1e-6, 0);
+    for (int d = 2 * DATA_A; d < LIST * DATA_A; d++)
+        assert_true(row.lower[d] == 0 && row.upper[d] == 0 && row.bp[d] == 0);
+    mtf_row_fini(&row);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +440,9 @@ int main(void)
         cmocka_unit_test(an_entry_cut_short_is_damage),
         cmocka_unit_test(rewards_follow_the_weights_of_the_day),
         cmocka_unit_test(keys_tell_days_steps_and_parts_apart),
+        cmocka_unit_test(lists_are_states_of_their_items),
+        cmocka_unit_test(lists_that_do_not_fit_are_refused_by_field),
+        cmocka_unit_test(a_list_without_a_box_gets_the_configured_one_round_each_item),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
