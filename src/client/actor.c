@@ -26,9 +26,11 @@ static void choose(mtf_actor *actor, mtf_simd widest)
     const mtf_simd best = mtf_simd_best();
     actor->simd = widest < best ? widest : best;
     actor->act = portable_act;
+    actor->act_items = portable_act_items;
 #if defined(__x86_64__)
-    if (actor->simd == MTF_SIMD_AVX2) actor->act = avx2_act;
-    if (actor->simd == MTF_SIMD_AVX512) actor->act = avx512_act;
+    if (actor->simd == MTF_SIMD_AVX2) actor->act = avx2_act, actor->act_items = avx2_act_items;
+    if (actor->simd == MTF_SIMD_AVX512)
+        actor->act = avx512_act, actor->act_items = avx512_act_items;
 #endif
 }
 
@@ -74,6 +76,10 @@ mtf_actor *mtf_actor_new_for(const mtf_policy *policy, mtf_simd widest)
     actor->state_dim = policy->state_dim;
     actor->action_dim = policy->action_dim;
     actor->layer_count = policy->layer_count;
+    if (policy->per_item) {
+        actor->item_features = policy->item_features;
+        actor->predictions = policy->table.prediction_count;
+    }
     size_t floats = 2 * (size_t)policy->state_dim + ALIGNMENT;
     for (uint32_t l = 0; l < policy->layer_count; l++) {
         actor->layers[l] = shape_of(&policy->layers[l]);
@@ -111,6 +117,13 @@ void mtf_actor_free(mtf_actor *actor)
 void mtf_actor_run(const mtf_actor *actor, const float *state, float *action)
 {
     actor->act(actor, state, action);
+}
+
+void mtf_actor_run_items(const mtf_actor *actor, const float *state, uint32_t items,
+                         const float *features, const float *predictions, float *actions)
+{
+    MTF_ASSERT(actor->predictions > 0);
+    actor->act_items(actor, state, items, features, predictions, actions);
 }
 
 mtf_simd mtf_actor_simd(const mtf_actor *actor)

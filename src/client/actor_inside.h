@@ -16,8 +16,11 @@ typedef struct mtf_actor_layer {
 
 struct mtf_actor {
     uint32_t state_dim, action_dim, layer_count;
+    uint32_t item_features, predictions; /* the last inputs, of an item; 0, 0: one action */
     mtf_simd simd;
     void (*act)(const mtf_actor *actor, const float *state, float *action);
+    void (*act_items)(const mtf_actor *actor, const float *state, uint32_t items,
+                      const float *features, const float *predictions, float *actions);
     const float *mean, *deviation;
     mtf_actor_layer layers[MTF_POLICY_LAYERS_MAX];
     float *block; /* owns every float above, on a cache line */

@@ -21,10 +21,10 @@ void mtf_box_clip(uint32_t count, const float *baseline, float half_width, float
     }
 }
 
-double mtf_explore_box(uint64_t seed, mtf_str request_id, uint32_t count, const float *baseline,
-                       const float *lower, const float *upper, float *action)
+/* The draws come from rng on. */
+static double draw(mtf_rng rng, uint32_t count, const float *baseline, const float *lower,
+                   const float *upper, float *action)
 {
-    mtf_rng rng = mtf_rng_of(seed, mtf_hash64(request_id.data, request_id.size));
     double log_density = 0;
     for (uint32_t d = 0; d < count; d++) {
         const double low = (double)baseline[d] + lower[d], high = (double)baseline[d] + upper[d];
@@ -39,6 +39,25 @@ double mtf_explore_box(uint64_t seed, mtf_str request_id, uint32_t count, const 
         if (action[d] > high) action[d] = nextafterf(action[d], -INFINITY);
     }
     return log_density;
+}
+
+double mtf_explore_box(uint64_t seed, mtf_str request_id, uint32_t count, const float *baseline,
+                       const float *lower, const float *upper, float *action)
+{
+    const mtf_rng rng = mtf_rng_of(seed, mtf_hash64(request_id.data, request_id.size));
+    return draw(rng, count, baseline, lower, upper, action);
+}
+
+void mtf_explore_boxes(uint64_t seed, mtf_str request_id, uint32_t items, uint32_t count,
+                       const float *baselines, float half_width, bool shared, float *lower,
+                       float *upper, float *actions)
+{
+    mtf_rng rng = mtf_rng_of(seed, mtf_hash64(request_id.data, request_id.size));
+    for (size_t i = 0, at = 0; i < items; i++, at += count) {
+        mtf_box_clip(count, baselines + at, half_width, lower + at, upper + at);
+        draw(rng, count, baselines + at, lower + at, upper + at, actions + at);
+        if (!shared) rng.index += count;
+    }
 }
 
 void mtf_explore_gaussian(uint64_t seed, mtf_str request_id, uint32_t count, const float *baseline,

@@ -76,6 +76,22 @@ void mtf_table_fuse(const mtf_action_table *table, const float *action, const fl
     mtf_table_fuse_for(MTF_SIMD_AVX512, table, action, predictions, items, scores);
 }
 
+void mtf_table_fuse_items(const mtf_action_table *table, const float *actions,
+                          const float *predictions, uint32_t items, float *scores)
+{
+    const size_t P = table->prediction_count;
+    double power[MTF_POLICY_ACTIONS_MAX], bias[MTF_POLICY_ACTIONS_MAX];
+    for (size_t n = 0; n < items; n++) {
+        double sum = 0;
+        mtf_table_weights(table, actions + n * table->count, power, bias);
+        for (size_t p = 0; p < P; p++) {
+            const double x = (double)predictions[n * P + p] + bias[p];
+            sum += power[p] * log(x <= 0 ? MTF_FUSE_LEAST : x);
+        }
+        scores[n] = (float)sum;
+    }
+}
+
 /* Items come by ascending index, so that a later one goes before an earlier one only if better. */
 static bool goes_before(float later, float earlier)
 {

@@ -99,10 +99,11 @@ MTF_API void mtf_policy_keys_free(mtf_policy_keys *keys);
  *  any other byte is looked at. Then checked: the frame, every length, the payload's sha256, that
  *  every weight is finite, and that this machine reproduces the record's test vectors within 1e-5.
  *  *policy is the caller's, and takes nothing from `record`. Not for the path of a request.
- *  MTF_CORRUPT: it must not be served, err says why and in which field; MTF_NOMEM. */
+ *  MTF_CORRUPT: it must not be served, err says why and in which field; MTF_INVALID: it has an
+ *  action for each item (the learner `enhanced`), mtf_act one for all; MTF_NOMEM. */
 MTF_API mtf_status mtf_policy_read(const void *record, size_t size, const mtf_policy_keys *keys,
                                    mtf_policy **policy, mtf_err *err) MTF_NODISCARD;
-/** The same from a file (`mtf policy export --format record`). Also MTF_INVALID: no such file;
+/** The same from a file (`mtf policy export --format record`). MTF_INVALID also: no such file;
  *  MTF_IO. */
 MTF_API mtf_status mtf_policy_read_file(const char *path, const mtf_policy_keys *keys,
                                         mtf_policy **policy, mtf_err *err) MTF_NODISCARD;

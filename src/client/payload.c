@@ -4,7 +4,11 @@
  *   actor.<i>.bias [out]   actor.<i>.weight [out,in]   normaliser.deviation [S]   normaliser.mean
  * [S]
  *
- * x = (state - mean) / deviation, then ReLU between the layers and tanh after the last. */
+ * x = (state - mean) / deviation, then ReLU between the layers and tanh after the last.
+ *
+ * A policy with an action per item says so by another format, "mtf-policy-items", which a reader
+ * that knows of none refuses, and by how many of a state's last features are the item's,
+ * item_features, before its predictions. */
 #include "client/record.h"
 
 #include <math.h>
@@ -12,9 +16,28 @@
 
 #include "client/safetensors.h"
 
-static const mtf_tensor_note NOTES[] = {
-    {"activation", "relu"}, {"format", "mtf-policy"}, {"output", "tanh"}};
-#define NOTE_COUNT (sizeof NOTES / sizeof NOTES[0])
+static const mtf_tensor_note NOTES[] = {{"activation", "relu"}, {"output", "tanh"}};
+#define NOTE_COUNT   (sizeof NOTES / sizeof NOTES[0])
+#define ONE_ACTION   "mtf-policy"
+#define ITEM_ACTIONS "mtf-policy-items"
+
+static void add_note(mtf_tensor_file *file, const char *name, const char *text)
+{
+    mtf_tensor_note *note = &file->notes[file->note_count++];
+    snprintf(note->name, sizeof note->name, "%s", name);
+    snprintf(note->text, sizeof note->text, "%s", text);
+}
+
+/* By name, as ever. */
+static void add_notes(const mtf_policy *policy, mtf_tensor_file *file)
+{
+    char count[16];
+    add_note(file, NOTES[0].name, NOTES[0].text);
+    add_note(file, "format", policy->per_item ? ITEM_ACTIONS : ONE_ACTION);
+    snprintf(count, sizeof count, "%u", policy->item_features);
+    if (policy->per_item) add_note(file, "item_features", count);
+    add_note(file, NOTES[1].name, NOTES[1].text);
+}
 
 /* Where each tensor of the payload lives in a policy. */
 typedef struct place {
@@ -65,11 +88,11 @@ static const char *find_fault(const mtf_policy *policy)
 mtf_status mtf_policy_safetensors(const mtf_policy *policy, mtf_buf *payload, mtf_err *err)
 {
     place places[PLACES_MAX];
-    mtf_tensor_file file = {.note_count = NOTE_COUNT};
+    mtf_tensor_file file = {0};
     mtf_buf floats = {0};
     const char *fault = find_fault(policy);
     if (fault) return mtf_fail(err, MTF_INVALID, "policy %s: %s", policy->info.name, fault);
-    memcpy(file.notes, NOTES, sizeof NOTES);
+    add_notes(policy, &file);
     file.tensor_count = list_places(policy, places);
     for (uint32_t i = 0; i < file.tensor_count; i++) {
         mtf_buf_put_f32_le(&floats, places[i].values, place_floats(&places[i]));
@@ -130,6 +153,36 @@ static mtf_status copy_tensors(mtf_policy *policy, const mtf_tensor_file *file, 
     return fault ? mtf_fail(err, MTF_CORRUPT, "payload: %s", fault) : MTF_OK;
 }
 
+static mtf_status wrong_note(const char *name, const char *text, const char *known, mtf_err *err)
+{
+    return mtf_fail(err, MTF_CORRUPT, "payload: __metadata__ %s is %s where this build knows %s",
+                    name, text ? text : "missing", known);
+}
+
+/* *per_item, *features: what the notes say. */
+static mtf_status read_notes(const mtf_tensor_file *file, bool *per_item, uint32_t *features,
+                             mtf_err *err)
+{
+    for (size_t i = 0; i < NOTE_COUNT; i++) {
+        const char *text = mtf_safetensors_note(file, NOTES[i].name);
+        if (!text || strcmp(text, NOTES[i].text) != 0)
+            return wrong_note(NOTES[i].name, text, NOTES[i].text, err);
+    }
+    const char *format = mtf_safetensors_note(file, "format");
+    *features = 0;
+    *per_item = format && strcmp(format, ITEM_ACTIONS) == 0;
+    if (!*per_item) {
+        if (format && strcmp(format, ONE_ACTION) == 0) return MTF_OK;
+        return wrong_note("format", format, ONE_ACTION " and " ITEM_ACTIONS, err);
+    }
+    const char *count = mtf_safetensors_note(file, "item_features");
+    for (const char *at = count; at && *at >= '0' && *at <= '9' && at < count + 4; at++) {
+        *features = *features * 10 + (uint32_t)(*at - '0');
+        if (at[1] == '\0') return MTF_OK;
+    }
+    return wrong_note("item_features", count, "a number", err);
+}
+
 mtf_status mtf_payload_read(mtf_span payload, const mtf_action_table *table, mtf_policy **policy,
                             mtf_err *err)
 {
@@ -138,14 +191,10 @@ mtf_status mtf_payload_read(mtf_span payload, const mtf_action_table *table, mtf
     *policy = NULL;
     mtf_status status = mtf_safetensors_read(payload, &file, err);
     if (status) return status;
-    for (size_t i = 0; i < NOTE_COUNT; i++) {
-        const char *text = mtf_safetensors_note(&file, NOTES[i].name);
-        if (!text || strcmp(text, NOTES[i].text) != 0) {
-            return mtf_fail(err, MTF_CORRUPT,
-                            "payload: __metadata__ %s is %s where this build knows %s",
-                            NOTES[i].name, text ? text : "missing", NOTES[i].text);
-        }
-    }
+    bool per_item = false;
+    uint32_t features = 0;
+    status = read_notes(&file, &per_item, &features, err);
+    if (status) return status;
     const uint32_t layers = find_widths(&file, widths);
     if (layers == 0 || widths[layers] != table->count) {
         return mtf_fail(
@@ -154,8 +203,15 @@ mtf_status mtf_payload_read(mtf_span payload, const mtf_action_table *table, mtf
             "that ends in the action table's %u dimensions",
             MTF_POLICY_LAYERS_MAX, MTF_POLICY_WIDTH_MAX, table->count);
     }
+    if (per_item && widths[0] < features + table->prediction_count)
+        return mtf_fail(
+            err, MTF_CORRUPT,
+            "payload: a state of %u floats has no room for an item's %u features and %u "
+            "predictions",
+            widths[0], features, table->prediction_count);
     *policy = mtf_policy_new(widths, layers, table);
     if (!*policy) return mtf_fail(err, MTF_NOMEM, "payload: out of memory");
+    if (per_item) mtf_policy_set_items(*policy, features);
     status = copy_tensors(*policy, &file, err);
     if (status) {
         mtf_policy_free(*policy);

@@ -80,11 +80,26 @@ mtf_policy *mtf_policy_clone(const mtf_policy *policy)
     mtf_policy *copy = mtf_policy_new(widths, policy->layer_count, &policy->table);
     if (!copy) return NULL;
     copy->info = policy->info;
+    copy->per_item = policy->per_item;
+    copy->item_features = policy->item_features;
     memcpy(copy->block, policy->block, policy->block_count * sizeof(float));
     memcpy(copy->sha256, policy->sha256, sizeof copy->sha256);
     copy->is_signed = policy->is_signed;
     memcpy(copy->signature, policy->signature, sizeof copy->signature);
     return copy;
+}
+
+void mtf_policy_set_items(mtf_policy *policy, uint32_t features)
+{
+    MTF_ASSERT(features + policy->table.prediction_count <= policy->state_dim);
+    policy->per_item = true;
+    policy->item_features = features;
+}
+
+uint32_t mtf_policy_user_dim(const mtf_policy *policy)
+{
+    if (!policy->per_item) return policy->state_dim;
+    return policy->state_dim - policy->item_features - policy->table.prediction_count;
 }
 
 void mtf_policy_free(mtf_policy *policy)
@@ -135,6 +150,21 @@ void mtf_policy_act(const mtf_policy *policy, const float *state, float *action)
     /* Finite inputs near the end of float's range can still meet as infinity minus infinity: the
      * middle of the range is then the action, never NaN. */
     for (uint32_t i = 0; i < policy->action_dim; i++) action[i] = isnan(y[i]) ? 0 : tanhf(y[i]);
+}
+
+void mtf_policy_act_items(const mtf_policy *policy, const float *state, uint32_t items,
+                          const float *features, const float *predictions, float *actions)
+{
+    const size_t S = mtf_policy_user_dim(policy), F = policy->item_features;
+    const size_t P = policy->table.prediction_count;
+    float seen[MTF_POLICY_WIDTH_MAX];
+    MTF_ASSERT(policy->per_item);
+    memcpy(seen, state, S * sizeof *seen);
+    for (size_t i = 0; i < items; i++) {
+        if (F) memcpy(seen + S, features + i * F, F * sizeof *seen);
+        memcpy(seen + S + F, predictions + i * P, P * sizeof *seen);
+        mtf_policy_act(policy, seen, actions + i * policy->action_dim);
+    }
 }
 
 static mtf_policy_number *find_number(mtf_policy_info *info, const char *name)

@@ -75,6 +75,10 @@ typedef struct mtf_policy {
     mtf_policy_info info;
     mtf_action_table table;
     uint32_t state_dim, action_dim, layer_count;
+    /* An action for each item (learner enhanced): state_dim is of what the network sees of one
+     * item, | user S | the item's features F | its predictions P |, and act takes that. */
+    bool per_item;
+    uint32_t item_features;  /* F; 0 unless per_item */
     float *mean, *deviation; /* (S,) normaliser: x = (state - mean) / deviation; deviation > 0 */
     mtf_policy_layer layers[MTF_POLICY_LAYERS_MAX];
     float *block; /* owns every float above */
@@ -93,6 +97,11 @@ mtf_policy *mtf_policy_new(const uint32_t *widths, uint32_t layer_count,
  *  zero weights and artanh(action) as the bias; the rest as mtf_policy_new. */
 mtf_policy *mtf_policy_constant(uint32_t state_dim, const mtf_action_table *table,
                                 const float *action);
+/** Makes it a policy with an action per item, each known by F features and the table's P
+ * predictions: the first state_dim - F - P of its features are the user's. */
+void mtf_policy_set_items(mtf_policy *policy, uint32_t features);
+/** S: floats of a request's state. */
+uint32_t mtf_policy_user_dim(const mtf_policy *policy);
 mtf_policy *mtf_policy_clone(const mtf_policy *policy);
 MTF_API void mtf_policy_free(mtf_policy *policy);
 
@@ -100,6 +109,10 @@ MTF_API void mtf_policy_free(mtf_policy *policy);
  *  also the slow clear reference of the learner's kernels. Features that are not finite once
  *  normalised count as the mean (missing = NaN). */
 void mtf_policy_act(const mtf_policy *policy, const float *state, float *action);
+/** actions (N,A) out of a policy with an action per item, for the user's raw state (S) and N items'
+ *  features (N,F) and predictions (N,P). mtf_actor_run_items is the fast one. */
+void mtf_policy_act_items(const mtf_policy *policy, const float *state, uint32_t items,
+                          const float *features, const float *predictions, float *actions);
 
 #define MTF_CANARY_PERCENT "canary.percent" /* a canary's number: the share of users it serves */
 #define MTF_POLICY_BY_GATE                                                                         \

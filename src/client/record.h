@@ -42,7 +42,8 @@ mtf_status mtf_payload_read(mtf_span payload, const mtf_action_table *table, mtf
 void mtf_test_vector_make(const mtf_policy *policy, uint32_t index, float *state, float *action);
 
 /** Hex XXH3-64 of what the state of a policy without a schema (mtf_state_schema_parse of mtf.h)
- *  means, 17 chars: of the text "float[S]" with S in decimal. */
-void mtf_state_schema_hash(uint32_t state_dim, char text[17]);
+ *  means, 17 chars: of the text "float[S]" with S in decimal, of a policy with an action per item
+ *  "float[S] item[F] predictions[P]". */
+void mtf_state_schema_hash(const mtf_policy *policy, char text[17]);
 
 #endif

@@ -12,10 +12,14 @@
 const mtf_symbols mtf_policy_stages = {{"live", "canary", "shadow"}, 3};
 const mtf_symbols mtf_policy_verdicts = {{"promote", "canary", "hold", "reject"}, 4};
 
-void mtf_state_schema_hash(uint32_t state_dim, char text[17])
+void mtf_state_schema_hash(const mtf_policy *policy, char text[17])
 {
-    char meaning[24];
-    const int size = snprintf(meaning, sizeof meaning, "float[%" PRIu32 "]", state_dim);
+    char meaning[80];
+    int size = snprintf(meaning, sizeof meaning, "float[%" PRIu32 "]", mtf_policy_user_dim(policy));
+    if (policy->per_item)
+        size += snprintf(meaning + size, sizeof meaning - (size_t)size,
+                         " item[%" PRIu32 "] predictions[%" PRIu32 "]", policy->item_features,
+                         policy->table.prediction_count);
     snprintf(text, 17, "%016" PRIx64, mtf_hash64(meaning, (size_t)size));
 }
 

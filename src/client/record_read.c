@@ -140,7 +140,6 @@ static void take_origin(loader *from)
 static void take_info(loader *from)
 {
     mtf_policy_info *info = &from->info;
-    char hash[17] = "", expected[17];
     enter(from, "name");
     take_text(from, info->name, sizeof info->name);
     enter(from, "version");
@@ -158,9 +157,7 @@ static void take_info(loader *from)
     enter(from, "state_dim");
     from->state_dim = take_index(from, MTF_POLICY_WIDTH_MAX + 1);
     enter(from, "state_schema_hash");
-    take_text(from, hash, sizeof hash);
-    mtf_state_schema_hash(from->state_dim, expected);
-    if (strcmp(hash, expected) != 0) memcpy(info->state_schema, hash, sizeof hash);
+    take_text(from, info->state_schema, sizeof info->state_schema);
     take_table(from);
     enter(from, "box");
     info->box = mtf_avro_float(&from->in);
@@ -217,6 +214,22 @@ static void check_test_vectors(loader *from, const mtf_policy *policy)
     if (count < MTF_POLICY_TEST_VECTORS) refuse(from, "there are too few");
 }
 
+/* What the record says that the state means, if it is no schema, is what the payload takes. */
+static void check_meaning(loader *from, mtf_policy *policy)
+{
+    char *given = policy->info.state_schema, own[17], plain[17];
+    const mtf_policy one = {.state_dim = policy->state_dim};
+    mtf_state_schema_hash(policy, own);
+    mtf_state_schema_hash(&one, plain);
+    enter(from, "state_dim");
+    if (policy->state_dim != from->state_dim) refuse(from, "the payload takes another state_dim");
+    enter(from, "state_schema_hash");
+    if (strcmp(given, own) == 0)
+        memset(given, 0, sizeof policy->info.state_schema);
+    else if (strcmp(given, plain) == 0)
+        refuse(from, "the payload has an action per item, such a state one for all");
+}
+
 static mtf_status fail_at(const loader *from, mtf_err *err)
 {
     return mtf_fail(err, MTF_CORRUPT, "policy record %s version %" PRId64 ", field %s: %s",
@@ -245,8 +258,7 @@ mtf_status mtf_policy_decode(mtf_span record, mtf_policy **policy, mtf_err *err)
     memcpy((*policy)->sha256, digest, sizeof digest);
     const char *fault = mtf_record_fault(*policy);
     if (fault) refuse(&from, fault);
-    if ((*policy)->state_dim != from.state_dim)
-        refuse(&from, "the payload takes another state_dim");
+    check_meaning(&from, *policy);
     check_test_vectors(&from, *policy);
     const mtf_span signature = take_optional_bytes(&from, "signature");
     (*policy)->is_signed = signature.size == MTF_POLICY_SIGNATURE_BYTES;

@@ -57,7 +57,7 @@ static void put_info(writer *to, const mtf_policy *policy)
     const mtf_policy_info *info = &policy->info;
     mtf_buf *out = to->out;
     char hash[17];
-    mtf_state_schema_hash(policy->state_dim, hash);
+    mtf_state_schema_hash(policy, hash);
     if (info->state_schema[0]) memcpy(hash, info->state_schema, sizeof hash);
     put_text(to, info->name, "the name is not text");
     mtf_avro_put_long(out, info->version);

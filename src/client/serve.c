@@ -34,6 +34,14 @@ mtf_status mtf_policy_keys_read(const char *pem_file, mtf_policy_keys **keys, mt
     return mtf_policy_keys_open(NULL, pem_file, false, keys, err);
 }
 
+static mtf_status refuse_items(const mtf_policy *policy, mtf_err *err)
+{
+    return mtf_fail(err, MTF_INVALID,
+                    "policy %s version %" PRId64 " has an action for each item, and mtf_act gives "
+                    "one for all: serve a policy that mtf trained with policy.list 0",
+                    policy->info.name, policy->info.version);
+}
+
 mtf_status mtf_policy_read(const void *record, size_t size, const mtf_policy_keys *keys,
                            mtf_policy **policy, mtf_err *err)
 {
@@ -42,11 +50,13 @@ mtf_status mtf_policy_read(const void *record, size_t size, const mtf_policy_key
     mtf_status status = mtf_policy_verify(keys, bytes, err);
     if (status == MTF_OK) status = mtf_policy_decode(bytes, policy, err);
     if (status != MTF_OK) return status;
-    (*policy)->actor = mtf_actor_new(*policy);
-    if ((*policy)->actor) return MTF_OK;
+    status = (*policy)->per_item ? refuse_items(*policy, err) : MTF_OK;
+    if (status == MTF_OK && !((*policy)->actor = mtf_actor_new(*policy)))
+        status = mtf_fail(err, MTF_NOMEM, "policy record: out of memory");
+    if (status == MTF_OK) return MTF_OK;
     mtf_policy_free(*policy);
     *policy = NULL;
-    return mtf_fail(err, MTF_NOMEM, "policy record: out of memory");
+    return status;
 }
 
 mtf_status mtf_policy_read_file(const char *path, const mtf_policy_keys *keys, mtf_policy **policy,

@@ -288,11 +288,12 @@ mtf_status mtf_state_schema_check(const mtf_state_schema *schema, const mtf_poli
                                   mtf_err *err)
 {
     const char *theirs = policy->info.state_schema;
-    if (schema->dim != policy->state_dim) {
+    const uint32_t dim = mtf_policy_user_dim(policy);
+    if (schema->dim != dim) {
         return mtf_fail(err, MTF_INVALID,
                         "policy %s version %" PRId64 " takes states of %u floats, this service's "
                         "schema makes %u",
-                        policy->info.name, policy->info.version, policy->state_dim, schema->dim);
+                        policy->info.name, policy->info.version, dim, schema->dim);
     }
     if (!theirs[0] || strcmp(theirs, schema->id) == 0) return MTF_OK;
     return mtf_fail(err, MTF_INVALID,

@@ -131,12 +131,60 @@ static void the_squashing_is_exact_to_2e_7(void **state)
     mtf_policy_free(policy);
 }
 
+/* Items one by one through the plain pass, at their places behind the user's features. */
+static void items_act_as_their_states_do(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t widths[4], layers, features;
+    } cases[] = {{{69, 128, 128, 10}, 3, 0},
+                 {{24, 33, 7, 4}, 3, 3},
+                 {{9, 20, 3, 0}, 2, 6},
+                 {{5, 2, 0, 0}, 1, 2},
+                 {{3, 2, 0, 0}, 1, 2}};
+    enum { ITEMS = 17 };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        mtf_policy *policy = policy_of(cases[c].widths, cases[c].layers, c);
+        const uint32_t F = cases[c].features, A = policy->action_dim;
+        mtf_rng rng = mtf_rng_of(c, 5);
+        float user[128], features[ITEMS * 8], predictions[ITEMS], expected[ITEMS * 10];
+        float actions[ITEMS * 10 + 1];
+        mtf_policy_set_items(policy, F);
+        for (int i = 0; i < 128; i++) user[i] = (float)mtf_rng_normal(&rng);
+        for (int i = 0; i < ITEMS * 8; i++) features[i] = (float)mtf_rng_normal(&rng);
+        for (int i = 0; i < ITEMS; i++) predictions[i] = (float)mtf_rng_uniform(&rng);
+        features[0] = NAN; /* missing */
+        mtf_policy_act_items(policy, user, ITEMS, features, predictions, expected);
+        for (uint32_t item = 0; item < ITEMS; item++) {
+            float seen[128], alone[10];
+            const uint32_t S = mtf_policy_user_dim(policy);
+            memcpy(seen, user, S * sizeof *seen);
+            memcpy(seen + S, features + item * F, F * sizeof *seen);
+            seen[S + F] = predictions[item];
+            mtf_policy_act(policy, seen, alone);
+            assert_memory_equal(alone, expected + item * A, A * sizeof *alone);
+        }
+        for (int simd = 0; simd <= MTF_SIMD_AVX512; simd++) {
+            mtf_actor *actor = mtf_actor_new_for(policy, (mtf_simd)simd);
+            assert_non_null(actor);
+            actions[ITEMS * A] = GUARD;
+            mtf_actor_run_items(actor, user, ITEMS, features, predictions, actions);
+            for (uint32_t i = 0; i < ITEMS * A; i++)
+                mtf_assert_close(actions[i], expected[i], 0, 1e-6);
+            assert_true(actions[ITEMS * A] == GUARD);
+            mtf_actor_free(actor);
+        }
+        mtf_policy_free(policy);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_instruction_set_computes_the_policy),
         cmocka_unit_test(absurd_numbers_give_an_action_all_the_same),
         cmocka_unit_test(the_squashing_is_exact_to_2e_7),
+        cmocka_unit_test(items_act_as_their_states_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

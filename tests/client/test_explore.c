@@ -142,6 +142,38 @@ static void gaussian_noise_leaves_the_box_45_percent_of_the_time(void **state)
     mtf_assert_close(at_edge / (double)DRAWS, 0.4013, 0, 0.008);
 }
 
+static void items_explore_apart_or_together(void **state)
+{
+    (void)state;
+    enum { ITEMS = 4, A = 3 };
+    float base[ITEMS * A], lower[ITEMS * A], upper[ITEMS * A], apart[ITEMS * A];
+    float together[ITEMS * A], again[ITEMS * A];
+    const mtf_str id = mtf_str_of("request");
+    mtf_rng rng = mtf_rng_of(3, 3);
+    for (int i = 0; i < ITEMS * A; i++) base[i] = odd_float(&rng);
+    mtf_explore_boxes(7, id, ITEMS, A, base, 0.15F, false, lower, upper, apart);
+    mtf_explore_boxes(7, id, ITEMS, A, base, 0.15F, false, lower, upper, again);
+    assert_memory_equal(apart, again, sizeof apart);
+    mtf_explore_boxes(7, id, ITEMS, A, base, 0.15F, true, lower, upper, together);
+    double first[A];
+    int differ = 0;
+    for (int i = 0; i < ITEMS * A; i++) {
+        const double low = (double)base[i] + lower[i], width = (double)upper[i] - lower[i];
+        assert_true(low >= -1 && low + width <= 1 && apart[i] >= low && together[i] >= low);
+        assert_true(apart[i] <= low + width + 1e-7 && together[i] <= low + width + 1e-7);
+        const double place = (together[i] - low) / width;
+        if (i < A) first[i] = place;
+        mtf_assert_close(place, first[i % A], 0, 1e-5); /* of its box, every item the same */
+        differ += fabs((apart[i] - low) / width - place) > 0.01;
+    }
+    assert_true(differ > A);
+    /* One item is the request's exploration. */
+    float alone[A];
+    mtf_explore_box(7, id, A, base, lower, upper, alone);
+    assert_memory_equal(alone, apart, sizeof alone);
+    assert_memory_equal(alone, together, sizeof alone);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +183,7 @@ int main(void)
         cmocka_unit_test(a_box_of_no_width_is_the_baseline),
         cmocka_unit_test(a_draw_belongs_to_seed_and_request),
         cmocka_unit_test(gaussian_noise_leaves_the_box_45_percent_of_the_time),
+        cmocka_unit_test(items_explore_apart_or_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -151,6 +151,27 @@ static void top_k_is_the_head_of_the_sort(void **state)
     }
 }
 
+static void items_are_fused_by_their_own_actions(void **state)
+{
+    (void)state;
+    mtf_action_table table;
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(5), 0);
+    float actions[N * 8], same[N * 8], predictions[N * P], scores[N], alone, all[N];
+    mtf_assert_ok(mtf_action_table_parse(&table, TABLE, NULL), NULL);
+    assert_int_equal(table.count, 8);
+    for (int i = 0; i < N * 8; i++) actions[i] = (float)(2 * mtf_rng_uniform(&rng) - 1);
+    for (int i = 0; i < N * 8; i++) same[i] = actions[i % 8];
+    for (int i = 0; i < N * P; i++) predictions[i] = (float)(mtf_rng_uniform(&rng) - 0.05);
+    mtf_table_fuse_items(&table, actions, predictions, N, scores);
+    for (int n = 0; n < N; n++) {
+        mtf_table_fuse(&table, actions + 8 * n, predictions + P * n, 1, &alone);
+        mtf_assert_close((double)scores[n], (double)alone, 1e-6, 1e-6);
+    }
+    mtf_table_fuse_items(&table, same, predictions, N, scores);
+    mtf_table_fuse(&table, same, predictions, N, all);
+    for (int n = 0; n < N; n++) mtf_assert_close((double)scores[n], (double)all[n], 1e-6, 1e-6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +180,7 @@ int main(void)
         cmocka_unit_test(a_factor_of_zero_or_less_counts_as_a_billionth),
         cmocka_unit_test(logarithms_are_exact_and_the_same_with_every_instruction_set),
         cmocka_unit_test(top_k_is_the_head_of_the_sort),
+        cmocka_unit_test(items_are_fused_by_their_own_actions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "client/record.h"
+#include "client/safetensors.h"
 #include "client/sample_policy.h"
 #include "core/avro.h"
 
@@ -384,8 +385,10 @@ static void another_schema_is_refused_and_the_states_schema_is_kept(void **state
     assert_int_equal(mtf_policy_decode(mtf_buf_span(&record), &back, &err), MTF_CORRUPT);
     assert_non_null(strstr(err.msg, "266e3090a511a226"));
     record.data[5] ^= 1;
-    mtf_state_schema_hash(3, hash);
-    mtf_state_schema_hash(4, other);
+    mtf_state_schema_hash(policy, hash);
+    policy->state_dim = 4;
+    mtf_state_schema_hash(policy, other);
+    policy->state_dim = 3;
     assert_string_not_equal(hash, other);
     uint8_t *at = record.data;
     while (memcmp(at, hash, 16) != 0) at++;
@@ -399,6 +402,86 @@ static void another_schema_is_refused_and_the_states_schema_is_kept(void **state
     mtf_policy_free(back);
     mtf_policy_free(policy);
     mtf_buf_fini(&again);
+    mtf_buf_fini(&record);
+}
+
+/* -- an action per item -- */
+
+enum { ITEM_FEATURES = 3 }; /* beside SAMPLE_ACTIONS' two predictions */
+
+static mtf_policy *item_policy(uint64_t seed)
+{
+    mtf_policy *policy = sample_policy(seed, 12, 10);
+    assert_non_null(policy);
+    mtf_policy_set_items(policy, ITEM_FEATURES);
+    return policy;
+}
+
+static void an_action_per_item_survives_the_record(void **state)
+{
+    (void)state;
+    mtf_buf record = {0}, again = {0};
+    mtf_err err = {0};
+    mtf_policy *policy = item_policy(8), *back;
+    assert_int_equal(mtf_policy_user_dim(policy), 12 - ITEM_FEATURES - 2);
+    encode(policy, &record);
+    mtf_assert_ok(mtf_policy_decode(mtf_buf_span(&record), &back, &err), &err);
+    assert_true(back->per_item);
+    assert_int_equal(back->item_features, ITEM_FEATURES);
+    mtf_policy *copy = mtf_policy_clone(back);
+    assert_non_null(copy);
+    encode(copy, &again);
+    assert_int_equal(again.size, record.size);
+    assert_memory_equal(again.data, record.data, record.size);
+    mtf_policy_free(policy), mtf_policy_free(back), mtf_policy_free(copy);
+    mtf_buf_fini(&record), mtf_buf_fini(&again);
+}
+
+/* A client that knows of one action a request reads the format and knows none of this name. */
+static void clients_that_know_one_action_refuse_it(void **state)
+{
+    (void)state;
+    mtf_policy *policy = item_policy(9), *plain = sample_policy(9, 12, 10);
+    mtf_policy *user = sample_policy(9, 12 - ITEM_FEATURES - 2, 10);
+    char of_items[17], of_state[17], of_user[17];
+    mtf_state_schema_hash(policy, of_items);
+    mtf_state_schema_hash(plain, of_state);
+    mtf_state_schema_hash(user, of_user);
+    assert_string_not_equal(of_items, of_state);
+    assert_string_not_equal(of_items, of_user);
+    mtf_buf payload = {0};
+    mtf_tensor_file file;
+    mtf_err err = {0};
+    mtf_assert_ok(mtf_policy_safetensors(policy, &payload, &err), &err);
+    mtf_assert_ok(mtf_safetensors_read(mtf_buf_span(&payload), &file, &err), &err);
+    assert_string_equal(mtf_safetensors_note(&file, "format"), "mtf-policy-items");
+    mtf_policy_free(policy), mtf_policy_free(plain), mtf_policy_free(user);
+    mtf_buf_fini(&payload);
+}
+
+/* Of one action for all items by its hash, of one for each by its payload, it is neither. */
+static void a_payload_of_items_under_another_meaning_is_refused(void **state)
+{
+    (void)state;
+    mtf_buf record = {0};
+    mtf_err err = {0};
+    mtf_policy *policy = item_policy(10), *plain = sample_policy(10, 12, 10), *back;
+    char hash[17], other[17];
+    encode(policy, &record);
+    mtf_state_schema_hash(policy, hash);
+    mtf_state_schema_hash(plain, other);
+    uint8_t *at = record.data;
+    while (memcmp(at, hash, 16) != 0) at++;
+    memcpy(at, other, 16);
+    assert_int_equal(mtf_policy_decode(mtf_buf_span(&record), &back, &err), MTF_CORRUPT);
+    assert_non_null(strstr(err.msg, "state_schema_hash"));
+    mtf_policy_free(policy), mtf_policy_free(plain);
+    /* The schema of the users' states says nothing of items. */
+    memcpy(at, "0123456789abcdef", 16);
+    mtf_assert_ok(mtf_policy_decode(mtf_buf_span(&record), &back, &err), &err);
+    assert_true(back->per_item);
+    assert_string_equal(back->info.state_schema, "0123456789abcdef");
+    mtf_policy_free(back);
     mtf_buf_fini(&record);
 }
 
@@ -416,6 +499,9 @@ int main(void)
         cmocka_unit_test(a_network_that_does_not_reproduce_its_vectors_is_refused),
         cmocka_unit_test(test_vectors_do_not_hang_on_the_order_of_sums),
         cmocka_unit_test(another_schema_is_refused_and_the_states_schema_is_kept),
+        cmocka_unit_test(an_action_per_item_survives_the_record),
+        cmocka_unit_test(clients_that_know_one_action_refuse_it),
+        cmocka_unit_test(a_payload_of_items_under_another_meaning_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,6 +107,21 @@ static void keys_ask_for_a_signature_of_theirs(void **state)
     mtf_test_folder_remove(folder);
 }
 
+static void an_action_for_each_item_is_none_for_all(void **state)
+{
+    (void)state;
+    mtf_buf record = {0};
+    mtf_err err = {0};
+    mtf_policy *made = sample_policy(5, 9, 4), *policy;
+    mtf_policy_set_items(made, 3);
+    mtf_assert_ok(mtf_policy_encode(made, &record, &err), &err);
+    assert_int_equal(mtf_policy_read(record.data, record.size, NULL, &policy, &err), MTF_INVALID);
+    assert_null(policy);
+    assert_non_null(strstr(err.msg, "sample version 3 has an action for each item"));
+    mtf_policy_free(made);
+    mtf_buf_fini(&record);
+}
+
 static void acting_is_the_plain_forward_pass(void **state)
 {
     (void)state;
@@ -337,6 +352,7 @@ int main(void)
         cmocka_unit_test(a_record_says_who_it_is),
         cmocka_unit_test(no_byte_of_a_record_can_change),
         cmocka_unit_test(keys_ask_for_a_signature_of_theirs),
+        cmocka_unit_test(an_action_for_each_item_is_none_for_all),
         cmocka_unit_test(acting_is_the_plain_forward_pass),
         cmocka_unit_test(box_exploration_is_uniform_and_its_density_the_histograms),
         cmocka_unit_test(gaussian_density_is_the_histograms),
