@@ -284,7 +284,7 @@ static mtf_status export_policy(const running *run, const mtf_compare_learner *l
 {
     mtf_policy *next = NULL;
     const mtf_status status =
-        mtf_export_actor(learner->ops, learner->algorithm, &learner->normaliser,
+        mtf_export_actor(learner->ops, learner->algorithm, &learner->normaliser, &learner->shape,
                          &run->bench->test.table, &next, err);
     if (status) return status;
     next->info.version = (*policy)->info.version + 1;
@@ -360,8 +360,8 @@ static mtf_status run_learner(running *run, mtf_err *err)
     mtf_policy *policy = mtf_compare_initial(&run->settings, &test->table, run->bench->start);
     mtf_status status = policy ? MTF_OK : mtf_fail(err, MTF_NOMEM, "no memory for a policy");
     if (status == MTF_OK)
-        status = mtf_compare_learner_init(&learner, &run->settings, test->table.count,
-                                          run->bench->start, err);
+        status = mtf_compare_learner_init(&learner, &run->settings, &test->table, run->bench->start,
+                                          err);
     learner.stop = run->bench->stop;
     learner.progress = show_steps, learner.arg = run;
     if (status == MTF_OK)

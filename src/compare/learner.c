@@ -17,7 +17,7 @@ static mtf_status start_at(mtf_compare_learner *learner, const float *start, mtf
 {
     uint32_t widths[5];
     const float *weights[4], *biases[4];
-    const uint32_t actions = learner->config.action_dim;
+    const uint32_t actions = mtf_row_item_actions(&learner->shape);
     if (!learner->ops->actor) return MTF_OK;
     const uint32_t layers = learner->ops->actor(learner->algorithm, widths, weights, biases);
     float *bias = malloc(actions * sizeof *bias);
@@ -32,12 +32,14 @@ static mtf_status start_at(mtf_compare_learner *learner, const float *start, mtf
 }
 
 mtf_status mtf_compare_learner_init(mtf_compare_learner *learner, const mtf_settings *settings,
-                                    uint32_t actions, const float *start, mtf_err *err)
+                                    const mtf_action_table *table, const float *start, mtf_err *err)
 {
     *learner = (mtf_compare_learner){.settings = settings,
                                      .ops = mtf_algorithm_find(settings->learner_algorithm)};
-    mtf_status status = mtf_train_algorithm_config(settings, actions, &learner->config, err);
+    mtf_status status = mtf_train_algorithm_config(settings, table->count, &learner->config, err);
     if (status) return status;
+    learner->shape = mtf_train_row_shape(settings, table->count, table->prediction_count, 0);
+    mtf_train_set_shape(&learner->config, &learner->shape);
     status = mtf_normaliser_init(&learner->normaliser, learner->config.state_dim, err);
     learner->states = malloc(ACT_ROWS * learner->config.state_dim * sizeof(float));
     if (status == MTF_OK && !learner->states) status = mtf_fail(err, MTF_NOMEM, "no memory to act");

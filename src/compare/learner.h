@@ -14,8 +14,9 @@ typedef struct mtf_compare_learner {
     const mtf_algorithm_ops *ops;
     mtf_algorithm *algorithm;
     mtf_algorithm_config config;
-    mtf_normaliser normaliser;                                /* of the first rows */
-    const atomic_bool *stop;                                  /* may be NULL */
+    mtf_row_shape shape;       /* of the rows that it learns from, their signals aside */
+    mtf_normaliser normaliser; /* of the first rows */
+    const atomic_bool *stop;   /* may be NULL */
     void (*progress)(void *arg, int64_t done, int64_t total); /* may be NULL */
     void *arg;
     double seconds; /* spent so far */
@@ -24,9 +25,9 @@ typedef struct mtf_compare_learner {
 } mtf_compare_learner;
 
 /** settings (borrowed): algorithm, seed, and the steps of one training. Where it has an actor, that
- *  starts near `start` (actions,), the policy that is explored round. Fini also after a failure. */
+ *  starts near `start` (A), the policy that is explored round. Fini also after a failure. */
 mtf_status mtf_compare_learner_init(mtf_compare_learner *learner, const mtf_settings *settings,
-                                    uint32_t actions, const float *start,
+                                    const mtf_action_table *table, const float *start,
                                     mtf_err *err) MTF_NODISCARD;
 void mtf_compare_learner_fini(mtf_compare_learner *learner);
 /** Goes on from what it is, on the rows explored under `version`. *diverged: a loss or a weight is

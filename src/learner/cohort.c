@@ -48,6 +48,8 @@ mtf_status mtf_cohort_init(mtf_cohort *cohort, const mtf_row_shape *shape, size_
         .state_dim = shape->state_dim,
         .action_dim = shape->action_dim,
         .prediction_count = shape->prediction_count,
+        .list = shape->list,
+        .user_dim = mtf_row_user_dim(shape),
         .rows = rows,
         .items = items,
         .s = calloc(n * shape->state_dim, sizeof(float)),

@@ -10,6 +10,8 @@
  *  where done[i], and else it is not known. */
 typedef struct mtf_cohort {
     uint32_t state_dim, action_dim, prediction_count;
+    uint32_t list;     /* > 0: a row's action is its items', each its own (learner/transition.h) */
+    uint32_t user_dim; /* of state_dim, what is the user's: the first ones */
     size_t rows, users, sessions, items;
     float *s;                      /* (N,S) normalised */
     float *a, *bp, *lower, *upper; /* (N,A) */

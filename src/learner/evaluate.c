@@ -11,6 +11,7 @@
 #define PART_USERS     30 /* fewer make no interval worth the name */
 #define NCIS_CAP       100
 #define WIDTH_MIN      1e-6f /* a narrower dimension is frozen: no density */
+#define TOGETHER       1e-4  /* of a box's width: drawn at one place of all items' boxes */
 
 static mtf_status no_memory(mtf_err *err)
 {
@@ -40,21 +41,22 @@ static void solve(double *A, double *b, size_t n)
     }
 }
 
-/** x (S + 2,) = [1, s, q] of row i. */
+/** x (S + 2,) = [1, s, q] of row i. Of a list only the user: which items were shown hangs on the
+ *  action, and what they tell of the return is the action's effect. */
 static void regressors(const mtf_cohort *cohort, const float *q, size_t i, double *x)
 {
-    const uint32_t S = cohort->state_dim;
+    const uint32_t S = cohort->user_dim;
     x[0] = 1;
-    for (uint32_t k = 0; k < S; k++) x[1 + k] = cohort->s[i * S + k];
-    x[1 + S] = q[i];
+    for (uint32_t k = 0; k < S; k++) x[1 + k] = cohort->s[i * cohort->state_dim + k];
+    x[1 + S] = cohort->list ? 0 : (double)q[i];
 }
 
 mtf_status mtf_baseline_fit(const mtf_cohort *cohort, const float *q, mtf_baseline *baseline,
                             mtf_err *err)
 {
-    const size_t n = (size_t)cohort->state_dim + 2;
+    const size_t n = (size_t)cohort->user_dim + 2;
     double *A = calloc(n * n + n, sizeof *A), *x = A ? A + n * n : NULL;
-    baseline->state_dim = cohort->state_dim;
+    baseline->state_dim = cohort->user_dim;
     baseline->beta = calloc(n, sizeof *baseline->beta);
     if (!A || !baseline->beta) {
         free(A);
@@ -88,34 +90,79 @@ void mtf_baseline_fini(mtf_baseline *baseline)
 void mtf_baseline_at(const mtf_baseline *baseline, const mtf_cohort *cohort, const float *q,
                      double *b)
 {
-    const uint32_t S = cohort->state_dim;
+    const uint32_t S = cohort->user_dim;
     const double *beta = baseline->beta;
     for (size_t i = 0; i < cohort->rows; i++) {
-        b[i] = beta[0] + beta[1 + S] * (double)q[i];
-        for (uint32_t k = 0; k < S; k++) b[i] += beta[1 + k] * (double)cohort->s[i * S + k];
+        const float *s = cohort->s + i * cohort->state_dim;
+        b[i] = beta[0] + (cohort->list ? 0 : beta[1 + S] * (double)q[i]);
+        for (uint32_t k = 0; k < S; k++) b[i] += beta[1 + k] * (double)s[k];
     }
 }
 
 /* -- the first-order box estimator ------------------------------- */
 
+/** What there is of row i: actions, each of `count` numbers. */
+typedef struct row_actions {
+    size_t at, items, count;
+} row_actions;
+
+static row_actions actions_of(const mtf_cohort *cohort, size_t i)
+{
+    row_actions row = {i * cohort->action_dim, 1, cohort->action_dim};
+    if (cohort->list == 0) return row;
+    row.count = cohort->action_dim / cohort->list;
+    row.items = cohort->item_first[i + 1] - cohort->item_first[i];
+    return row;
+}
+
+/** Where in its box number `at` was drawn, -1/2 .. 1/2, and how far the box lets mu move; both in
+ *  widths. False: the box has none. */
+static bool place_of(const mtf_cohort *cohort, const float *mu, size_t at, double *noise,
+                     double *move)
+{
+    const double bp = cohort->bp[at], low = cohort->lower[at], high = cohort->upper[at];
+    const double width = high - low;
+    if (width < (double)WIDTH_MIN) return false;
+    *noise = ((double)cohort->a[at] - bp - 0.5 * (low + high)) / width;
+    *move = fmin(fmax((double)(mu[at] - cohort->bp[at]), low), high) / width;
+    return true;
+}
+
+/** Dimension d's term of a list: each item's own where they were drawn apart; where one draw was
+ * for all, only what moves all alike can be told, so the mean move with it. */
+static double list_term(const mtf_cohort *cohort, const float *mu, row_actions row, size_t d)
+{
+    double first = 0, moves = 0, sum = 0, noise, move;
+    size_t open = 0;
+    bool together = row.items > 1;
+    for (size_t j = 0; j < row.items; j++) {
+        if (!place_of(cohort, mu, row.at + j * row.count + d, &noise, &move)) continue;
+        if (open++ == 0) first = noise;
+        together &= fabs(noise - first) < TOGETHER;
+        sum += noise * move;
+        moves += move;
+    }
+    return open == 0 ? 0 : 12 * (together ? first * moves / (double)open : sum);
+}
+
 /** Row i's term sum_d 12 (a - mid)(mu - bp) / width^2; adds drifts, effects and what is outside. */
 static double row_slope(const mtf_cohort *cohort, const float *mu, size_t i, double surprise,
                         mtf_first_order *out)
 {
-    const size_t A = cohort->action_dim;
+    const row_actions row = actions_of(cohort, i);
     const double weight = cohort->weight[i];
     double slope = 0;
-    for (size_t d = 0; d < A; d++) {
-        const size_t at = i * A + d;
-        const float bp = cohort->bp[at], low = cohort->lower[at], high = cohort->upper[at];
-        const float move = mu[at] - bp, width = high - low;
-        out->drift[d] += weight * (double)move;
-        out->outside_share += move > high + OUTSIDE_MARGIN || move < low - OUTSIDE_MARGIN;
-        if (width < WIDTH_MIN) continue;
-        const double noise =
-            (double)cohort->a[at] - (double)bp - 0.5 * ((double)low + (double)high);
-        const double clipped = fmin(fmax((double)move, (double)low), (double)high);
-        const double term = 12 * noise * clipped / ((double)width * (double)width);
+    for (size_t d = 0; d < row.count; d++) {
+        double drift = 0;
+        for (size_t j = 0; j < row.items; j++) {
+            const size_t at = row.at + j * row.count + d;
+            const float move = mu[at] - cohort->bp[at];
+            drift += (double)move;
+            out->outside_share += move > cohort->upper[at] + OUTSIDE_MARGIN ||
+                                  move < cohort->lower[at] - OUTSIDE_MARGIN;
+        }
+        const double term = list_term(cohort, mu, row, d);
+        if (row.items) out->drift[d] += weight * (drift / (double)row.items);
         out->effect[d] += weight * surprise * term;
         slope += term;
     }
@@ -129,9 +176,11 @@ mtf_status mtf_first_order_make(const mtf_cohort *cohort, const float *mu, const
     mtf_status status = mtf_sums_init(&sums, cohort->users, err);
     if (status) return status;
     *out = (mtf_first_order){0};
-    double weights = 0;
+    double weights = 0, dimensions = 0;
     for (size_t i = 0; i < cohort->rows; i++) {
         if (!cohort->eligible[i]) continue;
+        const row_actions row = actions_of(cohort, i);
+        dimensions += (double)(row.items * row.count);
         const double surprise = cohort->g[i] - b[i], weight = cohort->weight[i];
         double *user = mtf_sums_row(&sums, cohort->user[i]);
         user[0] += weight * surprise * row_slope(cohort, mu, i, surprise, out);
@@ -141,11 +190,12 @@ mtf_status mtf_first_order_make(const mtf_cohort *cohort, const float *mu, const
     status = mtf_bootstrap(&sums, mtf_figure_mean, draws, seed, &out->gain, err);
     out->rows = out->gain.rows;
     out->users = out->gain.users;
-    for (size_t d = 0; d < cohort->action_dim; d++) {
+    const size_t count = cohort->list ? cohort->action_dim / cohort->list : cohort->action_dim;
+    for (size_t d = 0; d < count; d++) {
         out->drift[d] /= weights; /* 0/0: NaN */
         out->effect[d] /= weights;
     }
-    out->outside_share /= (double)out->rows * cohort->action_dim;
+    out->outside_share /= dimensions;
     mtf_sums_fini(&sums);
     return status;
 }
@@ -283,6 +333,7 @@ static mtf_status weighted(const mtf_evaluation_config *config, const float *mu,
     const mtf_smoothing smoothing = {mu, config->half_width};
     *out = mtf_evaluation_none().ncis;
     if (config->half_width <= 0) return MTF_OK;
+    if (config->heldout->list) return MTF_OK; /* nor of lists, whose items' draws may be one */
     return mtf_ncis_make(config->heldout, &smoothing, NCIS_CAP, config->draws, config->seed, out,
                          err);
 }

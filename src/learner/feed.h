@@ -38,6 +38,12 @@ typedef struct mtf_normaliser {
 mtf_status mtf_normaliser_init(mtf_normaliser *normaliser, uint32_t state_dim,
                                mtf_err *err) MTF_NODISCARD;
 void mtf_normaliser_fini(mtf_normaliser *normaliser);
+/** Of rows with lists: what one item's state is normalised by, mean and deviation (user, item) out,
+ * and back to every place of the list. Without lists all of it. */
+void mtf_normaliser_narrow(const mtf_normaliser *normaliser, const mtf_row_shape *shape,
+                           float *mean, float *deviation);
+void mtf_normaliser_widen(mtf_normaliser *normaliser, const mtf_row_shape *shape, const float *mean,
+                          const float *deviation);
 /** x (S,) out; a non-finite feature counts as the mean. x may be state. */
 void mtf_normalise(const mtf_normaliser *normaliser, const float *state, float *x);
 

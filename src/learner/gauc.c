@@ -63,9 +63,9 @@ static void score_row(const walk *w, const float *action, size_t i, mtf_auc_item
 {
     const mtf_cohort *cohort = w->cohort;
     const size_t first = cohort->item_first[i], count = cohort->item_first[i + 1] - first;
-    mtf_table_fuse(w->table, action + i * cohort->action_dim,
-                   cohort->predictions + first * cohort->prediction_count, (uint32_t)count,
-                   w->scores);
+    (cohort->list ? mtf_table_fuse_items : mtf_table_fuse)(
+        w->table, action + i * cohort->action_dim,
+        cohort->predictions + first * cohort->prediction_count, (uint32_t)count, w->scores);
     for (size_t k = 0; k < count; k++)
         items[k] = (mtf_auc_item){
             .score = isfinite(w->scores[k]) ? w->scores[k] : -HUGE_VALF, /* as mtf_top_k: last */

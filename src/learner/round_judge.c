@@ -15,8 +15,9 @@
 static mtf_status make_candidate(const mtf_rounds *rounds, mtf_policy **out, mtf_err *err)
 {
     mtf_policy *policy;
+    const mtf_row_shape shape = mtf_store_shape(rounds->config.store);
     const mtf_status status =
-        mtf_export_actor(rounds->ops, rounds->algorithm, &rounds->checkpoint.normaliser,
+        mtf_export_actor(rounds->ops, rounds->algorithm, &rounds->checkpoint.normaliser, &shape,
                          rounds->config.table, &policy, err);
     if (status) return status;
     const mtf_settings *settings = rounds->config.settings;
@@ -38,30 +39,39 @@ static mtf_status make_candidate(const mtf_rounds *rounds, mtf_policy **out, mtf
     return MTF_OK;
 }
 
-/** Does the encoded record decode, and act on normalised states s (N,S) as the trained actor does?
- */
+/** What the policy says of item j of a row with normalised state s: raw again, as served. */
+static void served_action(const mtf_policy *policy, const mtf_cohort *cohort, const float *s,
+                          uint32_t j, float *action)
+{
+    const size_t S = cohort->user_dim, own = policy->state_dim - S;
+    float state[MTF_POLICY_WIDTH_MAX];
+    memcpy(state, s, S * sizeof *state);
+    if (own) memcpy(state + S, s + S + cohort->list + j * own, own * sizeof *state);
+    for (size_t k = 0; k < policy->state_dim; k++)
+        state[k] = state[k] * policy->deviation[k] + policy->mean[k];
+    mtf_policy_act(policy, state, action);
+}
+
+/** Does the encoded record decode, and act on held-out states as the trained actor does? */
 static bool record_holds(const mtf_rounds *rounds, const mtf_policy *candidate,
                          const mtf_cohort *heldout)
 {
-    const mtf_normaliser *normaliser = &rounds->checkpoint.normaliser;
-    const size_t S = candidate->state_dim, A = candidate->action_dim;
     const size_t rows = heldout->rows < VECTOR_ROWS ? heldout->rows : VECTOR_ROWS;
+    const uint32_t items = heldout->list ? heldout->list : 1, A = candidate->action_dim;
     mtf_buf record = {0};
     mtf_policy *served = NULL;
-    float *state = malloc(S * sizeof *state), *mine = malloc((rows + 1) * A * sizeof *mine);
+    float *mine = malloc((rows + 1) * heldout->action_dim * sizeof *mine);
     float *theirs = malloc(A * sizeof *theirs);
-    bool holds = state && mine && theirs && mtf_policy_encode(candidate, &record, NULL) == MTF_OK &&
+    bool holds = mine && theirs && mtf_policy_encode(candidate, &record, NULL) == MTF_OK &&
                  mtf_policy_decode(mtf_buf_span(&record), &served, NULL) == MTF_OK;
     if (holds) rounds->ops->act(rounds->algorithm, rows, heldout->s, mine);
-    for (size_t i = 0; holds && i < rows; i++) {
-        for (size_t k = 0; k < S; k++) /* back to raw */
-            state[k] = heldout->s[i * S + k] * normaliser->deviation[k] + normaliser->mean[k];
-        mtf_policy_act(served, state, theirs);
+    for (size_t i = 0; holds && i < rows * items; i++) {
+        const float *s = heldout->s + i / items * heldout->state_dim;
+        served_action(served, heldout, s, (uint32_t)(i % items), theirs);
         for (size_t d = 0; d < A; d++) holds &= fabsf(theirs[d] - mine[i * A + d]) < VECTOR_ERROR;
     }
     mtf_policy_free(served);
     mtf_buf_fini(&record);
-    free(state);
     free(mine);
     free(theirs);
     return holds;

@@ -112,7 +112,9 @@ static mtf_status recall(mtf_rounds *rounds, mtf_normaliser *normaliser, mtf_err
     uint32_t widths[MTF_POLICY_LAYERS_MAX + 1];
     if (setting_is(champion->info.algorithm, MTF_INITIAL_ALGORITHM))
         return mtf_fail(err, MTF_SKIP, "the champion is the initial policy: nothing was learned");
-    if (champion->state_dim != rounds->algorithm_config.state_dim)
+    const mtf_row_shape shape = mtf_store_shape(rounds->config.store);
+    if (mtf_policy_user_dim(champion) != mtf_row_user_dim(&shape) ||
+        champion->per_item != (shape.list > 0) || champion->item_features != shape.feature_count)
         return mtf_fail(err, MTF_SKIP, "the champion has another state_dim");
     if (!rounds->ops->set_actor)
         return mtf_fail(err, MTF_SKIP, "%s takes no actor from a record", rounds->ops->name);
@@ -128,8 +130,7 @@ static mtf_status recall(mtf_rounds *rounds, mtf_normaliser *normaliser, mtf_err
                                         biases, err);
     if (status == MTF_INVALID) status = MTF_SKIP;
     if (status) return status;
-    memcpy(normaliser->mean, champion->mean, champion->state_dim * sizeof(float));
-    memcpy(normaliser->deviation, champion->deviation, champion->state_dim * sizeof(float));
+    mtf_normaliser_widen(normaliser, &shape, champion->mean, champion->deviation);
     return MTF_OK;
 }
 

@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "core/fault.h"
 #include "core/file.h"
+#include "learner/export.h"
 #include "learner/store_copy.h"
 
 #define CHECKPOINTS_KEPT 3 /* of champions, for rollbacks */
@@ -106,9 +107,10 @@ static mtf_status publish_first(mtf_rounds *rounds, int64_t version, mtf_err *er
 {
     const mtf_settings *settings = rounds->config.settings;
     const mtf_algorithm_config *config = &rounds->algorithm_config;
-    const uint32_t widths[] = {config->state_dim, config->hidden, config->hidden,
-                               config->action_dim};
-    mtf_policy *policy = mtf_policy_new(widths, 3, rounds->config.table);
+    const mtf_row_shape shape = mtf_store_shape(rounds->config.store);
+    const uint32_t widths[] = {mtf_row_user_dim(&shape) + mtf_row_item_dim(&shape), config->hidden,
+                               config->hidden, mtf_row_item_actions(&shape)};
+    mtf_policy *policy = mtf_export_zeros(&shape, rounds->config.table, widths, 3);
     if (!policy) return mtf_fail(err, MTF_NOMEM, "no memory for the first policy");
     mtf_policy_info *info = &policy->info;
     info->version = version;
@@ -254,12 +256,13 @@ static void begin_report(mtf_rounds *rounds)
 {
     const double nan = (double)NAN;
     const mtf_round_state *state = &rounds->state;
+    const mtf_row_shape shape = mtf_store_shape(rounds->config.store);
     rounds->report = (mtf_round_report){
         .round = state->round,
         .parent = state->parent,
         .version = state->version,
         .sessions = state->sessions,
-        .action_dim = rounds->algorithm_config.action_dim,
+        .action_dim = mtf_row_item_actions(&shape),
         .evidence = mtf_evidence_none(),
         .evaluation = mtf_evaluation_none(),
         .outside_box = nan,

@@ -73,6 +73,31 @@ void mtf_normaliser_fini(mtf_normaliser *normaliser)
     *normaliser = (mtf_normaliser){0};
 }
 
+void mtf_normaliser_narrow(const mtf_normaliser *normaliser, const mtf_row_shape *shape,
+                           float *mean, float *deviation)
+{
+    const size_t S = mtf_row_user_dim(shape), D = mtf_row_item_dim(shape), first = S + shape->list;
+    memcpy(mean, normaliser->mean, S * sizeof *mean);
+    memcpy(deviation, normaliser->deviation, S * sizeof *deviation);
+    memcpy(mean + S, normaliser->mean + first, D * sizeof *mean);
+    memcpy(deviation + S, normaliser->deviation + first, D * sizeof *deviation);
+}
+
+void mtf_normaliser_widen(mtf_normaliser *normaliser, const mtf_row_shape *shape, const float *mean,
+                          const float *deviation)
+{
+    const size_t S = mtf_row_user_dim(shape), D = mtf_row_item_dim(shape);
+    memcpy(normaliser->mean, mean, S * sizeof *mean);
+    memcpy(normaliser->deviation, deviation, S * sizeof *deviation);
+    for (size_t j = 0; j < shape->list; j++) {
+        const size_t at = S + shape->list + j * D;
+        normaliser->mean[S + j] = 0; /* masks stay */
+        normaliser->deviation[S + j] = 1;
+        memcpy(normaliser->mean + at, mean + S, D * sizeof *mean);
+        memcpy(normaliser->deviation + at, deviation + S, D * sizeof *deviation);
+    }
+}
+
 MTF_CLONES void mtf_normalise(const mtf_normaliser *normaliser, const float *state, float *x)
 {
     for (uint32_t i = 0; i < normaliser->state_dim; i++) {
