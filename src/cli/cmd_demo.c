@@ -69,6 +69,7 @@ static mtf_status open_sim(const mtf_cli *cli, const demo_options *o, mtf_sim **
     config.actions = s->policy_actions;
     config.reward_weights = s->reward_weights;
     config.reward_clip = s->reward_clip;
+    config.item_noise_shared = strcmp(s->policy_item_noise, "shared") == 0;
     if (strcmp(o->control, "shuffled-rewards") == 0) {
         config.shuffle_rewards = true;
     } else if (strcmp(o->control, "none") != 0 && strcmp(o->control, "no-exploration") != 0) {

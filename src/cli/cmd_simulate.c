@@ -20,7 +20,7 @@ typedef struct simulate_options {
     int64_t rounds, sessions, users, seed, start_ms, span_ms, wait_s, partitions, each;
     double box, sigma, baseline_share;
     const char *explore, *out, *policy, *write, *search;
-    bool describe, separate, session_ids, shuffle, value;
+    bool describe, separate, session_ids, shuffle, items, value;
 } simulate_options;
 
 /** A running simulation. */
@@ -60,6 +60,8 @@ static mtf_status open_sim(const mtf_cli *cli, const simulate_options *o, mtf_si
     config.feedback_separate = o->separate;
     config.session_ids = o->session_ids;
     config.shuffle_rewards = o->shuffle;
+    config.items = o->items;
+    config.item_noise_shared = strcmp(s->policy_item_noise, "shared") == 0;
     config.span_ms = o->span_ms;
     /* All rounds lie in the past, so that no event is ahead of the broker's clock. */
     config.start_ms =
@@ -317,6 +319,8 @@ int mtf_command_simulate(mtf_cli *cli, int argc, char **argv)
         {"--session-ids", MTF_OPTION_FLAG, &o.session_ids, 0, 0, NULL, "events carry a session id"},
         {"--shuffle-rewards", MTF_OPTION_FLAG, &o.shuffle, 0, 0, NULL,
          "null control: signals of other requests"},
+        {"--items", MTF_OPTION_FLAG, &o.items, 0, 0, NULL,
+         "another world: the best weights depend on the item, by its features"},
         {"--start-ms", MTF_OPTION_INT, &o.start_ms, 0, 4e12, "T",
          "time of the first event; default: all in the past"},
         {"--span-ms", MTF_OPTION_INT, &o.span_ms, 3600000, 4e9, "MS",

@@ -44,6 +44,7 @@
     X(policy, actions, S, "valid.pow=0..2 watch.pow=0..2 finish.pow=0..2 positive.pow=0..2 negative.pow=-2..0 valid.bias=0.01..0.51 watch.bias=0.01..0.51 finish.bias=0.01..0.51 positive.bias=0.01..0.51 negative.bias=0.01..0.51", 1, 8000, "", "action table: prediction.pow|bias=low..high ...; prediction order is first appearance") \
     X(policy, list, I, 0, 0, 64, "items", "longest list that is shown, each of its items with an action of its own (learner enhanced); 0 = one action for all of a request's items") \
     X(policy, item_features, I, 0, 0, 1024, "floats", "features of an item beside its predictions, where each has its own action") \
+    X(policy, item_noise, S, "item", 1, 20, "", "item | shared: whether the items of a request are explored each by a draw of its own, or all by one") \
     X(policy, box, F, 0.15, 0, 1, "", "half-width of the exploration box of the next round; 0 stops exploration") \
     X(policy, signing_key_file, S, "", 0, 1000, "path", "Ed25519 private key, PEM: sign every policy record; empty = do not sign") \
     X(policy, public_key_file, S, "", 0, 1000, "path", "Ed25519 public keys, PEM, one or more: refuse a policy record that none of them verifies; empty = do not ask") \

@@ -3,6 +3,8 @@
  * bit. */
 #include "sim/sim_private.h"
 
+#include "client/explore.h"
+
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -28,6 +30,22 @@ typedef struct sim_job {
     atomic_uint next;   /* block to be taken */
 } sim_job;
 
+/* A list of which each item has its own action. */
+static void rank_items(const sim_job *job, const sim_visit *visit, const float *state,
+                       sim_list *list)
+{
+    const mtf_sim *sim = job->sim;
+    sim_candidates candidates;
+    float actions[SIM_CANDIDATES][MTF_SIM_ACTIONS], scores[SIM_CANDIDATES];
+    sim_visit_candidates(visit, &sim->world, list);
+    sim_candidates_of(list, &candidates);
+    mtf_actor_run_items(job->actor->items, state, SIM_CANDIDATES, candidates.features,
+                        candidates.predictions[0], actions[0]);
+    mtf_table_fuse_items(&job->actor->policy->table, actions[0], candidates.predictions[0],
+                         SIM_CANDIDATES, scores);
+    sim_list_take(list, scores);
+}
+
 static float play(const sim_job *job, sim_visit *visit, block_sums *sums)
 {
     const mtf_sim *sim = job->sim;
@@ -39,11 +57,13 @@ static float play(const sim_job *job, sim_visit *visit, block_sums *sums)
     double value = 0;
     sim_visit_begin(visit, 0, sim_uniform(visit->user.key, SIM_USER_HOUR));
     while (!outcome.leaves && visit->step < actor->steps_max) {
-        if (actor->policy != NULL) {
-            sim_visit_state(visit, &sim->world, state);
-            mtf_policy_act(actor->policy, state, chosen);
+        if (actor->policy != NULL) sim_visit_state(visit, &sim->world, state);
+        if (actor->items != NULL) {
+            rank_items(job, visit, state, &list);
+        } else {
+            if (actor->policy != NULL) mtf_policy_act(actor->policy, state, chosen);
+            sim_visit_rank(visit, &sim->world, &sim->table, action, &list);
         }
-        sim_visit_rank(visit, &sim->world, &sim->table, action, &list);
         sim_visit_answer(visit, &sim->world, &list, &outcome);
         sim_visit_note(visit, &outcome);
         value += sim_reward(sim, &outcome);
@@ -132,10 +152,16 @@ mtf_status mtf_sim_evaluate(const mtf_sim *sim, const mtf_policy *policy, uint32
                             uint64_t seed, uint32_t threads, float *values, mtf_sim_value *value,
                             mtf_err *err)
 {
-    const mtf_status status = sim_policy_fits(policy, err);
+    mtf_status status = sim_policy_fits(sim, policy, err);
     if (status != MTF_OK) return status;
-    const sim_actor actor = {.policy = policy, .only_type = -1, .steps_max = SIM_STEPS_MAX};
-    return sim_evaluate(sim, &actor, sessions, seed, threads, values, value, err);
+    mtf_actor *items = policy->per_item ? mtf_actor_new(policy) : NULL;
+    if (policy->per_item && items == NULL)
+        return mtf_fail(err, MTF_NOMEM, "simulate: no memory for the policy's actor");
+    const sim_actor actor = {
+        .policy = policy, .items = items, .only_type = -1, .steps_max = SIM_STEPS_MAX};
+    status = sim_evaluate(sim, &actor, sessions, seed, threads, values, value, err);
+    mtf_actor_free(items);
+    return status;
 }
 
 mtf_status mtf_sim_evaluate_action(const mtf_sim *sim, const float *action, uint32_t sessions,
@@ -160,9 +186,28 @@ mtf_sim_gain mtf_sim_paired(const float *a, const float *b, uint32_t count)
     return (mtf_sim_gain){mean, mean - half, mean + half};
 }
 
-mtf_status sim_policy_fits(const mtf_policy *policy, mtf_err *err)
+void sim_candidates_of(const sim_list *list, sim_candidates *candidates)
 {
-    if (policy->state_dim == SIM_STATE && policy->action_dim == MTF_SIM_ACTIONS) return MTF_OK;
+    for (uint32_t c = 0; c < SIM_CANDIDATES; c++)
+        for (uint32_t b = 0; b < SIM_BEHAVIOURS; b++)
+            candidates->predictions[c][b] = list->predictions[b][c];
+    candidates->features = list->features[0];
+}
+
+mtf_status sim_policy_fits(const mtf_sim *sim, const mtf_policy *policy, mtf_err *err)
+{
+    if (mtf_policy_user_dim(policy) == SIM_STATE && policy->action_dim == MTF_SIM_ACTIONS) {
+        const uint32_t features = sim->config.items ? MTF_SIM_FEATURES : 0;
+        if (!policy->per_item ||
+            (policy->item_features == features && policy->table.prediction_count == SIM_BEHAVIOURS))
+            return MTF_OK;
+        return mtf_fail(
+            err, MTF_INVALID,
+            "policy %s version %lld knows an item by %u features and %u predictions; the "
+            "simulator's have %u and %u",
+            policy->info.name, (long long)policy->info.version, policy->item_features,
+            policy->table.prediction_count, features, SIM_BEHAVIOURS);
+    }
     return mtf_fail(err, MTF_INVALID,
                     "policy %s version %lld maps %u features to %u numbers; the simulator's states "
                     "have %u, its actions %u",

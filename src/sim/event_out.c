@@ -55,16 +55,19 @@ static mtf_signals signals_of(sim_event *out, uint32_t i, const sim_outcome *out
 }
 
 void sim_event_request(sim_event *out, const sim_names *names, uint32_t step, int64_t time_ms,
-                       const sim_served *served, const sim_outcome *outcome)
+                       const sim_served *served, uint32_t features, const sim_outcome *outcome)
 {
     sim_request_id(out->event_id, names, step);
     head(out, names, time_ms, MTF_EVENT_REQUEST);
     for (uint32_t i = 0; i < SIM_SHOWN; i++) {
         for (uint32_t b = 0; b < SIM_BEHAVIOURS; b++)
             out->predictions[i][b] = served->list.predictions[b][served->list.shown[i]];
+        memcpy(out->features[i], served->list.features[served->list.shown[i]],
+               features * sizeof out->features[i][0]);
         out->items[i] = (mtf_item){
             .item_id = item_id(out, i, sim_item_key(&served->list, i)),
             .predictions = {out->predictions[i], SIM_BEHAVIOURS},
+            .features = {out->features[i], features},
             .signals = outcome != NULL ? signals_of(out, i, outcome) : (mtf_signals){NULL, 0},
         };
     }
@@ -72,8 +75,8 @@ void sim_event_request(sim_event *out, const sim_names *names, uint32_t step, in
         .policy_version = served->policy_version,
         .bucket = served->bucket,
         .state = {served->state, SIM_STATE},
-        .action = {served->action, MTF_SIM_ACTIONS},
-        .baseline_action = {served->baseline, MTF_SIM_ACTIONS},
+        .action = {served->action, served->action_count},
+        .baseline_action = {served->baseline, served->action_count},
         .lower = {served->lower, served->bound_count},
         .upper = {served->upper, served->bound_count},
         .sample_weight = 1,

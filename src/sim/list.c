@@ -4,8 +4,9 @@
 
 /* Indices of draws within a request's stream; user.c has the state's. Children of the request's key
  * are candidates: CHILD_TRUTH + c, CHILD_DRAWS + c. */
-enum { LIST_CANDIDATES = 0, LIST_LEAVE = 1000 };
+enum { LIST_CANDIDATES = 0, LIST_LEAVE = 1000, LIST_BAIT = 1200, LIST_FEATURES = 1300 };
 enum { CHILD_TRUTH = 512, CHILD_DRAWS = 640 };
+enum { DRAW_SEEN = SIM_BEHAVIOURS }; /* of a candidate's draws, behind its behaviours' */
 #define BEYOND_MAX (SIM_WATCH_MAX - 10.0f)
 
 static void see_candidates(sim_list *list, const sim_world *world)
@@ -21,6 +22,18 @@ static void see_candidates(sim_list *list, const sim_world *world)
             const float p = calibration * sim_sigmoid(base + slope * list->seen[b][c]);
             list->predictions[b][c] = p < 1.0f ? p : 1.0f;
         }
+    }
+}
+
+/* What each candidate is and how its features show it. */
+static void see_items(sim_list *list, const sim_items *items)
+{
+    for (uint32_t c = 0; c < SIM_CANDIDATES; c++) {
+        list->bait[c] = sim_uniform(list->key, LIST_BAIT + c) < items->bait_share;
+        float *features = list->features[c];
+        for (uint32_t f = 0; f < SIM_FEATURES; f++)
+            features[f] = sim_normal(list->key, LIST_FEATURES + c * SIM_FEATURES + f);
+        features[0] = (list->bait[c] ? 1.0f : -1.0f) + items->feature_noise * features[0];
     }
 }
 
@@ -55,13 +68,32 @@ static void take_best(sim_list *list)
     }
 }
 
-void sim_visit_rank(const sim_visit *visit, const sim_world *world, const mtf_action_table *table,
-                    const float *action, sim_list *list)
+void sim_visit_candidates(const sim_visit *visit, const sim_world *world, sim_list *list)
 {
     list->key = sim_key(visit->key, visit->step);
     see_candidates(list, world);
+    memset(list->bait, 0, sizeof list->bait);
+    if (world->items.bait_share > 0) see_items(list, &world->items);
+}
+
+void sim_list_take(sim_list *list, const float *scores)
+{
+    memcpy(list->scores, scores, sizeof list->scores);
+    take_best(list);
+}
+
+void sim_visit_rank(const sim_visit *visit, const sim_world *world, const mtf_action_table *table,
+                    const float *action, sim_list *list)
+{
+    sim_visit_candidates(visit, world, list);
     fuse(list, table, action);
     take_best(list);
+}
+
+/* How a bait shifts the logit of a behaviour. */
+static float disappointment(const sim_items *items, uint32_t behaviour)
+{
+    return behaviour == SIM_NEGATIVE ? items->gall : -items->dull;
 }
 
 void sim_visit_rates(const sim_visit *visit, const sim_world *world, const sim_list *list,
@@ -78,13 +110,20 @@ void sim_visit_rates(const sim_visit *visit, const sim_world *world, const sim_l
     }
     for (uint32_t b = 0; b < SIM_BEHAVIOURS; b++) {
         const sim_behaviour *behaviour = &world->behaviours[b];
-        const float logit = behaviour->base + behaviour->own * x[b] + behaviour->by_taste * taste;
+        float logit = behaviour->base + behaviour->own * x[b] + behaviour->by_taste * taste;
+        if (list->bait[c]) logit += disappointment(&world->items, b);
         rates[b] = b == SIM_WATCH
                        ? sim_exp(logit)
                        : sim_sigmoid(logit + (b == SIM_NEGATIVE ? 0.0f : visit->user.activity));
     }
     rates[SIM_FINISH] *= rates[SIM_VALID];
     if (attributes != NULL) memcpy(attributes, x, sizeof x);
+}
+
+/* In a world without items everything shown is. */
+static bool is_seen(const sim_items *items, uint32_t place, uint64_t key)
+{
+    return !(items->bait_share > 0) || sim_uniform(key, DRAW_SEEN) < items->attention[place];
 }
 
 void sim_visit_answer(sim_visit *visit, const sim_world *world, const sim_list *list,
@@ -94,10 +133,15 @@ void sim_visit_answer(sim_visit *visit, const sim_world *world, const sim_list *
     float worth = 0.0f;
     for (uint32_t i = 0; i < SIM_SHOWN; i++) {
         float rates[SIM_BEHAVIOURS], x[SIM_ATTRIBUTES];
-        sim_visit_rates(visit, world, list, i, rates, x);
-        for (uint32_t a = 0; a < SIM_ATTRIBUTES; a++) worth += type->worth[a] * x[a];
         const uint64_t key = sim_key(list->key, CHILD_DRAWS + list->shown[i]);
         float *values = outcome->values[i];
+        if (!is_seen(&world->items, i, key)) {
+            memset(values, 0, sizeof outcome->values[i]);
+            continue;
+        }
+        sim_visit_rates(visit, world, list, i, rates, x);
+        for (uint32_t a = 0; a < SIM_ATTRIBUTES; a++) worth += type->worth[a] * x[a];
+        if (list->bait[list->shown[i]]) worth -= world->items.harm;
         for (uint32_t b = 0; b < SIM_BEHAVIOURS; b++) values[b] = sim_uniform(key, b) < rates[b];
         values[SIM_FINISH] = sim_uniform(key, SIM_FINISH) * rates[SIM_VALID] < rates[SIM_FINISH] &&
                              values[SIM_VALID] > 0;

@@ -29,6 +29,13 @@ typedef struct sim_start {
     uint32_t session;
 } sim_start;
 
+/* A policy that was asked, and where each item has its own action the actor of it, owned. */
+typedef struct sim_known {
+    const mtf_policy *policy;
+    int64_t version;
+    mtf_actor *items;
+} sim_known;
+
 typedef struct sim_round {
     const mtf_sim *sim;
     const mtf_sim_service *service;
@@ -41,6 +48,8 @@ typedef struct sim_round {
     mtf_rng pool_rng;
     sim_served served;
     sim_event event;
+    sim_known policy, canary;
+    sim_server server; /* of the request at hand */
 } sim_round;
 
 static bool earlier(const active *a, const active *b)
@@ -123,25 +132,43 @@ static void shuffle(sim_round *round, uint32_t step, sim_outcome *outcome)
     outcome->leaves = outcome->leaves || step + 1 == SIM_STEPS_MAX;
 }
 
-static mtf_status next_policy(const sim_round *round, uint32_t user, const mtf_policy **policy,
-                              mtf_err *err)
+/* Requests are served by this policy from now on, `known` being the last one in its role. */
+static mtf_status serve_by(sim_round *round, sim_known *known, const mtf_policy *policy,
+                           mtf_err *err)
+{
+    const mtf_status status = sim_policy_fits(round->sim, policy, err);
+    if (status != MTF_OK) return status;
+    const bool same = known->policy == policy && known->version == policy->info.version;
+    if (!same) {
+        mtf_actor_free(known->items);
+        *known = (sim_known){policy, policy->info.version,
+                             policy->per_item ? mtf_actor_new(policy) : NULL};
+    }
+    round->server = (sim_server){policy, known->items};
+    if (policy->per_item && known->items == NULL)
+        return mtf_fail(err, MTF_NOMEM, "simulate: no memory for the policy's actor");
+    return MTF_OK;
+}
+
+/* Asks for the policy of the user's next request. */
+static mtf_status next_policy(sim_round *round, uint32_t user, mtf_err *err)
 {
     const mtf_sim_service *service = round->service;
     char user_id[SIM_USER_ID_CHARS];
-    *policy = service->policy(service->self);
+    const mtf_policy *policy = service->policy(service->self);
     const mtf_policy *canary = service->canary ? service->canary(service->self) : NULL;
+    MTF_ASSERT(policy != NULL);
     sim_user_id(user_id, user);
-    if (canary && mtf_policy_canary_serves(canary, mtf_str_of(user_id))) *policy = canary;
-    MTF_ASSERT(*policy != NULL);
-    return sim_policy_fits(*policy, err);
+    if (canary && mtf_policy_canary_serves(canary, mtf_str_of(user_id)))
+        return serve_by(round, &round->canary, canary, err);
+    return serve_by(round, &round->policy, policy, err);
 }
 
 /* Outcomes of users who are nowhere logged. */
 static mtf_status fill_pool(sim_round *round, mtf_err *err)
 {
     const mtf_sim *sim = round->sim;
-    const mtf_policy *policy;
-    const mtf_status status = next_policy(round, sim->config.users, &policy, err);
+    const mtf_status status = next_policy(round, sim->config.users, err);
     if (status != MTF_OK) return status;
     sim_visit visit;
     bool leaves = true;
@@ -153,7 +180,7 @@ static mtf_status fill_pool(sim_round *round, mtf_err *err)
         const sim_names names = {sim->config.seed, round->number, sim->config.sessions, user,
                                  false};
         sim_request_id(round->event.request_id, &names, i);
-        sim_serve(sim, policy, &visit, mtf_str_of(round->event.request_id), &round->served);
+        sim_serve(sim, &round->server, &visit, mtf_str_of(round->event.request_id), &round->served);
         sim_visit_answer(&visit, &sim->world, &round->served.list, &round->pool[i]);
         sim_visit_note(&visit, &round->pool[i]);
         leaves = round->pool[i].leaves;
@@ -181,13 +208,13 @@ static void count_request(sim_round *round, active *session)
 static mtf_status serve_request(sim_round *round, active *session, mtf_err *err)
 {
     const mtf_sim *sim = round->sim;
-    const mtf_policy *policy;
-    mtf_status status = next_policy(round, session->names.user, &policy, err);
+    mtf_status status = next_policy(round, session->names.user, err);
     if (status != MTF_OK) return status;
     session->step = session->visit.step;
     session->request_ms = session->next_ms;
     sim_request_id(round->event.request_id, &session->names, session->step);
-    sim_serve(sim, policy, &session->visit, mtf_str_of(round->event.request_id), &round->served);
+    sim_serve(sim, &round->server, &session->visit, mtf_str_of(round->event.request_id),
+              &round->served);
     sim_visit_answer(&session->visit, &sim->world, &round->served.list, &session->outcome);
     if (round->pool != NULL) shuffle(round, session->step, &session->outcome);
     sim_visit_note(&session->visit, &session->outcome);
@@ -195,7 +222,8 @@ static mtf_status serve_request(sim_round *round, active *session, mtf_err *err)
         session->items[i] = sim_item_key(&round->served.list, i);
     const bool joined = !sim->config.feedback_separate;
     sim_event_request(&round->event, &session->names, session->step, session->next_ms,
-                      &round->served, joined ? &session->outcome : NULL);
+                      &round->served, sim->config.items ? SIM_FEATURES : 0,
+                      joined ? &session->outcome : NULL);
     count_request(round, session);
     status = emit(round, session, err);
     session->at = joined ? SIM_SHOWN + 1 : 1;
@@ -280,6 +308,8 @@ mtf_status mtf_sim_run_round(const mtf_sim *sim, uint32_t number, const mtf_sim_
     if (status == MTF_OK) status = run(round, err);
 done:
     while (round->heap_count > 0) free(round->heap[--round->heap_count]);
+    mtf_actor_free(round->policy.items);
+    mtf_actor_free(round->canary.items);
     free(round->pool);
     free(round->heap);
     free(round->starts);

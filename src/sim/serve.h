@@ -4,19 +4,27 @@
 
 #include "sim/sim_private.h"
 
+#define SIM_LOGGED (SIM_SHOWN * MTF_SIM_ACTIONS) /* actions of a request at most */
+
 /** What the recommender did on a request. */
 typedef struct sim_served {
     int64_t policy_version;
     mtf_bucket bucket;
-    uint32_t bound_count; /* of lower and upper: 0 where noise has no box */
+    uint32_t action_count; /* once, or for each item shown */
+    uint32_t bound_count;  /* of lower and upper: 0 where noise has no box */
     float state[SIM_STATE];
-    float baseline[MTF_SIM_ACTIONS], action[MTF_SIM_ACTIONS], lower[MTF_SIM_ACTIONS],
-        upper[MTF_SIM_ACTIONS];
+    float baseline[SIM_LOGGED], action[SIM_LOGGED], lower[SIM_LOGGED], upper[SIM_LOGGED];
     sim_list list;
 } sim_served;
 
+/** The policy to ask, and where each item has its own action the actor of it. */
+typedef struct sim_server {
+    const mtf_policy *policy;
+    const mtf_actor *items; /* NULL: one action a request */
+} sim_server;
+
 /** Asks the policy, explores, ranks. policy fits the simulator. */
-void sim_serve(const mtf_sim *sim, const mtf_policy *policy, const sim_visit *visit,
+void sim_serve(const mtf_sim *sim, const sim_server *server, const sim_visit *visit,
                mtf_str request_id, sim_served *served);
 
 #define SIM_USER_ID_CHARS 24
@@ -35,14 +43,16 @@ typedef struct sim_event {
     char user_id[SIM_USER_ID_CHARS], event_id[64], request_id[64], session_id[56],
         item_ids[SIM_SHOWN][20];
     float predictions[SIM_SHOWN][SIM_BEHAVIOURS];
+    float features[SIM_SHOWN][SIM_FEATURES];
     mtf_item items[SIM_SHOWN];
     mtf_signal signals[SIM_SHOWN][SIM_BEHAVIOURS];
 } sim_event;
 
 void sim_request_id(char text[64], const sim_names *names, uint32_t step);
 /** outcome NULL: the signals come as feedback. */
+/** features: of an item that are logged, 0 or all. */
 void sim_event_request(sim_event *out, const sim_names *names, uint32_t step, int64_t time_ms,
-                       const sim_served *served, const sim_outcome *outcome);
+                       const sim_served *served, uint32_t features, const sim_outcome *outcome);
 /** What was done with shown item i of the request of `step` at request_ms; item its item id's key.
  */
 void sim_event_feedback(sim_event *out, const sim_names *names, uint32_t step, int64_t time_ms,

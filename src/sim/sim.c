@@ -146,6 +146,7 @@ mtf_status mtf_sim_open(const mtf_sim_config *config, mtf_sim **out, mtf_err *er
     if (sim == NULL) return mtf_fail(err, MTF_NOMEM, "simulate: out of memory");
     sim->config = *config;
     sim_world_init(&sim->world);
+    if (config->items) sim_world_add_items(&sim->world);
     mtf_status status = read_table(sim, config->actions, err);
     if (status == MTF_OK)
         status = parse_numbers(config->reward_weights, "reward.weights", sim->reward_weight, err);
@@ -189,7 +190,9 @@ uint64_t sim_hash(const mtf_sim *sim)
         uint32_t place[MTF_SIM_ACTIONS];
     } seen;
     memset(&seen, 0, sizeof seen);
-    seen.world = mtf_hash64(&sim->world, sizeof sim->world);
+    seen.world = mtf_hash64(&sim->world, offsetof(sim_world, items));
+    if (sim->config.items)
+        seen.world = sim_key(seen.world, mtf_hash64(&sim->world.items, sizeof sim->world.items));
     memcpy(seen.weight, sim->reward_weight, sizeof seen.weight);
     memcpy(seen.clip, sim->reward_clip, sizeof seen.clip);
     for (uint32_t d = 0; d < sim->table.count; d++) {

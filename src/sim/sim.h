@@ -19,6 +19,7 @@
 #define MTF_SIM_ACTIONS    10
 #define MTF_SIM_BEHAVIOURS 5 /* valid, watch (seconds), finish, positive, negative */
 #define MTF_SIM_SHOWN      5
+#define MTF_SIM_FEATURES   4 /* of an item, in a world with items */
 
 typedef enum mtf_sim_explore {
     MTF_SIM_EXPLORE_NONE, /* the policy's own action, bucket baseline */
@@ -37,6 +38,9 @@ typedef struct mtf_sim_config {
     bool feedback_separate;  /* signals as Feedback events instead of joined to the request */
     bool session_ids;        /* events carry a session_id */
     bool shuffle_rewards;    /* control: see mtf_sim_run_round */
+    bool items;              /* the best weights depend on the item, which its features tell, and a
+                              * list is read from the top: another world */
+    bool item_noise_shared;  /* of a policy with an action per item: one draw a request */
     int64_t start_ms;        /* of round 0 */
     int64_t span_ms;         /* of a round: all its sessions start and end within */
     int64_t separation_ms;   /* between two sessions of a user: above gap + grace */

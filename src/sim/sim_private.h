@@ -2,6 +2,7 @@
 #ifndef MTF_SIM_PRIVATE_H
 #define MTF_SIM_PRIVATE_H
 
+#include "client/actor.h"
 #include "sim/sim.h"
 #include "sim/visit.h"
 
@@ -16,8 +17,17 @@ struct mtf_sim {
 };
 
 const char *sim_behaviour_name(uint32_t behaviour);
-/** Does it map this world's states to its actions? MTF_INVALID says what it does. */
-mtf_status sim_policy_fits(const mtf_policy *policy, mtf_err *err) MTF_NODISCARD;
+/** Does it map this world's states, and its items' features and predictions where each has its own
+ *  action, to its actions? MTF_INVALID says what it does. */
+mtf_status sim_policy_fits(const mtf_sim *sim, const mtf_policy *policy,
+                           mtf_err *err) MTF_NODISCARD;
+/** The candidates' predictions, and their features as a policy with an action per item takes them,
+ * row by row. */
+typedef struct sim_candidates {
+    float predictions[SIM_CANDIDATES][SIM_BEHAVIOURS];
+    const float *features; /* (SIM_CANDIDATES, the policy's item_features) */
+} sim_candidates;
+void sim_candidates_of(const sim_list *list, sim_candidates *candidates);
 /** Formula 2 over the shown items. */
 double sim_reward(const mtf_sim *sim, const sim_outcome *outcome);
 /** The longest a visit can last: what is left free at the end of a slot. */
@@ -28,6 +38,7 @@ int64_t sim_pause_ms(const sim_outcome *outcome);
 /** Who acts in an evaluation: a network, or one action per hidden type. */
 typedef struct sim_actor {
     const mtf_policy *policy; /* NULL: the actions */
+    const mtf_actor *items;   /* the policy's, where each item has its own action; else NULL */
     float actions[SIM_TYPES][MTF_SIM_ACTIONS];
     int32_t only_type;  /* users of this type only; -1: all */
     uint32_t steps_max; /* requests of a session; 1: the immediate reward alone */

@@ -41,12 +41,19 @@ typedef struct sim_list {
     float predictions[SIM_BEHAVIOURS][SIM_CANDIDATES];
     float scores[SIM_CANDIDATES];
     uint32_t shown[SIM_SHOWN];
+    /* of a world with items (world.h): */
+    bool bait[SIM_CANDIDATES];
+    float features[SIM_CANDIDATES][SIM_FEATURES];
 } sim_list;
 
 void sim_user_init(sim_user *user, const sim_world *world, uint64_t seed, uint64_t number);
 void sim_visit_begin(sim_visit *visit, uint64_t number, float hour);
 /** state (SIM_STATE) out. */
 void sim_visit_state(const sim_visit *visit, const sim_world *world, float *state);
+/** The candidates of the visit's next list. */
+void sim_visit_candidates(const sim_visit *visit, const sim_world *world, sim_list *list);
+/** Ranks them by scores (SIM_CANDIDATES). */
+void sim_list_take(sim_list *list, const float *scores);
 /** The visit's next list under the action. */
 void sim_visit_rank(const sim_visit *visit, const sim_world *world, const mtf_action_table *table,
                     const float *action, sim_list *list);

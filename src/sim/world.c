@@ -95,3 +95,13 @@ void sim_world_init(sim_world *world)
             sqrtf(1.0f - sight * sight); /* correctly rounded everywhere, unlike other libm */
     }
 }
+
+void sim_world_add_items(sim_world *world)
+{
+    world->items = (sim_items){.bait_share = 0.5f,
+                               .dull = 2.0f,
+                               .gall = 3.2f,
+                               .harm = 0.8f,
+                               .feature_noise = 0.3f,
+                               .attention = {1.0f, 0.8f, 0.62f, 0.46f, 0.32f}};
+}

@@ -13,6 +13,7 @@
 #define SIM_PROFILE    42 /* the first features: who the user is; the rest: what was done lately */
 #define SIM_CANDIDATES 100
 #define SIM_SHOWN      5
+#define SIM_FEATURES   4 /* of an item: what it is, noisily, and noise */
 #define SIM_STEPS_MAX  20
 #define SIM_WATCH_MAX  120.0f /* seconds of one item */
 
@@ -38,6 +39,19 @@ typedef struct sim_behaviour {
     float sight; /* correlation of what the model sees of the attribute with the attribute */
 } sim_behaviour;
 
+/** What makes the item matter (mtf_sim_config.items). A bait looks to the multi-task model as any
+ * other item of its attributes does, and disappoints: only its features tell. And a list is read
+ * from the top, the lower an item stands the less it is seen: an item's own action can then be
+ * learnt from, since for an item that was shown it changes nothing but its place. All 0: off. */
+typedef struct sim_items {
+    float bait_share; /* of candidates */
+    float dull;       /* taken off the logits of a bait's valid, finish, positive and log watch */
+    float gall;       /* added to that of negative */
+    float harm;       /* taken off the worth of seeing one */
+    float feature_noise;
+    float attention[SIM_SHOWN]; /* chance that the item in this place is seen */
+} sim_items;
+
 typedef struct sim_world {
     sim_type types[SIM_TYPES];
     sim_behaviour behaviours[SIM_BEHAVIOURS];
@@ -51,7 +65,10 @@ typedef struct sim_world {
     /* made by sim_world_init: */
     float profile_weight[SIM_PROFILE][SIM_TRAITS], profile_bias[SIM_PROFILE];
     float blind[SIM_ATTRIBUTES]; /* sqrt(1 - sight^2) */
+    sim_items items;             /* last: the world without is what comes before it */
 } sim_world;
 
 void sim_world_init(sim_world *world);
+/** Turns the items on. */
+void sim_world_add_items(sim_world *world);
 #endif
