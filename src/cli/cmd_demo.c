@@ -8,6 +8,7 @@
 #include "core/file.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 typedef struct demo_options {
     int64_t rounds, sessions, seed, evaluate;
     const char *json, *control;
-    bool quiet;
+    bool items, quiet;
 } demo_options;
 
 /** The preset "demo-1". Settings from a file, the environment or --set win over it. */
@@ -69,6 +70,7 @@ static mtf_status open_sim(const mtf_cli *cli, const demo_options *o, mtf_sim **
     config.actions = s->policy_actions;
     config.reward_weights = s->reward_weights;
     config.reward_clip = s->reward_clip;
+    config.items = o->items;
     config.item_noise_shared = strcmp(s->policy_item_noise, "shared") == 0;
     if (strcmp(o->control, "shuffled-rewards") == 0) {
         config.shuffle_rewards = true;
@@ -190,10 +192,24 @@ static void remove_if_empty(const char *path)
     if (stat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_size == 0) unlink(path);
 }
 
+/** What can be reached, as far as it was ever searched for: not where items matter. */
+static mtf_status read_reference(const mtf_sim *sim, const demo_options *o,
+                                 demo_reference *reference, mtf_err *err)
+{
+    const double nan = (double)NAN;
+    mtf_sim_reference known;
+    *reference = (demo_reference){nan, nan, nan, nan};
+    if (o->items) return MTF_OK;
+    const mtf_status status = mtf_sim_reference_get(sim, &known, err);
+    if (status == MTF_OK)
+        *reference = (demo_reference){known.initial.mean, known.best_constant.mean,
+                                      known.best_personalised.mean, known.best_myopic.mean};
+    return status;
+}
+
 static mtf_status demo(mtf_cli *cli, const demo_options *o, mtf_err *err)
 {
     mtf_sim *sim = NULL;
-    mtf_sim_reference reference;
     demo_report *report = calloc(1, sizeof *report);
     if (!report) return mtf_fail(err, MTF_NOMEM, "no memory for the report");
     const int64_t started_ns = mtf_clock_mono_ns();
@@ -205,7 +221,7 @@ static mtf_status demo(mtf_cli *cli, const demo_options *o, mtf_err *err)
     }
     if (status == MTF_OK && o->json) status = check_writable(o->json, err);
     if (status == MTF_OK) status = open_sim(cli, o, &sim, err);
-    if (status == MTF_OK) status = mtf_sim_reference_get(sim, &reference, err);
+    if (status == MTF_OK) status = read_reference(sim, o, &report->reference, err);
     if (status == MTF_OK) {
         printf("mtf demo: simulated users, librdkafka's in-process mock brokers, at-least-once "
                "delivery; everything "
@@ -215,9 +231,6 @@ static mtf_status demo(mtf_cli *cli, const demo_options *o, mtf_err *err)
         report->preset = PRESET_NAME;
         report->control = o->control;
         report->seed = o->seed;
-        report->reference =
-            (demo_reference){reference.initial.mean, reference.best_constant.mean,
-                             reference.best_personalised.mean, reference.best_myopic.mean};
         status = with_folder(cli, sim, o, report, err);
     }
     report->total_seconds = (double)(mtf_clock_mono_ns() - started_ns) / 1e9;
@@ -243,6 +256,9 @@ int mtf_command_demo(mtf_cli *cli, int argc, char **argv)
         {"--json", MTF_OPTION_TEXT, &o.json, 0, 0, "FILE", "write the report as JSON"},
         {"--control", MTF_OPTION_TEXT, &o.control, 0, 0, "C",
          "none | no-exploration | shuffled-rewards: null controls that must not improve"},
+        {"--items", MTF_OPTION_FLAG, &o.items, 0, 0, NULL,
+         "users for whom the best weights depend on the item: learner.algorithm=enhanced, "
+         "policy.list=5, policy.item_features=4"},
         {"--quiet", MTF_OPTION_FLAG, &o.quiet, 0, 0, NULL, "no progress bars"},
     };
     mtf_err err = {0};

@@ -53,7 +53,9 @@ void demo_print_round(FILE *out, const demo_report *report, const demo_round *ro
 void demo_print_end(FILE *out, const demo_report *report)
 {
     const demo_reference *r = &report->reference;
-    fprintf(out,
+    if (isfinite(r->initial))
+        fprintf(
+            out,
             "\nreference values of this world (`mtf simulate --describe`): start %.3f, best myopic "
             "%.3f, best "
             "constant %.3f, best personalised %.3f\n",
@@ -61,6 +63,11 @@ void demo_print_end(FILE *out, const demo_report *report)
     fprintf(out, "sessions: %lld simulated, %lld stored (%lld of them cut at the cap)\n",
             (long long)report->sessions_simulated, (long long)report->sessions_stored,
             (long long)report->cap_cuts);
+    if (!isfinite(r->initial)) {
+        fprintf(out, "there is no reference of what this world allows; %.0f s\n",
+                report->total_seconds);
+        return;
+    }
     fprintf(out,
             "the policy closed %.0f %% of the gap between the start and the best personalised "
             "policy, in %.0f s\n",
@@ -101,13 +108,14 @@ mtf_status demo_write_json(const char *path, const demo_report *report, mtf_err 
     for (int i = 0; i < report->round_count; i++)
         json_array_append_new(rounds, round_json(&report->rounds[i]));
     json_t *root = json_pack(
-        "{s:o, s:{s:f, s:f, s:f, s:f}, s:s, s:s, s:I, s:{s:I, s:I, s:I}, s:o, s:o}", "rounds",
-        rounds, "reference", "initial", r->initial, "best_constant", r->best_constant,
-        "best_personalised", r->best_personalised, "best_myopic", r->best_myopic, "preset",
-        report->preset, "control", report->control, "seed", (json_int_t)report->seed,
-        "reconciliation", "simulated", (json_int_t)report->sessions_simulated, "stored",
-        (json_int_t)report->sessions_stored, "cap_cuts", (json_int_t)report->cap_cuts, "gap_closed",
-        number(demo_gap_closed(report)), "total_seconds", number(report->total_seconds));
+        "{s:o, s:{s:o, s:o, s:o, s:o}, s:s, s:s, s:I, s:{s:I, s:I, s:I}, s:o, s:o}", "rounds",
+        rounds, "reference", "initial", number(r->initial), "best_constant",
+        number(r->best_constant), "best_personalised", number(r->best_personalised), "best_myopic",
+        number(r->best_myopic), "preset", report->preset, "control", report->control, "seed",
+        (json_int_t)report->seed, "reconciliation", "simulated",
+        (json_int_t)report->sessions_simulated, "stored", (json_int_t)report->sessions_stored,
+        "cap_cuts", (json_int_t)report->cap_cuts, "gap_closed", number(demo_gap_closed(report)),
+        "total_seconds", number(report->total_seconds));
     char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
     mtf_status status = MTF_OK;
     if (!text) {

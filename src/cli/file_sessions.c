@@ -113,7 +113,8 @@ static mtf_status read_file(const mtf_cli *cli, const char *path, const file_ses
     mtf_action_table table;
     mtf_session_file *file = NULL;
     mtf_status status = mtf_action_table_parse(&table, cli->settings.policy_actions, err);
-    const mtf_dims dims = {(uint32_t)cli->settings.policy_state_dim, table.count};
+    const mtf_dims dims = {(uint32_t)cli->settings.policy_state_dim, table.count,
+                           cli->settings.policy_list > 0};
     if (status == MTF_OK) status = mtf_session_file_open(path, dims, &file, err);
     while (status == MTF_OK && !atomic_load(cli->stop)) {
         mtf_session session;

@@ -17,7 +17,8 @@ mtf_status stage_decoder_open(const mtf_settings *settings, stage_records record
     if (status != MTF_OK) return status;
     if (records == STAGE_FILE_EVENTS) config.framing = MTF_FRAMING_SINGLE_OBJECT;
     if (records != STAGE_SESSIONS) config.user_key_file = settings->privacy_user_key_file;
-    config.dims = (mtf_dims){(uint32_t)settings->policy_state_dim, table.count};
+    config.dims =
+        (mtf_dims){(uint32_t)settings->policy_state_dim, table.count, settings->policy_list > 0};
     return mtf_decoder_open(&config, decoder, err);
 }
 

@@ -229,7 +229,7 @@ mtf_status mtf_event_finish(mtf_event_builder *builder, const void **bytes, size
     if (!builder->wrong.status) {
         mtf_err why = {0};
         hand_out(builder);
-        if (mtf_event_validate(&builder->event, (mtf_dims){0, 0}, &why) != MTF_OK)
+        if (mtf_event_validate(&builder->event, (mtf_dims){0}, &why) != MTF_OK)
             (void)mtf_fail(&builder->wrong, MTF_INVALID, "event: %s", why.msg);
     }
     const mtf_err wrong = builder->wrong;

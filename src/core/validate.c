@@ -98,7 +98,10 @@ static mtf_status check_request(const mtf_request *request, mtf_dims dims, mtf_e
                         (unsigned)request->baseline_action.count, (unsigned)request->action.count);
     }
     mtf_status status = check_length("state", request->state, dims.state, err);
-    if (status == MTF_OK) status = check_length("action", request->action, dims.action, err);
+    const uint32_t given = request->action.count;
+    const bool each = dims.per_item && given == (uint64_t)dims.action * request->item_count;
+    if (status == MTF_OK && !each)
+        status = check_length("action", request->action, dims.action, err);
     if (status != MTF_OK) return status;
     if (!all_finite(request->state)) return invalid(err, "state", "not finite");
     if (!all_actions(request->action)) return invalid(err, "action", "outside [-1,1]");

@@ -7,6 +7,7 @@
 /** Lengths that the configured policy wants; 0: any, as long as a record agrees with itself. */
 typedef struct mtf_dims {
     uint32_t state, action;
+    bool per_item; /* actions may also be given for each item: action floats times the items */
 } mtf_dims;
 
 /** MTF_SKIP with "invalid: <field>: <what>"; never a byte of content. */

@@ -339,7 +339,7 @@ static uint64_t event_schema(void *self, mtf_span value)
 {
     mtf_decoder *decoder = self;
     mtf_reader reader = mtf_reader_of(value);
-    entry *writer;
+    entry *writer = NULL;
     const mtf_status status =
         unframe(decoder, decoder->framing, TARGET_EVENT, &reader, &writer, NULL);
     return status == MTF_OK ? name_of(decoder, writer) : 0;

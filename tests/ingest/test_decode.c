@@ -362,6 +362,31 @@ static void dimensions_are_held_to_the_policys(void **state)
     mtf_buf_fini(&bytes);
 }
 
+static void an_action_may_be_given_for_each_item_where_policies_do(void **state)
+{
+    (void)state;
+    mtf_event event = mtf_sample_request();
+    mtf_request *request = &event.body.request;
+    float zeros[64] = {0};
+    mtf_floats *const sides[] = {&request->action, &request->baseline_action, &request->lower,
+                                 &request->upper};
+    const uint32_t each = 2 * request->item_count;
+    assert_true(request->item_count > 0 && each + 1 < 64);
+    for (uint32_t count = each; count <= each + 1; count++) {
+        mtf_buf bytes = {0};
+        for (int i = 0; i < 4; i++) *sides[i] = (mtf_floats){zeros, count};
+        assert_int_equal(mtf_event_encode(&event, &bytes, NULL), MTF_OK);
+        for (int per_item = 0; per_item < 2; per_item++) {
+            const mtf_dims dims = {.action = 2, .per_item = per_item};
+            mtf_decoder *decoder = open_decoder(&(mtf_decoder_config){.dims = dims});
+            const bool good = per_item ? count == each : count == 2;
+            assert_int_equal(decode_event(decoder, &bytes, NULL), good ? MTF_OK : MTF_SKIP);
+            mtf_decoder_close(decoder);
+        }
+        mtf_buf_fini(&bytes);
+    }
+}
+
 static void actions_may_round_past_one(void **state)
 {
     (void)state;
@@ -416,6 +441,7 @@ int main(void)
         cmocka_unit_test(wrong_requests_are_invalid),
         cmocka_unit_test(an_explored_action_may_round_past_its_box),
         cmocka_unit_test(dimensions_are_held_to_the_policys),
+        cmocka_unit_test(an_action_may_be_given_for_each_item_where_policies_do),
         cmocka_unit_test(actions_may_round_past_one),
         cmocka_unit_test(wrong_sessions_are_invalid),
     };
