@@ -152,7 +152,7 @@ static void enumerated_texts_take_only_their_words(void **state)
     } cases[] = {
         {"schema.framing", "confluent", "single-object confluent raw"},
         {"sessionize.delivery", "at-least-once", "exactly-once at-least-once"},
-        {"learner.algorithm", "ddpg", "integrated ddpg td3bc iql cql_sac batchrl"},
+        {"learner.algorithm", "ddpg", "integrated ddpg td3bc iql cql_sac batchrl enhanced"},
         {"learner.precision", "bf16", "float32 bf16"},
         {"learner.penalty", "none", "expm1 printed none"},
         {"learner.target", "clip", "discount literal additive clip"},
