@@ -30,19 +30,17 @@ typedef struct sim_job {
     atomic_uint next;   /* block to be taken */
 } sim_job;
 
-/* A list of which each item has its own action. */
-static void rank_items(const sim_job *job, const sim_visit *visit, const float *state,
-                       sim_list *list)
+void sim_rank_items(const mtf_sim *sim, const mtf_actor *items, const sim_visit *visit,
+                    const float *state, sim_list *list)
 {
-    const mtf_sim *sim = job->sim;
     sim_candidates candidates;
     float actions[SIM_CANDIDATES][MTF_SIM_ACTIONS], scores[SIM_CANDIDATES];
     sim_visit_candidates(visit, &sim->world, list);
     sim_candidates_of(list, &candidates);
-    mtf_actor_run_items(job->actor->items, state, SIM_CANDIDATES, candidates.features,
+    mtf_actor_run_items(items, state, SIM_CANDIDATES, candidates.features,
                         candidates.predictions[0], actions[0]);
-    mtf_table_fuse_items(&job->actor->policy->table, actions[0], candidates.predictions[0],
-                         SIM_CANDIDATES, scores);
+    mtf_table_fuse_items(&sim->table, actions[0], candidates.predictions[0], SIM_CANDIDATES,
+                         scores);
     sim_list_take(list, scores);
 }
 
@@ -59,7 +57,7 @@ static float play(const sim_job *job, sim_visit *visit, block_sums *sums)
     while (!outcome.leaves && visit->step < actor->steps_max) {
         if (actor->policy != NULL) sim_visit_state(visit, &sim->world, state);
         if (actor->items != NULL) {
-            rank_items(job, visit, state, &list);
+            sim_rank_items(sim, actor->items, visit, state, &list);
         } else {
             if (actor->policy != NULL) mtf_policy_act(actor->policy, state, chosen);
             sim_visit_rank(visit, &sim->world, &sim->table, action, &list);

@@ -121,9 +121,13 @@ void sim_visit_rates(const sim_visit *visit, const sim_world *world, const sim_l
 }
 
 /* In a world without items everything shown is. */
-static bool is_seen(const sim_items *items, uint32_t place, uint64_t key)
+static bool is_seen(const sim_items *items, const sim_list *list, uint32_t i, uint64_t key)
 {
-    return !(items->bait_share > 0) || sim_uniform(key, DRAW_SEEN) < items->attention[place];
+    if (!(items->bait_share > 0)) return true;
+    float mean = 0.0f;
+    for (uint32_t k = 0; k < SIM_SHOWN; k++) mean += list->scores[list->shown[k]] / SIM_SHOWN;
+    const float above = (list->scores[list->shown[i]] - mean) / items->room;
+    return sim_uniform(key, DRAW_SEEN) < sim_sigmoid(above);
 }
 
 void sim_visit_answer(sim_visit *visit, const sim_world *world, const sim_list *list,
@@ -135,7 +139,7 @@ void sim_visit_answer(sim_visit *visit, const sim_world *world, const sim_list *
         float rates[SIM_BEHAVIOURS], x[SIM_ATTRIBUTES];
         const uint64_t key = sim_key(list->key, CHILD_DRAWS + list->shown[i]);
         float *values = outcome->values[i];
-        if (!is_seen(&world->items, i, key)) {
+        if (!is_seen(&world->items, list, i, key)) {
             memset(values, 0, sizeof outcome->values[i]);
             continue;
         }

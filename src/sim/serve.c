@@ -77,8 +77,8 @@ static void serve_items(const mtf_sim *sim, const sim_server *server, const sim_
     const bool explores = served->bucket == MTF_BUCKET_EXPLORE;
     explore_items(sim, explores ? half_width : 0, request_id, &choices);
     if (!explores) memcpy(choices.action, choices.baseline, sizeof choices.action);
-    mtf_table_fuse_items(&server->policy->table, choices.action[0], candidates.predictions[0],
-                         SIM_CANDIDATES, scores);
+    mtf_table_fuse_items(&sim->table, choices.action[0], candidates.predictions[0], SIM_CANDIDATES,
+                         scores);
     sim_list_take(&served->list, scores);
     const bool boxed = !explores || sim->config.explore == MTF_SIM_EXPLORE_BOX;
     served->action_count = SIM_LOGGED;

@@ -28,6 +28,9 @@ typedef struct sim_candidates {
     const float *features; /* (SIM_CANDIDATES, the policy's item_features) */
 } sim_candidates;
 void sim_candidates_of(const sim_list *list, sim_candidates *candidates);
+/** The visit's next list under a policy with an action for each item, from the state it sees. */
+void sim_rank_items(const mtf_sim *sim, const mtf_actor *items, const sim_visit *visit,
+                    const float *state, sim_list *list);
 /** Formula 2 over the shown items. */
 double sim_reward(const mtf_sim *sim, const sim_outcome *outcome);
 /** The longest a visit can last: what is left free at the end of a slot. */

@@ -103,5 +103,5 @@ void sim_world_add_items(sim_world *world)
                                .gall = 3.2f,
                                .harm = 0.8f,
                                .feature_noise = 0.3f,
-                               .attention = {1.0f, 0.8f, 0.62f, 0.46f, 0.32f}};
+                               .room = 0.1f};
 }

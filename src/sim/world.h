@@ -40,16 +40,17 @@ typedef struct sim_behaviour {
 } sim_behaviour;
 
 /** What makes the item matter (mtf_sim_config.items). A bait looks to the multi-task model as any
- * other item of its attributes does, and disappoints: only its features tell. And a list is read
- * from the top, the lower an item stands the less it is seen: an item's own action can then be
- * learnt from, since for an item that was shown it changes nothing but its place. All 0: off. */
+ * other item of its attributes does, and disappoints: only its features tell. And a list gives its
+ * items room by their scores: the further one lies above its list's mean, the surer it is seen. So
+ * an item's own action can be learnt from: of an item that was shown, what it is no longer hangs on
+ * the action, only how well it is seen does. All 0: off. */
 typedef struct sim_items {
     float bait_share; /* of candidates */
     float dull;       /* taken off the logits of a bait's valid, finish, positive and log watch */
     float gall;       /* added to that of negative */
     float harm;       /* taken off the worth of seeing one */
     float feature_noise;
-    float attention[SIM_SHOWN]; /* chance that the item in this place is seen */
+    float room; /* of scores: an item one of it above the mean is seen with chance sigmoid(1) */
 } sim_items;
 
 typedef struct sim_world {
