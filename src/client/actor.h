@@ -22,7 +22,8 @@ void mtf_actor_free(mtf_actor *actor);
 
 /** action (A) out in [-1,1] from raw state (S); missing features (NaN) count as the mean. */
 void mtf_actor_run(const mtf_actor *actor, const float *state, float *action);
-/** As mtf_policy_act_items: what the items share of their states is multiplied once. */
+/** As mtf_policy_act_items (features may be NULL where the policy knows of none): what the items
+ * share of their states is multiplied once. */
 void mtf_actor_run_items(const mtf_actor *actor, const float *state, uint32_t items,
                          const float *features, const float *predictions, float *actions);
 mtf_simd mtf_actor_simd(const mtf_actor *actor);

@@ -11,7 +11,7 @@
 #define PART_USERS     30 /* fewer make no interval worth the name */
 #define NCIS_CAP       100
 #define WIDTH_MIN      1e-6f /* a narrower dimension is frozen: no density */
-#define TOGETHER       1e-4  /* of a box's width: drawn at one place of all items' boxes */
+#define TOGETHER       1e-4  /* of a box's width: draws at one place of their boxes */
 
 static mtf_status no_memory(mtf_err *err)
 {
@@ -128,21 +128,20 @@ static bool place_of(const mtf_cohort *cohort, const float *mu, size_t at, doubl
     return true;
 }
 
-/** Dimension d's term of a list: each item's own where they were drawn apart; where one draw was
- * for all, only what moves all alike can be told, so the mean move with it. */
-static double list_term(const mtf_cohort *cohort, const float *mu, row_actions row, size_t d)
+/** Dimension d's term 12 (a - mid)(mu - bp) / width^2, of a list with the mean move of its items.
+ * Draws at other places of their boxes set *apart. */
+static double dimension_term(const mtf_cohort *cohort, const float *mu, row_actions row, size_t d,
+                             bool *apart)
 {
-    double first = 0, moves = 0, sum = 0, noise, move;
+    double first = 0, moves = 0, noise, move;
     size_t open = 0;
-    bool together = row.items > 1;
     for (size_t j = 0; j < row.items; j++) {
         if (!place_of(cohort, mu, row.at + j * row.count + d, &noise, &move)) continue;
         if (open++ == 0) first = noise;
-        together &= fabs(noise - first) < TOGETHER;
-        sum += noise * move;
+        *apart |= fabs(noise - first) > TOGETHER;
         moves += move;
     }
-    return open == 0 ? 0 : 12 * (together ? first * moves / (double)open : sum);
+    return open ? 12 * first * moves / (double)open : 0;
 }
 
 /** Row i's term sum_d 12 (a - mid)(mu - bp) / width^2; adds drifts, effects and what is outside. */
@@ -152,6 +151,7 @@ static double row_slope(const mtf_cohort *cohort, const float *mu, size_t i, dou
     const row_actions row = actions_of(cohort, i);
     const double weight = cohort->weight[i];
     double slope = 0;
+    bool apart = false;
     for (size_t d = 0; d < row.count; d++) {
         double drift = 0;
         for (size_t j = 0; j < row.items; j++) {
@@ -161,11 +161,12 @@ static double row_slope(const mtf_cohort *cohort, const float *mu, size_t i, dou
             out->outside_share += move > cohort->upper[at] + OUTSIDE_MARGIN ||
                                   move < cohort->lower[at] - OUTSIDE_MARGIN;
         }
-        const double term = list_term(cohort, mu, row, d);
+        const double term = dimension_term(cohort, mu, row, d, &apart);
         if (row.items) out->drift[d] += weight * (drift / (double)row.items);
         out->effect[d] += weight * surprise * term;
         slope += term;
     }
+    out->apart += apart;
     return slope;
 }
 
@@ -196,6 +197,7 @@ mtf_status mtf_first_order_make(const mtf_cohort *cohort, const float *mu, const
         out->effect[d] /= weights;
     }
     out->outside_share /= dimensions;
+    if (out->apart) out->gain = mtf_estimate_none();
     mtf_sums_fini(&sums);
     return status;
 }
@@ -252,7 +254,7 @@ mtf_status mtf_parts_make(const mtf_cohort *cohort, const float *mu, const doubl
             eligible[i] =
                 cohort->eligible[i] && in_part(cohort, part, rows[cohort->user[i]] <= median, i);
         status = mtf_first_order_make(&view, mu, b, draws, seed, &found, err);
-        out[part] = found.users < PART_USERS ? mtf_estimate_none() : found.gain;
+        out[part] = found.users < PART_USERS || found.apart ? mtf_estimate_none() : found.gain;
     }
     free(rows);
     free(eligible);

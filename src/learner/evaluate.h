@@ -30,16 +30,20 @@ void mtf_baseline_at(const mtf_baseline *baseline, const mtf_cohort *cohort, con
  *  (G - b) sum_d 12 (a_d - mid_d)(mu_d - bp_d) / width_d^2, mid and width of the row's own box, mu
  *  clipped to it, dimensions of zero width left out. Uniform exploration has E[a - mid] = 0 and
  *  E[(a - mid)^2] = width^2 / 12, so that its expectation is the gain in G, to first order in mu -
- * bp, of taking mu instead of bp at one step. */
+ *  bp, of taking mu instead of bp at one step. */
 typedef struct mtf_first_order {
     mtf_estimate gain;
     int64_t rows, users;  /* eligible */
+    int64_t apart;        /* of them: rows whose items were drawn apart, see below */
     double outside_share; /* of their action dimensions: mu outside the box by > 0.05 */
     double drift[MTF_POLICY_ACTIONS_MAX];  /* mean mu_d - bp_d, not clipped */
     double effect[MTF_POLICY_ACTIONS_MAX]; /* dimension d's share of the gain */
 } mtf_first_order;
 
-/** mu (N,A), b (N,). draws: of the bootstrap. NaN estimates without eligible rows. */
+/** mu (N,A), b (N,). draws: of the bootstrap. NaN estimates without eligible rows. Of lists, the
+ * gain of moving all items alike, by the mean move of those shown, where one draw was for all.
+ * Where each item had a draw of its own there is no estimate: an item is shown because of its draw,
+ * so that the draws of what was shown are not uniform, and those of the rest were never logged. */
 mtf_status mtf_first_order_make(const mtf_cohort *cohort, const float *mu, const double *b,
                                 int64_t draws, uint64_t seed, mtf_first_order *out,
                                 mtf_err *err) MTF_NODISCARD;

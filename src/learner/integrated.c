@@ -16,7 +16,7 @@ static mtf_status check(const mtf_algorithm_config *config, mtf_err *err)
 {
     const mtf_algorithm_rule rules[] = {
         {"state dimension", config->state_dim, 1, 65536},
-        {"action dimension", config->action_dim, 1, 1024},
+        {"action dimension", config->action_dim, 1, 65536},
         {"learner.hidden", config->hidden, 1, 8192},
         {"learner.critics", config->critics, 1, 1024},
         {"groups of reward.groups", config->groups, 0, MTF_GROUPS_MAX},

@@ -69,7 +69,8 @@ static mtf_status work_init(work *w, const mtf_scorecard_config *config, mtf_sco
     const mtf_cohort *judged = config->judged, *training = config->training;
     const size_t n = judged->rows + 1;
     const size_t most = training && training->rows > judged->rows ? training->rows + 1 : n;
-    *out = (mtf_scorecard){.action_dim = judged->action_dim, .support = (double)NAN};
+    *out = (mtf_scorecard){.action_dim = judged->action_dim / (judged->list ? judged->list : 1),
+                           .support = (double)NAN};
     *w = (work){.config = config,
                 .judged = judged,
                 .smoothing = {judged->mu, config->smoothing.half_width},
@@ -266,15 +267,20 @@ static void count_judged(const mtf_cohort *judged, mtf_scorecard *out)
 
 mtf_status mtf_scorecard_make(const mtf_scorecard_config *config, mtf_scorecard *out, mtf_err *err)
 {
-    mtf_status (*const parts[])(work *, mtf_err *) = {logged_metrics, first_order, weighted,
-                                                      modelled,       fitted,      ranked};
+    /* Lists are shown by the action: a density of what was shown alone, or a model of what follows
+       from it, is none of the policy. */
+    static const struct {
+        mtf_status (*make)(work *, mtf_err *);
+        bool of_lists;
+    } parts[] = {{logged_metrics, true}, {first_order, true}, {weighted, false},
+                 {modelled, false},      {fitted, false},     {ranked, true}};
     work w;
     mtf_status status = work_init(&w, config, out, err);
     if (status == MTF_OK) count_judged(config->judged, out);
     if (status == MTF_OK && out->rows == 0)
         status = mtf_fail(err, MTF_SKIP, "no explored row to judge the policy on");
     for (size_t k = 0; k < sizeof parts / sizeof *parts && status == MTF_OK; k++)
-        status = parts[k](&w, err);
+        if (parts[k].of_lists || !config->judged->list) status = parts[k].make(&w, err);
     work_fini(&w);
     return status;
 }

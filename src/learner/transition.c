@@ -135,7 +135,7 @@ static void copy_state(const mtf_row_shape *shape, const mtf_request *request, f
         const mtf_item *item = &request->items[i];
         float *at = s + S + shape->list + i * D;
         s[S + i] = 1;
-        memcpy(at, item->features.data, F * sizeof *at);
+        if (F) memcpy(at, item->features.data, F * sizeof *at);
         memcpy(at + F, item->predictions.data, (D - F) * sizeof *at);
     }
 }

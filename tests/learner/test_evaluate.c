@@ -313,6 +313,94 @@ static void skill_is_found_where_there_is_some(void **state)
     mtf_cohort_fini(&cohort);
 }
 
+/* The same rows as lists of up to LIST items that all had the row's action. */
+enum { LIST = 3 };
+
+static mtf_cohort as_lists(const mtf_cohort *rows)
+{
+    const mtf_row_shape shape = mtf_row_shape_of(S, A, 1, 1, LIST, 0);
+    mtf_cohort lists;
+    mtf_err err = {0};
+    mtf_assert_ok(mtf_cohort_init(&lists, &shape, rows->rows, LIST * rows->rows, &err), &err);
+    lists.users = rows->users;
+    for (size_t i = 0; i < rows->rows; i++) {
+        const size_t items = 1 + i % LIST;
+        const float *const from[] = {rows->a, rows->bp, rows->lower, rows->upper};
+        float *const to[] = {lists.a, lists.bp, lists.lower, lists.upper};
+        lists.user[i] = rows->user[i];
+        lists.eligible[i] = true;
+        lists.weight[i] = 1;
+        lists.g[i] = rows->g[i];
+        lists.item_first[i + 1] = lists.item_first[i] + items;
+        memcpy(lists.s + i * shape.state_dim, rows->s + i * S, S * sizeof(float));
+        for (size_t j = 0; j < items; j++)
+            for (int side = 0; side < 4; side++)
+                memcpy(to[side] + (i * LIST + j) * A, from[side] + i * A, A * sizeof(float));
+    }
+    return lists;
+}
+
+static mtf_first_order estimate_lists(const mtf_cohort *lists, const float *mu, const double *b)
+{
+    mtf_err err = {0};
+    mtf_first_order out;
+    mtf_assert_ok(mtf_first_order_make(lists, mu, b, 50, 5, &out, &err), &err);
+    return out;
+}
+
+static void items_drawn_together_are_judged_by_their_mean_move(void **state)
+{
+    (void)state;
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(37), 1);
+    const truth of = {.slope = {1, -2, 0, 3}, .noise = 0.3, .low = -0.15f, .high = 0.15f};
+    const float move[A] = {0.05f, -0.1f, 0.02f, 0.08f};
+    mtf_cohort rows = make_cohort(&of, &rng, 400), lists = as_lists(&rows);
+    float *mu = moved(&rows, move), *each = calloc(rows.rows * LIST * A, sizeof *each);
+    double *b = calloc(rows.rows, sizeof *b);
+    mtf_err err = {0};
+    mtf_first_order one;
+    assert_true(each && b);
+    for (size_t i = 0; i < rows.rows; i++) {
+        const size_t items = lists.item_first[i + 1] - lists.item_first[i];
+        b[i] = 2;
+        for (size_t j = 0; j < items; j++) /* apart in their moves, the row's move on the mean */
+            for (size_t d = 0; d < A; d++) {
+                const float apart = items == 1 ? 0 : j == 0 ? 0.01f : j == 1 ? -0.01f : 0;
+                each[(i * LIST + j) * A + d] = mu[i * A + d] + apart;
+            }
+    }
+    mtf_assert_ok(mtf_first_order_make(&rows, mu, b, 50, 5, &one, &err), &err);
+    const mtf_first_order list = estimate_lists(&lists, each, b);
+    assert_int_equal(list.apart, 0);
+    mtf_assert_close(list.gain.value, one.gain.value, 1e-4, 1e-5);
+    mtf_assert_close(list.gain.se, one.gain.se, 1e-3, 1e-5);
+    for (size_t d = 0; d < A; d++) {
+        mtf_assert_close(list.drift[d], (double)move[d], 1e-4, 1e-6);
+        mtf_assert_close(list.effect[d], one.effect[d], 1e-4, 1e-5);
+    }
+    assert_true(list.outside_share == 0); /* places without an item are no dimensions */
+    free(mu), free(each), free(b);
+    mtf_cohort_fini(&rows), mtf_cohort_fini(&lists);
+}
+
+static void items_drawn_apart_have_no_estimate(void **state)
+{
+    (void)state;
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(38), 1);
+    const truth of = {.slope = {1, 1, 1, 1}, .noise = 0.3, .low = -0.15f, .high = 0.15f};
+    mtf_cohort rows = make_cohort(&of, &rng, 100), lists = as_lists(&rows);
+    float *mu = calloc(rows.rows * LIST * A, sizeof *mu);
+    double *b = calloc(rows.rows, sizeof *b);
+    assert_true(mu && b);
+    lists.a[(2 * LIST + 1) * A] += 0.01f; /* the second item of one row */
+    const mtf_first_order list = estimate_lists(&lists, mu, b);
+    assert_int_equal(list.apart, 1);
+    assert_true(isnan(list.gain.value) && isnan(list.gain.z));
+    assert_int_equal(list.rows, (int64_t)rows.rows);
+    free(mu), free(b);
+    mtf_cohort_fini(&rows), mtf_cohort_fini(&lists);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -324,6 +412,8 @@ int main(void)
         cmocka_unit_test(frozen_dimensions_are_left_out),
         cmocka_unit_test(without_eligible_rows_there_is_no_estimate),
         cmocka_unit_test(skill_is_found_where_there_is_some),
+        cmocka_unit_test(items_drawn_together_are_judged_by_their_mean_move),
+        cmocka_unit_test(items_drawn_apart_have_no_estimate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
