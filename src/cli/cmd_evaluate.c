@@ -86,14 +86,21 @@ static mtf_status open_store(evaluation *e, mtf_err *err)
                         "evaluate: the rows have %u signals and reward.weights names %u; use the "
                         "settings the store was made with",
                         shape.signal_count, e->reward.count);
-    if (shape.state_dim == policy->state_dim && shape.action_dim == policy->action_dim &&
-        shape.prediction_count == policy->table.prediction_count)
+    if (mtf_row_user_dim(&shape) == mtf_policy_user_dim(policy) &&
+        mtf_row_item_actions(&shape) == policy->action_dim &&
+        shape.prediction_count == policy->table.prediction_count &&
+        (shape.list > 0) == policy->per_item && shape.feature_count == policy->item_features)
         return MTF_OK;
+    if ((shape.list > 0) != policy->per_item)
+        return mtf_fail(err, MTF_INVALID,
+                        "evaluate: the policy has %s and the rows have %s (policy.list)",
+                        policy->per_item ? "an action for each item" : "one action a request",
+                        policy->per_item ? "one action a request" : "an action for each item");
     return mtf_fail(err, MTF_INVALID,
                     "evaluate: the policy maps %u features to %u numbers over %u predictions, the "
                     "rows have %u, %u and %u: it is another recommender's",
-                    policy->state_dim, policy->action_dim, policy->table.prediction_count,
-                    shape.state_dim, shape.action_dim, shape.prediction_count);
+                    mtf_policy_user_dim(policy), policy->action_dim, policy->table.prediction_count,
+                    mtf_row_user_dim(&shape), mtf_row_item_actions(&shape), shape.prediction_count);
 }
 
 static mtf_status select_rows(evaluation *e, mtf_err *err)
@@ -120,9 +127,25 @@ static mtf_status select_rows(evaluation *e, mtf_err *err)
     return status;
 }
 
-static void act(const void *policy, const float *state, float *action)
+/** A policy on rows of this shape. */
+typedef struct row_actor {
+    const mtf_policy *policy;
+    mtf_row_shape shape;
+} row_actor;
+
+/** What it says of a row: of each item, where each has its own action. */
+static void act(const void *arg, const float *state, float *action)
 {
-    mtf_policy_act(policy, state, action);
+    const row_actor *actor = arg;
+    const uint32_t list = actor->shape.list, A = actor->policy->action_dim;
+    const size_t S = mtf_row_user_dim(&actor->shape), D = mtf_row_item_dim(&actor->shape);
+    float seen[MTF_POLICY_WIDTH_MAX];
+    if (list == 0) mtf_policy_act(actor->policy, state, action);
+    memcpy(seen, state, S * sizeof *seen);
+    for (size_t j = 0; j < list; j++) {
+        memcpy(seen + S, state + S + list + j * D, D * sizeof *seen);
+        mtf_policy_act(actor->policy, seen, action + j * A);
+    }
 }
 
 /** Held-out users are judged by models of the others; with --users all there are no others. */
@@ -131,6 +154,7 @@ static mtf_status load_cohorts(evaluation *e, mtf_err *err)
     const mtf_settings *s = &e->cli->settings;
     const mtf_row_shape shape = mtf_store_shape(e->store);
     const int64_t row_bytes = 4 * (shape.state_dim + 5 * (int64_t)shape.action_dim) + 512;
+    const row_actor actor = {e->policy, shape};
     const bool apart = e->selection.holdout_percent > 0;
     const mtf_survey *survey = &e->survey;
     const int64_t others = survey->rows + survey->truncated + survey->unexplored;
@@ -143,7 +167,7 @@ static mtf_status load_cohorts(evaluation *e, mtf_err *err)
         .rows_max = (s->learner_feed_mb << 20) / 2 / row_bytes,
         .rows = apart ? survey->heldout_rows : others,
         .act = act,
-        .policy = e->policy,
+        .policy = &actor,
     };
     mtf_status status = mtf_cohort_load(e->store, &config, &e->judged, err);
     if (status || !apart) return status;

@@ -232,9 +232,13 @@ static mtf_status own_policy(simulation *run, mtf_err *err)
     if (run->options->policy) return read_policy(run, err);
     const mtf_status status = mtf_action_table_parse(&table, s->policy_actions, err);
     if (status != MTF_OK) return status;
-    const uint32_t widths[] = {(uint32_t)s->policy_state_dim, table.count};
+    const bool per_item = s->policy_list > 0;
+    const uint32_t features = (uint32_t)s->policy_item_features;
+    const uint32_t own = per_item ? features + table.prediction_count : 0;
+    const uint32_t widths[] = {(uint32_t)s->policy_state_dim + own, table.count};
     run->own = mtf_policy_new(widths, 1, &table);
     if (!run->own) return mtf_fail(err, MTF_NOMEM, "no memory for a policy");
+    if (per_item) mtf_policy_set_items(run->own, features);
     run->own->info.version = 1;
     run->own->info.box = (float)s->policy_box;
     return MTF_OK;

@@ -7,6 +7,7 @@
 #include "cli/train_rows.h"
 #include "core/file.h"
 #include "core/progress.h"
+#include "learner/export.h"
 #include "learner/rounds.h"
 #include "publish/gate.h"
 #include "publish/policy_states.h"
@@ -148,25 +149,34 @@ static mtf_status open_settings(training *t, mtf_err *err)
 static mtf_status open_parent(training *t, mtf_err *err)
 {
     const train_options *o = t->options;
+    const mtf_row_shape shape = mtf_store_shape(t->store);
     int64_t version;
     if (o->parent) {
         mtf_status status = policy_file_read(t->cli, o->parent, &t->parent, err);
         if (status) return status;
-        if (t->parent->state_dim != t->cli->settings.policy_state_dim ||
+        if (mtf_policy_user_dim(t->parent) != mtf_row_user_dim(&shape) ||
             t->parent->action_dim != t->table.count)
             return mtf_fail(err, MTF_INVALID,
                             "train: --parent %.150s maps %u features to %u numbers, the settings "
-                            "(policy.state_dim, policy.actions) say %lld and %u",
-                            o->parent, t->parent->state_dim, t->parent->action_dim,
-                            (long long)t->cli->settings.policy_state_dim, t->table.count);
+                            "(policy.state_dim, policy.actions) say %u and %u",
+                            o->parent, mtf_policy_user_dim(t->parent), t->parent->action_dim,
+                            mtf_row_user_dim(&shape), t->table.count);
+        if (t->parent->per_item != (shape.list > 0) ||
+            t->parent->item_features != shape.feature_count)
+            return mtf_fail(
+                err, MTF_INVALID,
+                "train: --parent %.150s has %s with %u features of an item, the "
+                "settings (policy.list, policy.item_features) have it otherwise",
+                o->parent, t->parent->per_item ? "an action for each item" : "one action a request",
+                t->parent->item_features);
         status = mtf_policy_states_check(t->states, t->parent, err);
         if (status) return status;
         return logged_version(t->store, "train", t->parent->info.version, -1, &version, err);
     }
-    const uint32_t widths[] = {(uint32_t)t->cli->settings.policy_state_dim, t->table.count};
+    const uint32_t widths[] = {mtf_row_user_dim(&shape) + mtf_row_item_dim(&shape), t->table.count};
     const mtf_status status = logged_version(t->store, "train", o->logged, -1, &version, err);
     if (status) return status;
-    t->parent = mtf_policy_new(widths, 1, &t->table);
+    t->parent = mtf_export_zeros(&shape, &t->table, widths, 1);
     if (!t->parent) return mtf_fail(err, MTF_NOMEM, "train: out of memory");
     t->parent->info.version = version;
     snprintf(t->parent->info.algorithm, sizeof t->parent->info.algorithm, "initial");

@@ -29,8 +29,9 @@ static mtf_status describe_input(const mtf_cli *cli, mtf_buf *out, mtf_err *err)
                        about.st_mtim.tv_nsec);
     }
     mtf_reward_names(&reward, out);
-    mtf_buf_printf(out, "\n%" PRId64 " %s %s %.17g\n", s->policy_state_dim, s->policy_name,
-                   s->policy_actions, s->policy_box);
+    mtf_buf_printf(out, "\n%" PRId64 " %" PRId64 " %" PRId64 " %s %s %.17g\n", s->policy_state_dim,
+                   s->policy_list, s->policy_item_features, s->policy_name, s->policy_actions,
+                   s->policy_box);
     mtf_buf_printf(
         out,
         "%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n%s\n%s\n%s\n",

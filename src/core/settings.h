@@ -37,7 +37,7 @@
     X(errors, max_consecutive, I, 1000, 0, 1000000000, "records", "stop after so many bad records in a row; 0 = never") \
     X(reward, weights, S, "valid=1 watch=0.02 finish=0.5 positive=2 negative=-2", 1, 4000, "", "formula 2: signal=weight ...; watch is seconds; the store keeps the signals named here, one of weight 0 without counting it") \
     X(reward, clip, S, "watch=300", 0, 4000, "", "winsorise a signal of one item: signal=max ...; a signal without a clip counts as at most 1 per item in the bound of |Q| whose crossing rejects a round: clip every signal that can be larger") \
-    X(reward, groups, S, "", 0, 4000, "", "learn the reward in parts, each by critics of its own (UnifiedRL): signal ... | [weight=W] signal ...; every signal of reward.weights in one group; a group's values count W times, 1 if not said, to the policy; empty = one group. Learner integrated alone") \
+    X(reward, groups, S, "", 0, 4000, "", "learn the reward in parts, each by critics of its own (UnifiedRL): signal ... | [weight=W] signal ...; every signal of reward.weights in one group; a group's values count W times, 1 if not said, to the policy; empty = one group. Learners integrated and enhanced") \
     X(policy, name, S, "default", 1, 100, "", "policy name: the key of its records") \
     X(policy, state_dim, I, 64, 1, 4096, "floats", "state length") \
     X(policy, state, S, "", 0, 8000, "", "what the state's floats mean, as the services' state builder reads it (mtf.h, \"States\"): name=kind(...) ...; goes into the policy record, and a service that builds others refuses it; empty = any floats") \

@@ -34,7 +34,8 @@ static bool same_states(const mtf_policy *a, const mtf_policy *b)
 
 bool mtf_policy_same_shape(const mtf_policy *a, const mtf_policy *b)
 {
-    return same_states(a, b) && same_table(&a->table, &b->table);
+    return same_states(a, b) && a->per_item == b->per_item &&
+           a->item_features == b->item_features && same_table(&a->table, &b->table);
 }
 
 static bool same_network(const mtf_policy *a, const mtf_policy *b)

@@ -75,14 +75,15 @@ mtf_status mtf_policy_to_json(const mtf_policy *policy, mtf_buf *out, mtf_err *e
     mtf_hex(sha256, policy->sha256, sizeof policy->sha256);
     json_t *json =
         json_pack("{s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:I, s:s, s:f, s:s, s:s, s:s, s:s, s:i, "
-                  "s:s, s:b, s:o, s:o, s:o, s:o}",
+                  "s:s, s:b, s:b, s:i, s:o, s:o, s:o, s:o}",
                   "key", key, "name", info->name, "version", (json_int_t)info->version, "parent",
                   (json_int_t)info->parent, "stage", info->stage, "round", (json_int_t)info->round,
                   "algorithm", info->algorithm, "created_ms", (json_int_t)info->created_ms,
                   "created", created, "box", (double)info->box, "verdict", info->verdict, "reason",
                   info->reason, "parent_checkpoint", info->parent_checkpoint, "sha256", sha256,
                   "state_dim", (int)policy->state_dim, "state_schema", info->state_schema, "signed",
-                  (int)policy->is_signed, "layers", layers_to_json(policy), "actions",
+                  (int)policy->is_signed, "per_item", (int)policy->per_item, "item_features",
+                  (int)policy->item_features, "layers", layers_to_json(policy), "actions",
                   actions_to_json(&policy->table), "training_offsets", offsets_to_json(info),
                   "metrics", numbers_to_json(info));
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
@@ -131,6 +132,10 @@ void mtf_policy_to_text(const mtf_policy *policy, mtf_buf *out)
     mtf_buf_printf(out, "signed             %s\n", policy->is_signed ? "yes" : "no");
     mtf_buf_printf(out, "state schema       %s\n",
                    info->state_schema[0] ? info->state_schema : "any floats");
+    if (policy->per_item)
+        mtf_buf_printf(out, "action per item    user %u, item %u, predictions %u\n",
+                       mtf_policy_user_dim(policy), policy->item_features,
+                       policy->table.prediction_count);
     mtf_buf_printf(out, "layers             %u", policy->state_dim);
     for (uint32_t i = 0; i < policy->layer_count; i++)
         mtf_buf_printf(out, "-%u", policy->layers[i].outputs);

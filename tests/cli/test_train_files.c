@@ -288,6 +288,35 @@ static void the_record_says_what_its_states_mean(void **state)
     mtf_buf_fini(&record);
 }
 
+static void parts_of_the_reward_have_critics_of_their_own(void **state)
+{
+    (void)state;
+    const char *const groups = "reward.groups=valid watch | weight=0.5 finish positive negative";
+    program_check(folder,
+                  ARGS("train", events, "--out", out, "--steps", "20", "--set", groups, TINY), 0,
+                  "integrated: 20 steps on", "verdict: hold: ");
+}
+
+#define LISTS                                                                                      \
+    "--set", "policy.list=5", "--set", "policy.item_features=4", "--set",                          \
+        "policy.item_noise=shared", "--set", "learner.algorithm=enhanced"
+
+static void an_action_for_each_item_is_learnt_of_lists(void **state)
+{
+    (void)state;
+    char lists[2 * MTF_TEST_PATH];
+    make_path(lists, "lists.avro");
+    program_check(folder,
+                  ARGS("simulate", "--sessions", "900", "--seed", "3", "--start-ms",
+                       "1767225600000", "--items", "--out", lists, LISTS),
+                  0, "\"sessions\":900");
+    program_check(folder, ARGS("train", lists, "--out", out, "--steps", "20", LISTS, TINY), 0,
+                  "enhanced: 20 steps on", "verdict: hold: ");
+    program_check(folder, ARGS("policy", "verify", out), 0, "enhanced", "hold");
+    program_check(folder, ARGS("train", events, "--out", out, "--parent", out, TINY), 64,
+                  "has an action for each item with 4 features of an item");
+}
+
 static void what_does_not_fit_is_said(void **state)
 {
     (void)state;
@@ -323,6 +352,8 @@ int main(void)
         cmocka_unit_test(a_policy_that_is_a_search_is_kept_as_its_checkpoint),
         cmocka_unit_test(training_goes_on_from_the_policy_that_logged),
         cmocka_unit_test(the_record_says_what_its_states_mean),
+        cmocka_unit_test(parts_of_the_reward_have_critics_of_their_own),
+        cmocka_unit_test(an_action_for_each_item_is_learnt_of_lists),
         cmocka_unit_test(what_does_not_fit_is_said),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
