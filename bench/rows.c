@@ -13,7 +13,7 @@
 
 mtf_row_shape bench_row_shape(void)
 {
-    return (mtf_row_shape){BENCH_STATE, BENCH_ACTION, BENCH_PREDICTIONS, BENCH_SIGNALS};
+    return (mtf_row_shape){BENCH_STATE, BENCH_ACTION, BENCH_PREDICTIONS, BENCH_SIGNALS, 0, 0};
 }
 
 mtf_status bench_store_open(const char *path, mtf_store **store, mtf_err *err)

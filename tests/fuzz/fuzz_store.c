@@ -30,7 +30,7 @@ static void round_state(mtf_span bytes)
 
 static void row(mtf_span bytes)
 {
-    const mtf_row_shape shape = {2, 1, 1, 1};
+    const mtf_row_shape shape = {2, 1, 1, 1, 0, 0};
     mtf_row_header header;
     mtf_row made = {0};
     mtf_buf once = {0}, twice = {0};
@@ -51,7 +51,7 @@ static void row(mtf_span bytes)
 /** What a store's entry hands out as a row's bytes decodes, and nothing lies outside of it. */
 static void entry(mtf_span bytes)
 {
-    const mtf_row_shape shape = {2, 1, 1, 1};
+    const mtf_row_shape shape = {2, 1, 1, 1, 0, 0};
     mtf_row made = {0};
     mtf_span one;
     size_t at = 0;

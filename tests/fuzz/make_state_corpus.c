@@ -129,7 +129,7 @@ static void write_states(const char *folder)
 static void write_row(const char *folder)
 {
     static const float zeros[2];
-    const mtf_row_shape shape = {2, 1, 1, 1};
+    const mtf_row_shape shape = {2, 1, 1, 1, 0, 0};
     mtf_reward reward;
     mtf_row row = {0};
     mtf_buf seed = {0}, entry = {0};

@@ -350,7 +350,7 @@ static void an_explored_action_may_round_past_its_box(void **state)
 static void dimensions_are_held_to_the_policys(void **state)
 {
     (void)state;
-    const mtf_dims wrong[] = {{3, 2}, {4, 3}};
+    const mtf_dims wrong[] = {{3, 2, false}, {4, 3, false}};
     mtf_buf bytes = read_golden("request.bin");
     for (int i = 0; i < 2; i++) {
         mtf_decoder *decoder = open_decoder(&(mtf_decoder_config){.dims = wrong[i]});

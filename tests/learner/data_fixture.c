@@ -50,7 +50,7 @@ mtf_reward data_reward(const mtf_settings *settings)
 
 mtf_row_shape data_shape(void)
 {
-    return (mtf_row_shape){DATA_S, DATA_A, DATA_P, DATA_K};
+    return (mtf_row_shape){DATA_S, DATA_A, DATA_P, DATA_K, 0, 0};
 }
 
 mtf_store *data_store(const mtf_settings *settings)

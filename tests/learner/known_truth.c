@@ -192,8 +192,8 @@ static void normalise(mtf_cohort *cohort)
 mtf_status known_cohort(const known_world *world, uint64_t seed, uint32_t users, mtf_cohort *cohort,
                         mtf_err *err)
 {
-    const mtf_row_shape shape = {MTF_SIM_STATE, MTF_SIM_ACTIONS, MTF_SIM_BEHAVIOURS,
-                                 MTF_SIM_BEHAVIOURS};
+    const mtf_row_shape shape = {
+        MTF_SIM_STATE, MTF_SIM_ACTIONS, MTF_SIM_BEHAVIOURS, MTF_SIM_BEHAVIOURS, 0, 0};
     const size_t rows = play(world, seed, users, NULL);
     const mtf_status status = mtf_cohort_init(cohort, &shape, rows, rows * MTF_SIM_SHOWN, err);
     if (status) return status;

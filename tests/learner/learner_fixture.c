@@ -65,10 +65,23 @@ mtf_batch *fixture_batch_new(const mtf_algorithm_config *config)
     const size_t actions = rows * config->action_dim;
     mtf_batch *batch = malloc(sizeof *batch);
     assert_non_null(batch);
-    *batch = (mtf_batch){rows,           config->state_dim, config->action_dim, zeros(states),
-                         zeros(actions), zeros(actions),    zeros(actions),     zeros(actions),
-                         zeros(rows),    zeros(states),     zeros(actions),     zeros(actions),
-                         zeros(actions), zeros(rows),       zeros(rows)};
+    *batch = (mtf_batch){rows,
+                         config->state_dim,
+                         config->action_dim,
+                         zeros(states),
+                         zeros(actions),
+                         zeros(actions),
+                         zeros(actions),
+                         zeros(actions),
+                         zeros(rows),
+                         zeros(states),
+                         zeros(actions),
+                         zeros(actions),
+                         zeros(actions),
+                         zeros(rows),
+                         zeros(rows),
+                         0,
+                         NULL};
     for (size_t b = 0; b < rows; b++) batch->weight[b] = 1.0f;
     return batch;
 }

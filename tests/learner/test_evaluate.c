@@ -16,7 +16,7 @@ typedef struct truth {
 /** `users` of 1 to 5 rows each; G = 2 + s_0 - s_1 + slope . (a - bp) + noise of user and row. */
 static mtf_cohort make_cohort(const truth *of, mtf_rng *rng, uint32_t users)
 {
-    const mtf_row_shape shape = {S, A, 1, 1};
+    const mtf_row_shape shape = {S, A, 1, 1, 0, 0};
     mtf_cohort cohort;
     mtf_err err = {0};
     mtf_assert_ok(mtf_cohort_init(&cohort, &shape, 5 * (size_t)users, 0, &err), &err);

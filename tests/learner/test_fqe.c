@@ -25,7 +25,7 @@ static void true_values(double value[2])
 
 static mtf_cohort make_chain(mtf_rng *rng, uint32_t users, double noise)
 {
-    const mtf_row_shape shape = {1, 1, 1, 1};
+    const mtf_row_shape shape = {1, 1, 1, 1, 0, 0};
     const size_t room = 40 * (size_t)users + 100;
     mtf_cohort cohort;
     mtf_err err = {0};

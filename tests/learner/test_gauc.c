@@ -49,7 +49,7 @@ static void groups_are_weighted_by_impressions(void **state)
     mtf_err err = {0};
     mtf_action_table table;
     mtf_assert_ok(mtf_action_table_parse(&table, "x.pow=0..2", &err), &err);
-    const mtf_row_shape shape = {1, 1, 1, 1};
+    const mtf_row_shape shape = {1, 1, 1, 1, 0, 0};
     mtf_cohort cohort;
     mtf_assert_ok(mtf_cohort_init(&cohort, &shape, 5, 9, &err), &err);
     cohort.users = 2;
@@ -141,7 +141,7 @@ static void every_choice_equals_its_definition(void **state)
     mtf_err err = {0};
     mtf_action_table table;
     mtf_assert_ok(mtf_action_table_parse(&table, "x.pow=0..2", &err), &err);
-    const mtf_row_shape shape = {1, 1, 1, 1};
+    const mtf_row_shape shape = {1, 1, 1, 1, 0, 0};
     uint32_t once[USERS];
     for (int u = 0; u < USERS; u++) once[u] = 1;
     for (int trial = 0; trial < 60; trial++) {
@@ -172,7 +172,7 @@ static void its_draws_are_of_users(void **state)
     mtf_err err = {0};
     mtf_action_table table;
     mtf_assert_ok(mtf_action_table_parse(&table, "x.pow=0..2", &err), &err);
-    const mtf_row_shape shape = {1, 1, 1, 1};
+    const mtf_row_shape shape = {1, 1, 1, 1, 0, 0};
     mtf_cohort cohort = random_cohort(&rng, &shape);
     for (size_t k = 0; k < ITEMS; k++) cohort.item_label[k] = k % 5 == 0; /* every group has both */
     for (size_t i = 0; i < REQUESTS; i++) cohort.eligible[i] = true;

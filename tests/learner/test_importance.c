@@ -15,7 +15,7 @@ static const double slope[A] = {4, -2, 1};
  *  box of +-0.15 about bp; sample weights 1 and 2. mu = bp + move. */
 static mtf_cohort make_cohort(mtf_rng *rng, uint32_t users, const float move[A])
 {
-    const mtf_row_shape shape = {S, A, 1, 1};
+    const mtf_row_shape shape = {S, A, 1, 1, 0, 0};
     mtf_cohort cohort;
     mtf_err err = {0};
     mtf_assert_ok(mtf_cohort_init(&cohort, &shape, 5 * (size_t)users, 0, &err), &err);

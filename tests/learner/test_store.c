@@ -184,7 +184,7 @@ static void another_identity_is_refused_by_its_line(void **state)
 {
     fixture *f = *state;
     mtf_store_close(data_store(&f->settings));
-    const mtf_row_shape shape = data_shape(), wider = {DATA_S + 1, DATA_A, DATA_P, DATA_K};
+    const mtf_row_shape shape = data_shape(), wider = {DATA_S + 1, DATA_A, DATA_P, DATA_K, 0, 0};
     const char *actions = f->settings.policy_actions, *policy = f->settings.policy_name;
     const struct {
         mtf_store_identity identity;
