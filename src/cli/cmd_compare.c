@@ -27,7 +27,10 @@ static const char *const quick[] = {
     "iql\n"
     "batchrl: batchrl.act_candidates=10\n"
     "integrated without PTM: algorithm=integrated data=box designs=paper\n"
-    "integrated: data=progressive\n",
+    "integrated: data=progressive\n"
+    "integrated in groups: algorithm=integrated data=progressive "
+    "reward.groups=\"valid watch finish | positive negative\"\n"
+    "enhanced: data=box\n",
     "compare.seeds",
     "1",
     "compare.users",
@@ -46,6 +49,8 @@ static const char *const quick[] = {
     "32",
     "learner.critics",
     "6",
+    "enhanced.critics",
+    "3",
     "learner.batch",
     "128",
     "learner.feed_mb",

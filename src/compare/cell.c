@@ -65,6 +65,10 @@ static void logs_words(const mtf_compare_bench *bench, const mtf_compare_cell *c
     start_words(bench, of);
     if (s->compare_shuffle_rewards && cell->data != MTF_COMPARE_LIVE)
         mtf_buf_printf(of, "shuffled, ");
+    if (s->policy_list > 0)
+        mtf_buf_printf(of, "lists of %" PRId64 " x %" PRId64 "%s%s, ", s->policy_list,
+                       s->policy_item_features, cell->items ? ", noise " : "",
+                       cell->items ? s->policy_item_noise : "");
     mtf_buf_printf(of,
                    "data %s, seed %" PRIu64 ", world %016" PRIx64 ", %" PRId64 " users, %" PRId64
                    " sessions x %" PRId64 ", box %.17g, sigma %.17g, "
@@ -157,8 +161,8 @@ static mtf_status need_test_users(mtf_compare_bench *bench, uint64_t seed, mtf_e
         status = search_live(bench, bench->reference, seed, &tuned, err);
     memcpy(bench->start, tuned.action, sizeof bench->start);
     if (status == MTF_OK)
-        status = mtf_test_users_open(&bench->test, bench->settings, bench->start, seed, bench->stop,
-                                     err);
+        status = mtf_test_users_open(&bench->test, bench->settings, bench->lists, bench->start,
+                                     seed, bench->stop, err);
     if (status) mtf_test_users_close(&bench->test);
     return status;
 }
@@ -193,6 +197,15 @@ static mtf_status gather(const running *run, const mtf_policy *policy, uint32_t 
     return status;
 }
 
+/** The policy that the cell begins with; the caller's. */
+static mtf_status open_initial(const running *run, mtf_policy **policy, mtf_err *err)
+{
+    const mtf_compare_bench *bench = run->bench;
+    *policy =
+        mtf_compare_initial(&run->settings, &bench->test.table, bench->start, run->cell->items);
+    return *policy ? MTF_OK : mtf_fail(err, MTF_NOMEM, "no memory for a policy");
+}
+
 /** The logs that the cell learns from: the last cell's, if it learned from the same. */
 static mtf_status need_logs(const running *run, mtf_err *err)
 {
@@ -204,9 +217,8 @@ static mtf_status need_logs(const running *run, mtf_err *err)
         return MTF_OK;
     }
     drop_logs(logs);
-    mtf_policy *initial =
-        mtf_compare_initial(&run->settings, &run->bench->test.table, run->bench->start);
-    mtf_status status = initial ? MTF_OK : mtf_fail(err, MTF_NOMEM, "no memory for a policy");
+    mtf_policy *initial;
+    mtf_status status = open_initial(run, &initial, err);
     if (status == MTF_OK) status = open_scratch(run, &logs->scratch, err);
     if (status == MTF_OK)
         status = gather(run, initial, 0, (uint32_t)run->settings.compare_rounds, &logs->scratch,
@@ -278,6 +290,13 @@ static void show_steps(void *arg, int64_t done, int64_t total)
     if (run->bench->progress) run->bench->progress(run->bench->arg, trained / trainings(run->cell));
 }
 
+static mtf_status note_learner(const running *run, mtf_compare_learner *learner, mtf_err *err)
+{
+    mtf_sim_actor actor;
+    const mtf_status status = mtf_compare_learner_actor(learner, &actor, err);
+    return status ? status : note_drift(run, &actor, err);
+}
+
 /** The policy that is explored round next, in place of *policy. */
 static mtf_status export_policy(const running *run, const mtf_compare_learner *learner,
                                 mtf_policy **policy, mtf_err *err)
@@ -285,7 +304,7 @@ static mtf_status export_policy(const running *run, const mtf_compare_learner *l
     mtf_policy *next = NULL;
     const mtf_status status =
         mtf_export_actor(learner->ops, learner->algorithm, &learner->normaliser, &learner->shape,
-                         &run->bench->test.table, &next, err);
+                         learner->table, &next, err);
     if (status) return status;
     next->info.version = (*policy)->info.version + 1;
     next->info.box = (float)run->settings.policy_box;
@@ -307,14 +326,12 @@ static mtf_status train_round(const running *run, mtf_compare_learner *learner,
     mtf_status status =
         mtf_compare_learner_train(learner, logs, version, &run->result->diverged, err);
     if (status == MTF_OK && !run->result->diverged && run->settings.compare_gate)
-        status =
-            mtf_compare_learner_check(learner, logs, &run->bench->test.table, version, fresh, err);
+        status = mtf_compare_learner_check(learner, logs, version, fresh, err);
     if (status == MTF_OK && !*fresh)
         status = before.failed ? mtf_fail(err, MTF_NOMEM, "no memory to take a round back")
                                : learner->ops->load(learner->algorithm, mtf_buf_span(&before), err);
     mtf_buf_fini(&before);
-    const mtf_sim_actor actor = mtf_compare_learner_actor(learner);
-    if (status == MTF_OK && !run->result->diverged) status = note_drift(run, &actor, err);
+    if (status == MTF_OK && !run->result->diverged) status = note_learner(run, learner, err);
     if (status == MTF_OK && *fresh && !run->result->diverged)
         status = export_policy(run, learner, policy, err);
     return status;
@@ -349,16 +366,15 @@ static mtf_status learn_once(const running *run, mtf_compare_learner *learner, m
     run->result->served = run->bench->logs.served;
     status = mtf_compare_learner_train(learner, &run->bench->logs.scratch, 1,
                                        &run->result->diverged, err);
-    const mtf_sim_actor actor = mtf_compare_learner_actor(learner);
-    return status || run->result->diverged ? status : note_drift(run, &actor, err);
+    return status || run->result->diverged ? status : note_learner(run, learner, err);
 }
 
 static mtf_status run_learner(running *run, mtf_err *err)
 {
     mtf_test_users *test = &run->bench->test;
     mtf_compare_learner learner = {0};
-    mtf_policy *policy = mtf_compare_initial(&run->settings, &test->table, run->bench->start);
-    mtf_status status = policy ? MTF_OK : mtf_fail(err, MTF_NOMEM, "no memory for a policy");
+    mtf_policy *policy;
+    mtf_status status = open_initial(run, &policy, err);
     if (status == MTF_OK)
         status = mtf_compare_learner_init(&learner, &run->settings, &test->table, run->bench->start,
                                           err);
@@ -368,8 +384,10 @@ static mtf_status run_learner(running *run, mtf_err *err)
         status = uses_logs(run->cell) ? learn_once(run, &learner, err)
                                       : learn_in_rounds(run, &learner, &policy, err);
     run->result->train_seconds = learner.seconds;
-    const mtf_sim_actor actor =
-        run->result->diverged ? mtf_sim_actor_of(policy) : mtf_compare_learner_actor(&learner);
+    mtf_sim_actor actor = {0};
+    if (status == MTF_OK && run->result->diverged) actor = mtf_sim_actor_of(policy);
+    if (status == MTF_OK && !run->result->diverged)
+        status = mtf_compare_learner_actor(&learner, &actor, err);
     if (status == MTF_OK)
         status = mtf_test_users_judge(test, &actor, run->bench->stop, run->result, err);
     mtf_compare_learner_fini(&learner);

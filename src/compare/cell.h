@@ -13,11 +13,12 @@ typedef struct mtf_compare_logs {
 } mtf_compare_logs;
 
 /** What the cells of a run share: whatever the last one used is kept for the next. Zeroed memory,
- *  then the first four; settings are the experiment's, for what is the same for all rows. */
+ *  then the first five; settings are the experiment's, for what is the same for all rows. */
 typedef struct mtf_compare_bench {
     const mtf_settings *settings;
     const mtf_compare_row *reference;
     uint64_t world;               /* of settings (mtf_compare_world) */
+    bool lists;                   /* a row has an action for each item */
     const atomic_bool *stop;      /* may be NULL */
     uint64_t seed;                /* of the next two */
     float start[MTF_SIM_ACTIONS]; /* of the initial policy */
@@ -34,6 +35,7 @@ typedef struct mtf_compare_cell {
     const mtf_compare_row *row;
     mtf_compare_data data;
     uint64_t seed; /* from 1 */
+    bool items;    /* each item is explored round an action of its own, not all round one */
 } mtf_compare_cell;
 
 /** Appends all that the cell's result depends on, as words with a NUL behind them: equal words,

@@ -28,7 +28,8 @@ static mtf_status add_entry(comparison *all, const mtf_compare_row *row, mtf_com
                             uint64_t seed, mtf_err *err)
 {
     entry *e = &all->entries[all->count];
-    *e = (entry){{row, mtf_compare_data_in(row, design), seed}, design, {0}, all->count};
+    const bool items = row->settings.policy_list > 0 && design != MTF_COMPARE_FAIR;
+    *e = (entry){{row, mtf_compare_data_in(row, design), seed, items}, design, {0}, all->count};
     all->count++;
     const mtf_status status = mtf_compare_cell_words(&all->bench, &e->cell, &e->words, err);
     for (size_t i = 0; status == MTF_OK && i + 1 < all->count; i++) {
@@ -161,6 +162,8 @@ mtf_status mtf_compare_run(const mtf_compare_config *config, mtf_compare_table *
                                 .stop = config->stop,
                                 .progress = config->progress,
                                 .arg = config->arg}};
+    for (size_t i = 0; i < config->plan->count; i++)
+        all.bench.lists |= config->plan->rows[i].settings.policy_list > 0;
     *table = (mtf_compare_table){0};
     mtf_status status = config->state ? mtf_folder_make(config->state, err) : MTF_OK;
     if (status == MTF_OK) status = list_entries(&all, err);

@@ -6,6 +6,7 @@
 
 #include "core/clock.h"
 #include "learner/evaluate.h"
+#include "learner/export.h"
 #include "learner/train.h"
 
 #define ACT_ROWS       256 /* that are asked for at once */
@@ -38,6 +39,7 @@ mtf_status mtf_compare_learner_init(mtf_compare_learner *learner, const mtf_sett
                                      .ops = mtf_algorithm_find(settings->learner_algorithm)};
     mtf_status status = mtf_train_algorithm_config(settings, table->count, &learner->config, err);
     if (status) return status;
+    learner->table = table;
     learner->shape = mtf_train_row_shape(settings, table->count, table->prediction_count, 0);
     mtf_train_set_shape(&learner->config, &learner->shape);
     status = mtf_normaliser_init(&learner->normaliser, learner->config.state_dim, err);
@@ -51,6 +53,7 @@ void mtf_compare_learner_fini(mtf_compare_learner *learner)
 {
     if (learner->algorithm) learner->ops->close(learner->algorithm);
     mtf_normaliser_fini(&learner->normaliser);
+    mtf_policy_free(learner->served);
     free(learner->states);
     *learner = (mtf_compare_learner){0};
 }
@@ -67,16 +70,26 @@ static void progress(void *arg, int64_t done, int64_t total)
     if (learner->progress) learner->progress(learner->arg, done, total);
 }
 
+/** Its own, in parts or whole, whoever's logs these were first. */
+static mtf_status read_reward(const mtf_compare_learner *learner, const mtf_scratch *logs,
+                              mtf_reward *reward, mtf_err *err)
+{
+    const mtf_settings *s = learner->settings;
+    mtf_status status = mtf_reward_parse(reward, s->reward_weights, s->reward_clip, err);
+    if (status == MTF_OK) status = mtf_reward_group(reward, s->reward_groups, err);
+    return status ? status : mtf_reward_order(reward, mtf_store_signals(logs->store), err);
+}
+
 static mtf_status take_steps(mtf_compare_learner *learner, const mtf_scratch *logs,
-                             const mtf_selection *selection, const mtf_survey *survey,
-                             char alarm[160], mtf_err *err)
+                             const mtf_reward *reward, const mtf_selection *selection,
+                             const mtf_survey *survey, char alarm[160], mtf_err *err)
 {
     mtf_feed *feed = NULL;
     mtf_checkpoint checkpoint = {.steps = learner->config.steps};
     char path[sizeof logs->folder + 16];
     const mtf_feed_config feed_config = {
         .selection = *selection,
-        .reward = &logs->reward,
+        .reward = reward,
         .normaliser = &learner->normaliser,
         .rows = survey->rows,
         .states = survey->states,
@@ -122,26 +135,30 @@ mtf_status mtf_compare_learner_train(mtf_compare_learner *learner, const mtf_scr
     const int64_t started_ns = mtf_clock_mono_ns();
     mtf_selection selection;
     mtf_survey survey;
+    mtf_reward reward;
     char alarm[160] = "";
-    mtf_status status = select_rows(learner, logs, version, &selection, err);
+    mtf_status status = read_reward(learner, logs, &reward, err);
+    if (status == MTF_OK) status = select_rows(learner, logs, version, &selection, err);
     if (status) return status;
-    status = mtf_survey_make(logs->store, &selection, &logs->reward, &survey,
+    status = mtf_survey_make(logs->store, &selection, &reward, &survey,
                              learner->trained ? NULL : &learner->normaliser, err);
     if (status == MTF_OK && survey.rows == 0)
         status = mtf_fail(err, MTF_SKIP, "no row to learn from: compare.sessions are too few");
+    if (status == MTF_OK && learner->ops->scale_groups)
+        status = learner->ops->scale_groups(learner->algorithm, survey.part_deviations, err);
     if (status == MTF_OK)
         status = learner->ops->begin_round(learner->algorithm, survey.reward_deviation,
                                            learner->settings->learner_reset_optimizer, err);
     learner->trained = true;
-    if (status == MTF_OK) status = take_steps(learner, logs, &selection, &survey, alarm, err);
+    if (status == MTF_OK)
+        status = take_steps(learner, logs, &reward, &selection, &survey, alarm, err);
     *diverged = alarm[0] != 0;
     learner->seconds += (double)(mtf_clock_mono_ns() - started_ns) * 1e-9;
     return status;
 }
 
 mtf_status mtf_compare_learner_check(mtf_compare_learner *learner, const mtf_scratch *logs,
-                                     const mtf_action_table *table, int64_t version, bool *better,
-                                     mtf_err *err)
+                                     int64_t version, bool *better, mtf_err *err)
 {
     const mtf_settings *s = learner->settings;
     mtf_cohort heldout = {0}, training = {0};
@@ -161,7 +178,7 @@ mtf_status mtf_compare_learner_check(mtf_compare_learner *learner, const mtf_scr
     if (status == MTF_OK) status = mtf_cohort_load(logs->store, &config, &training, err);
     const mtf_evaluation_config evaluation = {.heldout = &heldout,
                                               .training = &training,
-                                              .table = table,
+                                              .table = learner->table,
                                               .ops = learner->ops,
                                               .algorithm = learner->algorithm,
                                               .half_width = s->policy_box,
@@ -189,7 +206,16 @@ static void act(void *self, size_t rows, const float *states, float *actions)
     }
 }
 
-mtf_sim_actor mtf_compare_learner_actor(mtf_compare_learner *learner)
+mtf_status mtf_compare_learner_actor(mtf_compare_learner *learner, mtf_sim_actor *actor,
+                                     mtf_err *err)
 {
-    return (mtf_sim_actor){learner, act};
+    *actor = (mtf_sim_actor){.self = learner, .act = act};
+    if (!learner->ops->per_item) return MTF_OK;
+    mtf_policy_free(learner->served);
+    learner->served = NULL;
+    const mtf_status status =
+        mtf_export_actor(learner->ops, learner->algorithm, &learner->normaliser, &learner->shape,
+                         learner->table, &learner->served, err);
+    if (status == MTF_OK) *actor = mtf_sim_actor_of(learner->served);
+    return status;
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "compare/test_users.h"
-#include "learner/algorithm.h"
+#include "learner/train.h"
 #include "search/search.h"
 
 static const char *const design_names[] = {"paper", "fair", "progressive"};
@@ -75,7 +75,7 @@ static bool is_shared(const char *key)
     static const char *const shared[] = {
         "compare.rows", "compare.designs",   "compare.seeds", "compare.test_users",
         "compare.days", "compare.reference", "compare.start", "policy.actions",
-        "learner.seed", "learner.steps"};
+        "learner.seed", "learner.steps",     "compare.items"};
     for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
         if (strcmp(shared[i], key) == 0) return true;
     return false;
@@ -95,17 +95,38 @@ static mtf_status set_word(mtf_compare_row *row, const char *key, const char *va
             err, MTF_INVALID, "%s: %s is the same for all rows: set it outside%s", where, key,
             strncmp(key, "learner.s", 9) == 0 ? " (compare.seeds, compare.steps are what counts)"
                                               : "");
+    if (strcmp(key, "policy.list") == 0 || strcmp(key, "policy.item_features") == 0)
+        return mtf_fail(err, MTF_INVALID,
+                        "%s: %s is what the simulator's lists are (compare.items): take it out",
+                        where, key);
     return mtf_settings_set(&row->settings, key, value, where, err);
+}
+
+/** The next word from *at on, cut out there; NULL: there is none. Blanks between double quotes are
+ *  the word's. *open: a quote had no end. */
+static char *next_word(char **at, bool *open)
+{
+    char *word = *at + strspn(*at, " \t\r"), *from = word, *to = word;
+    for (; *from && (*open || !strchr(" \t\r", *from)); from++) {
+        if (*from == '"')
+            *open = !*open;
+        else
+            *to++ = *from;
+    }
+    *at = from + (*from != '\0');
+    const bool some = from > word;
+    *to = '\0';
+    return some ? word : NULL;
 }
 
 static mtf_status read_words(mtf_compare_row *row, char *words, const char *where,
                              bool chosen[MTF_COMPARE_DESIGNS], mtf_err *err)
 {
-    char *rest = NULL;
     mtf_status status = MTF_OK;
-    for (char *word = strtok_r(words, " \t", &rest); word && status == MTF_OK;
-         word = strtok_r(NULL, " \t", &rest)) {
+    bool open = false;
+    for (char *word; status == MTF_OK && (word = next_word(&words, &open));) {
         char *equals = strchr(word, '=');
+        if (open) return mtf_fail(err, MTF_INVALID, "%s: a quote has no end", where);
         if (!equals) return mtf_fail(err, MTF_INVALID, "%s: '%.60s' is not key=value", where, word);
         *equals = '\0';
         status = set_word(row, word, equals + 1, where, chosen, err);
@@ -118,6 +139,7 @@ static mtf_status find_algorithm(mtf_compare_row *row, const char *where, mtf_er
 {
     const mtf_algorithm_ops *ops = mtf_algorithm_find(row->algorithm);
     row->search = has_word(mtf_search_methods(), row->algorithm);
+    mtf_compare_set_lists(&row->settings, ops && ops->per_item);
     if (row->search && row->data != MTF_COMPARE_LIVE)
         return mtf_fail(err, MTF_INVALID,
                         "%s: %s searches: in the paper's design it serves what it tries; take "
@@ -136,7 +158,13 @@ static mtf_status find_algorithm(mtf_compare_row *row, const char *where, mtf_er
                         "%s: data=progressive: the policy of %s is a search, which cannot be "
                         "served, hence not explored round",
                         where, row->algorithm);
-    return mtf_settings_set(&row->settings, "learner.algorithm", row->algorithm, where, err);
+    mtf_algorithm_config config;
+    mtf_err why = {0};
+    mtf_status status =
+        mtf_settings_set(&row->settings, "learner.algorithm", row->algorithm, where, err);
+    if (status) return status;
+    status = mtf_train_algorithm_config(&row->settings, MTF_SIM_ACTIONS, &config, &why);
+    return status ? mtf_fail(err, status, "%s: %.300s", where, why.msg) : MTF_OK;
 }
 
 /** "NAME" or "NAME: key=value ...". */

@@ -110,6 +110,7 @@
     X(compare, seeds, I, 5, 1, 1000, "seeds", "of users, noise and networks: the whole comparison so many times") \
     X(compare, users, I, 6000, 1, 100000000, "users", "who visit while a row learns") \
     X(compare, sessions, I, 18000, 1, 100000000, "sessions", "of a round, which is a day") \
+    X(compare, items, B, 0, 0, 1, "", "the simulated world where the best weights depend on the item, which its features tell (mtf simulate --items)") \
     X(compare, rounds, I, 5, 1, 100, "rounds", "of sessions; one training after them all, or, where a row learns in rounds, one after each") \
     X(compare, gate, B, 1, 0, 1, "", "where a row learns in rounds: a training that the check of value on held-out users (gate.z) does not pass is taken back and its data kept, as in production; false: as the paper has it") \
     X(compare, steps, I, 3000, 1, 100000000, "steps", "gradient steps in all, whatever the number of trainings") \

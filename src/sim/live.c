@@ -12,6 +12,7 @@
 typedef struct block {
     const mtf_sim *sim;
     const mtf_sim_actor *actor;
+    mtf_actor *items; /* of actor->items */
     uint32_t under_way;
     uint32_t user[SIDE_BY_SIDE];
     sim_visit visits[SIDE_BY_SIDE];
@@ -26,7 +27,8 @@ static void act_policy(void *self, size_t rows, const float *states, float *acti
 
 mtf_sim_actor mtf_sim_actor_of(const mtf_policy *policy)
 {
-    return (mtf_sim_actor){(void *)(uintptr_t)policy, act_policy};
+    if (policy->per_item) return (mtf_sim_actor){.items = policy};
+    return (mtf_sim_actor){.self = (void *)(uintptr_t)policy, .act = act_policy};
 }
 
 /** Sums of a user's visits so far, to be divided in the end. */
@@ -39,6 +41,16 @@ static void note(const mtf_sim *sim, const sim_outcome *outcome, mtf_sim_days *s
     sums->value += (float)sim_reward(sim, outcome);
 }
 
+/** The list of visit i under way. */
+static void rank(const block *b, uint32_t i, sim_list *list)
+{
+    if (b->items)
+        sim_rank_items(b->sim, b->items, &b->visits[i], b->states + (size_t)i * SIM_STATE, list);
+    else
+        sim_visit_rank(&b->visits[i], &b->sim->world, &b->sim->table,
+                       b->actions + (size_t)i * MTF_SIM_ACTIONS, list);
+}
+
 /** One list for every visit under way. */
 static void play_lists(block *b, mtf_sim_days *sums)
 {
@@ -47,11 +59,10 @@ static void play_lists(block *b, mtf_sim_days *sums)
     uint32_t left = 0;
     for (uint32_t i = 0; i < b->under_way; i++)
         sim_visit_state(&b->visits[i], &b->sim->world, b->states + (size_t)i * SIM_STATE);
-    b->actor->act(b->actor->self, b->under_way, b->states, b->actions);
+    if (!b->items) b->actor->act(b->actor->self, b->under_way, b->states, b->actions);
     for (uint32_t i = 0; i < b->under_way; i++) {
         sim_visit *visit = &b->visits[i];
-        sim_visit_rank(visit, &b->sim->world, &b->sim->table,
-                       b->actions + (size_t)i * MTF_SIM_ACTIONS, &list);
+        rank(b, i, &list);
         sim_visit_answer(visit, &b->sim->world, &list, &outcome);
         sim_visit_note(visit, &outcome);
         note(b->sim, &outcome, &sums[b->user[i]]);
@@ -67,8 +78,14 @@ mtf_status mtf_sim_live(const mtf_sim *sim, const mtf_sim_actor *actor, uint32_t
                         mtf_err *err)
 {
     const uint64_t each = (uint64_t)visits * days, count = users * each;
+    const mtf_status fits = actor->items ? sim_policy_fits(sim, actor->items, err) : MTF_OK;
+    if (fits) return fits;
     block *b = calloc(1, sizeof *b);
-    if (!b) return mtf_fail(err, MTF_NOMEM, "simulate: out of memory");
+    if (b && actor->items) b->items = mtf_actor_new(actor->items);
+    if (!b || (actor->items && !b->items)) {
+        free(b);
+        return mtf_fail(err, MTF_NOMEM, "simulate: out of memory");
+    }
     b->sim = sim, b->actor = actor;
     memset(out, 0, users * sizeof *out);
     for (uint64_t next = 0; next < count || b->under_way > 0;) {
@@ -83,6 +100,7 @@ mtf_status mtf_sim_live(const mtf_sim *sim, const mtf_sim_actor *actor, uint32_t
         if (stop && atomic_load(stop)) break;
         play_lists(b, out);
     }
+    mtf_actor_free(b->items);
     free(b);
     for (uint32_t u = 0; u < users; u++) {
         out[u].valid /= (float)days, out[u].watch /= (float)days;

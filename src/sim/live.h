@@ -11,9 +11,10 @@
 typedef struct mtf_sim_actor {
     void *self;
     void (*act)(void *self, size_t rows, const float *states, float *actions);
+    const mtf_policy *items; /* gives each item an action of its own instead; NULL: nobody does */
 } mtf_sim_actor;
 
-/** Acts as a policy does; self is a const mtf_policy *, borrowed. */
+/** Acts as a policy does, which is borrowed. */
 mtf_sim_actor mtf_sim_actor_of(const mtf_policy *policy);
 
 /** One user's means. */
@@ -24,7 +25,7 @@ typedef struct mtf_sim_days {
 
 /** Users 0 .. users - 1 of the simulator's seed, each `visits` times a day for `days` days; days
  *  (users,) out. A function of its arguments alone; one thread, the actor's calls too. MTF_NOMEM,
- *  MTF_CLOSED: told to stop (stop may be NULL). */
+ *  MTF_INVALID: a policy of other items, MTF_CLOSED: told to stop (stop may be NULL). */
 mtf_status mtf_sim_live(const mtf_sim *sim, const mtf_sim_actor *actor, uint32_t users,
                         uint32_t visits, uint32_t days, const atomic_bool *stop, mtf_sim_days *out,
                         mtf_err *err) MTF_NODISCARD;

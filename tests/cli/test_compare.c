@@ -80,8 +80,18 @@ static const json_t *find(const json_t *rows, const char *algorithm, const char 
 static void every_algorithm_has_its_row(void **state)
 {
     (void)state;
-    static const char *const algorithms[] = {"es",    "bo",      "grid", "constant", "ddpg",
-                                             "td3bc", "cql_sac", "iql",  "batchrl",  "integrated"};
+    static const char *const algorithms[] = {"es",
+                                             "bo",
+                                             "grid",
+                                             "constant",
+                                             "ddpg",
+                                             "td3bc",
+                                             "cql_sac",
+                                             "iql",
+                                             "batchrl",
+                                             "integrated",
+                                             "integrated in groups",
+                                             "enhanced"};
     char json[2 * MTF_TEST_PATH], csv[2 * MTF_TEST_PATH];
     program p;
     mtf_buf text = {0};

@@ -241,6 +241,61 @@ static void learning_starts_where_the_reference_ended(void **state)
     mtf_settings_fini(&r.settings);
 }
 
+/** A figure of each line of these rows, on box logs. */
+static void values_of(const char *rows, const char *designs, mtf_compare_table *table)
+{
+    run r;
+    open_run(&r);
+    set(&r, "compare.rows", rows);
+    set(&r, "compare.designs", designs);
+    set(&r, "compare.seeds", "1");
+    set(&r, "compare.items", "true");
+    set(&r, "learner.actor_lr", "0.05");
+    *table = table_of(&r);
+    mtf_settings_fini(&r.settings);
+}
+
+#define GROUPS                                                                                     \
+    "groups: algorithm=integrated data=box reward.groups=\"valid watch finish | positive "         \
+    "negative\""
+
+static void learners_of_the_same_logs_have_rewards_of_their_own(void **state)
+{
+    (void)state;
+    mtf_compare_table first, second;
+    values_of("constant: compare.each=2\n" GROUPS "\nintegrated: data=box", "paper", &first);
+    values_of("constant: compare.each=2\nintegrated: data=box\n" GROUPS, "paper", &second);
+    mtf_assert_close(first.lines[1].value.value, second.lines[2].value.value, 0, 0);
+    mtf_assert_close(first.lines[2].value.value, second.lines[1].value.value, 0, 0);
+    double apart = 0;
+    for (int d = 0; d < MTF_SIM_ACTIONS; d++)
+        apart += fabs(first.lines[1].drift[0][d] - first.lines[2].drift[0][d]);
+    assert_true(apart > 1e-4);
+    mtf_compare_table_fini(&first);
+    mtf_compare_table_fini(&second);
+}
+
+static void items_have_actions_of_their_own(void **state)
+{
+    (void)state;
+    mtf_compare_table table;
+    values_of("constant: compare.each=2\nintegrated: data=box\nenhanced: data=box\n"
+              "rounds: algorithm=enhanced data=progressive policy.item_noise=shared",
+              "paper fair", &table);
+    assert_int_equal(table.count, 8);
+    const mtf_compare_line *paper = table.lines, *fair = table.lines + 4;
+    for (size_t i = 0; i < table.count; i++) {
+        assert_true(isfinite(table.lines[i].gauc.value) && isfinite(table.lines[i].value.value));
+        assert_int_equal(table.lines[i].diverged, 0);
+    }
+    assert_int_equal(paper[3].rounds, 2);
+    /* Apart, items show other lists than one draw for all; in the fair design all see the same. */
+    assert_true(fabs(paper[2].learning_value - paper[1].learning_value) > 1e-3);
+    mtf_assert_close(fair[2].learning_value, fair[1].learning_value, 0, 0);
+    mtf_assert_close(fair[2].learning_value, paper[1].learning_value, 0, 0);
+    mtf_compare_table_fini(&table);
+}
+
 static void a_damaged_file_is_named(void **state)
 {
     (void)state;
@@ -273,6 +328,8 @@ int main(void)
         cmocka_unit_test(a_change_makes_only_its_own_anew),
         cmocka_unit_test(a_round_that_fails_the_check_is_taken_back),
         cmocka_unit_test(learning_starts_where_the_reference_ended),
+        cmocka_unit_test(learners_of_the_same_logs_have_rewards_of_their_own),
+        cmocka_unit_test(items_have_actions_of_their_own),
         cmocka_unit_test(a_damaged_file_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

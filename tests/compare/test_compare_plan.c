@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "compare/plan.h"
+#include "sim/sim.h"
 
 static mtf_status read_plan(const char *rows, const char *designs, mtf_compare_plan *plan,
                             mtf_err *err)
@@ -53,6 +54,24 @@ static void rows_are_what_they_say(void **state)
     mtf_compare_plan_fini(&plan);
 }
 
+static void lists_are_the_simulators_and_quotes_hold_words(void **state)
+{
+    (void)state;
+    mtf_compare_plan plan;
+    mtf_err err = {0};
+    mtf_assert_ok(read_plan("es\ngroups: algorithm=integrated reward.groups=\"valid watch finish | "
+                            "weight=0.5 positive negative\"  learner.eta=0\nenhanced",
+                            "paper", &plan, &err),
+                  &err);
+    assert_string_equal(plan.rows[1].settings.reward_groups,
+                        "valid watch finish | weight=0.5 positive negative");
+    mtf_assert_close(plan.rows[1].settings.learner_eta, 0, 0, 0);
+    assert_int_equal(plan.rows[1].settings.policy_list, 0);
+    assert_int_equal(plan.rows[2].settings.policy_list, MTF_SIM_SHOWN);
+    assert_int_equal(plan.rows[2].settings.policy_item_features, 0);
+    mtf_compare_plan_fini(&plan);
+}
+
 static void what_is_wrong_is_named(void **state)
 {
     (void)state;
@@ -73,6 +92,10 @@ static void what_is_wrong_is_named(void **state)
         {"es\niql: compare.days=3", "paper", "compare.days is the same for all rows"},
         {"es\niql: learner.steps=3", "paper", "compare.steps are what counts"},
         {"iql", "paper", "compare.reference: there is no row 'es'"},
+        {"es\niql: reward.weights=\"valid=1", "paper", "compare.rows: iql: a quote has no end"},
+        {"es\nintegrated: reward.groups=valid", "paper", "compare.rows: integrated: reward.groups"},
+        {"es\nenhanced: policy.list=3", "paper", "policy.list is what the simulator's lists are"},
+        {"es\nenhanced: compare.items=true", "paper", "compare.items is the same for all rows"},
         {"es\niql: compare.start=zero", "paper", "compare.start is the same for all rows"},
         {"es: designs=paper\niql", "paper fair",
          "es: is the reference, and not in design fair, where iql is"},
@@ -90,6 +113,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_what_they_say),
+        cmocka_unit_test(lists_are_the_simulators_and_quotes_hold_words),
         cmocka_unit_test(what_is_wrong_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "sim/sim.h"
+#include "sim/live.h"
 
 static mtf_sim *open_sim(bool items, bool shared)
 {
@@ -55,6 +55,34 @@ static void an_action_per_item_of_zeros_is_one_of_zeros_for_all(void **state)
         mtf_policy_free(policy);
         mtf_sim_close(sim);
     }
+}
+
+/* The A/B test on whole days is another loop. */
+static void days_are_the_same_by_either(void **state)
+{
+    (void)state;
+    enum { USERS = 300 };
+    static const float up[MTF_SIM_ACTIONS] = {-1, -1, -1, -1, -1, 1, 1, 1, 1, -1};
+    mtf_sim_days by_item[USERS], by_one[USERS], told[USERS];
+    double means[3] = {0};
+    mtf_err err = {0};
+    mtf_sim *sim = open_sim(true, false);
+    mtf_policy *policy = item_policy(MTF_SIM_FEATURES, NULL);
+    mtf_policy *knows = item_policy(MTF_SIM_FEATURES, up), *other = item_policy(0, NULL);
+    mtf_policy *one =
+        mtf_policy_new((const uint32_t[]){MTF_SIM_STATE, MTF_SIM_ACTIONS}, 1, &policy->table);
+    const mtf_sim_actor actors[] = {mtf_sim_actor_of(policy), mtf_sim_actor_of(one),
+                                    mtf_sim_actor_of(knows), mtf_sim_actor_of(other)};
+    mtf_assert_ok(mtf_sim_live(sim, &actors[0], USERS, 3, 2, NULL, by_item, &err), &err);
+    mtf_assert_ok(mtf_sim_live(sim, &actors[1], USERS, 3, 2, NULL, by_one, &err), &err);
+    mtf_assert_ok(mtf_sim_live(sim, &actors[2], USERS, 3, 2, NULL, told, &err), &err);
+    for (int u = 0; u < USERS; u++)
+        means[0] += by_item[u].value, means[1] += by_one[u].value, means[2] += told[u].value;
+    mtf_assert_close(means[0], means[1], 5e-3, 0);
+    assert_true(fabs(means[2] - means[0]) > 0.05 * fabs(means[0]));
+    assert_int_equal(mtf_sim_live(sim, &actors[3], USERS, 3, 2, NULL, told, &err), MTF_INVALID);
+    mtf_policy_free(policy), mtf_policy_free(knows), mtf_policy_free(other), mtf_policy_free(one);
+    mtf_sim_close(sim);
 }
 
 static void knowing_the_item_is_worth_more_than_any_action_for_all(void **state)
@@ -181,6 +209,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_action_per_item_of_zeros_is_one_of_zeros_for_all),
+        cmocka_unit_test(days_are_the_same_by_either),
         cmocka_unit_test(knowing_the_item_is_worth_more_than_any_action_for_all),
         cmocka_unit_test(a_world_with_items_is_another_world),
         cmocka_unit_test(policies_of_other_items_are_refused),
