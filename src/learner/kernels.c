@@ -195,22 +195,18 @@ MTF_CLONES void mtf_approach(float *restrict y, const float *restrict x, float s
     for (size_t i = 0; i < count; i++) y[i] += share * (x[i] - y[i]);
 }
 
-/* The larger, and a NaN above all. */
-static inline float larger(float x, float y)
-{
-    return x > y || x != x ? x : y;
-}
-
 MTF_CLONES float mtf_abs_max(const float *x, size_t count)
 {
-    const size_t whole = count - count % LANES;
-    float lanes[LANES] = {0}, largest = 0.0f;
-    for (size_t i = 0; i < whole; i += LANES) {
-        for (size_t l = 0; l < LANES; l++) lanes[l] = larger(fabsf(x[i + l]), lanes[l]);
+    int32_t largest = 0; /* without their sign, floats' bits rank as they do; NaNs are above all */
+    for (size_t i = 0; i < count; i++) {
+        int32_t pattern;
+        memcpy(&pattern, x + i, sizeof pattern);
+        pattern &= INT32_MAX;
+        largest = pattern > largest ? pattern : largest;
     }
-    for (size_t i = whole; i < count; i++) largest = larger(fabsf(x[i]), largest);
-    for (size_t l = 0; l < LANES; l++) largest = larger(lanes[l], largest);
-    return largest;
+    float size;
+    memcpy(&size, &largest, sizeof size);
+    return size;
 }
 
 bool mtf_all_finite(const float *x, size_t count)
