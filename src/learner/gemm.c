@@ -23,6 +23,19 @@ void mtf_gemm_layer(const mtf_gemm *gemm, float *y, const float *x, size_t ldx, 
     mtf_bias_relu(y, bias, m, n);
 }
 
+void mtf_gemm_top(const mtf_gemm *gemm, const mtf_top *top, float *y, const float *x, size_t ldx,
+                  const float *w, size_t ldw, const float *bias, size_t m, size_t n, size_t k,
+                  mtf_ahead *ahead)
+{
+    if (gemm->top != NULL) {
+        gemm->top(top, y, x, ldx, w, ldw, bias, m, n, k, ahead);
+        return;
+    }
+    mtf_gemm_layer(gemm, y, x, ldx, w, ldw, bias, m, n, k, ahead);
+    mtf_head(top->q, y, top->w, top->c, m, n);
+    if (top->leaves == MTF_TOP_SLOPE) mtf_head_slope(y, top->w, m, n);
+}
+
 void mtf_gemm_back(const mtf_gemm *gemm, float *dx, float *sums, const float *dy, const float *w,
                    const float *x, size_t m, size_t n, size_t k, mtf_ahead *ahead)
 {

@@ -15,13 +15,29 @@ typedef struct mtf_ahead {
     const float *at, *end;
 } mtf_ahead;
 
+typedef enum mtf_top_leaves {
+    MTF_TOP_UNITS, /* y itself */
+    MTF_TOP_SLOPE, /* the slope of q along y's sums: w where y > 0, else 0 */
+    MTF_TOP_NOTHING,
+} mtf_top_leaves;
+
+/** A head of one output on a layer: q (m,) = y . w + c, and what is left of y (m,n). */
+typedef struct mtf_top {
+    float *q;
+    const float *w; /* (n,) */
+    float c;
+    mtf_top_leaves leaves;
+} mtf_top;
+
 typedef struct mtf_gemm {
     mtf_matmul nt; /* y (m,n) = x (m,k) w^T, w (n,k) */
     mtf_matmul nn; /* y (m,n) = x (m,k) w, w (k,n) */
     mtf_matmul tn; /* y (m,n) = x^T w, x (k,m), w (k,n) */
-    /* mtf_gemm_layer and mtf_gemm_back in one go; or NULL */
+    /* mtf_gemm_layer, mtf_gemm_top and mtf_gemm_back in one go; or NULL */
     void (*layer)(float *y, const float *x, size_t ldx, const float *w, size_t ldw,
                   const float *bias, size_t m, size_t n, size_t k, mtf_ahead *ahead);
+    void (*top)(const mtf_top *top, float *y, const float *x, size_t ldx, const float *w,
+                size_t ldw, const float *bias, size_t m, size_t n, size_t k, mtf_ahead *ahead);
     void (*back)(float *dx, float *sums, const float *dy, const float *w, const float *x, size_t m,
                  size_t n, size_t k, mtf_ahead *ahead);
 } mtf_gemm;
@@ -30,6 +46,10 @@ typedef struct mtf_gemm {
  *  ahead may be NULL. */
 void mtf_gemm_layer(const mtf_gemm *gemm, float *y, const float *x, size_t ldx, const float *w,
                     size_t ldw, const float *bias, size_t m, size_t n, size_t k, mtf_ahead *ahead);
+/** The same with a head on it. y is needed in any case, as scratch. */
+void mtf_gemm_top(const mtf_gemm *gemm, const mtf_top *top, float *y, const float *x, size_t ldx,
+                  const float *w, size_t ldw, const float *bias, size_t m, size_t n, size_t k,
+                  mtf_ahead *ahead);
 /** Back through a layer's weights, and the ReLU that its inputs x (m,n) came out of:
  *  dx (m,n) = dy (m,k) w 1(x > 0), w (k,n); sums (n,) = column sums of dx, unless NULL. All dense.
  */

@@ -12,7 +12,8 @@
  * Each element of y is one chain of fused multiply-adds in the order of k, which goes on where it
  * was when k is cut into blocks: what tiles and blocks surround it changes nothing. A layer's
  * chains start at the bias; the ReLU, or its slope and the sums over rows, come before a tile is
- * stored. */
+ * stored, and a head's products with it go straight from the registers, too: a head adds up the
+ * lanes of 32 columns, and these sums in order. */
 #include "learner/gemm.h"
 
 #if defined(__x86_64__)
@@ -38,10 +39,19 @@ typedef struct operand {
 typedef struct around {
     const float *bias; /* (n,) where chains start; NULL: at 0 */
     bool relu;
-    const float *gate; /* (m, n): y is 0 where this is not above 0; NULL: nowhere */
-    float *sums;       /* (n,) += over rows; or NULL */
-    mtf_ahead *ahead;  /* or NULL */
+    const float *gate;  /* (m, n): y is 0 where this is not above 0; NULL: nowhere */
+    float *sums;        /* (n,) += over rows; or NULL */
+    const mtf_top *top; /* of y; or NULL */
+    size_t column;      /* of y, where these begin */
+    mtf_ahead *ahead;   /* or NULL */
 } around;
+
+/* What tiles are compiled for, so that each has but the loads and registers that it needs. */
+typedef enum tiling {
+    PLAIN,
+    TURNED, /* x is; nothing around it */
+    TOPPED, /* a head on it */
+} tiling;
 
 /* Rows of y, and a panel of its columns: = or += x w. */
 typedef struct panel {
@@ -132,10 +142,73 @@ MTF_LANES_INLINE void end(registers *sum, const panel *of, size_t first, const i
     }
 }
 
-MTF_LANES_INLINE void tile(const panel *of, size_t first, const int rows, const int vectors,
-                           const bool turned)
+/* Lane i = the sum over the lanes of row[i]. */
+MTF_LANES_INLINE __m512 add_lanes(__m512 row[LANES])
 {
-    const size_t row = turned ? 1 : of->ldx, step = turned ? of->ldx : 1;
+    const __m512i order = _mm512_setr_epi32(0, 2, 1, 3, 8, 10, 9, 11, 4, 6, 5, 7, 12, 14, 13, 15);
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) /* halves */
+        row[i] = _mm512_add_ps(_mm512_shuffle_f32x4(row[i], row[i + 8], 0x44),
+                               _mm512_shuffle_f32x4(row[i], row[i + 8], 0xee));
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) /* quarters, of rows i, i + 8, i + 4 and i + 12 */
+        row[i] = _mm512_add_ps(_mm512_shuffle_f32x4(row[i], row[i + 4], 0x88),
+                               _mm512_shuffle_f32x4(row[i], row[i + 4], 0xdd));
+    for (int i = 0; i < 2; i++) /* pairs */
+        row[i] = _mm512_add_ps(_mm512_shuffle_ps(row[i], row[i + 2], 0x44),
+                               _mm512_shuffle_ps(row[i], row[i + 2], 0xee));
+    const __m512 mixed = _mm512_add_ps(_mm512_shuffle_ps(row[0], row[1], 0x88),
+                                       _mm512_shuffle_ps(row[0], row[1], 0xdd));
+    return _mm512_permutexvar_ps(order, mixed);
+}
+
+/* A tile's part of q (rows,), from its products with the head, whose lanes are still to be added:
+ * apart, as both need all registers. */
+AVX512 __attribute__((noinline)) static void add_to_q(float *q, const __m512 products[LANES],
+                                                      size_t rows, const around *of)
+{
+    const __mmask16 all = mtf_lanes_first(rows);
+    const __m512 before =
+        of->column > 0 ? _mm512_maskz_loadu_ps(all, q) : _mm512_set1_ps(of->top->c);
+    __m512 row[LANES];
+#pragma GCC unroll 16
+    for (size_t i = 0; i < LANES; i++) row[i] = products[i];
+    _mm512_mask_storeu_ps(q, all, _mm512_add_ps(before, add_lanes(row)));
+}
+
+MTF_LANES_INLINE void multiply_head(__m512 products[LANES], const registers *sum, const float *head,
+                                    const int rows, const int vectors, __mmask16 edge)
+{
+    __m512 w[TILE_VECTORS];
+    for (int v = 0; v < vectors; v++) w[v] = load(head, v, vectors, edge);
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++) {
+        __m512 product = _mm512_setzero_ps();
+        for (int v = 0; v < vectors && i < rows; v++) /* nothing beyond the edge, NaN or not */
+            product = v + 1 < vectors ? _mm512_mul_ps(w[v], sum->of[i][v])
+                                      : _mm512_mask3_fmadd_ps(w[v], sum->of[i][v], product, edge);
+        products[i] = product;
+    }
+}
+
+MTF_LANES_INLINE void store_slope(float *y, const panel *of, const registers *sum, const int rows,
+                                  const int vectors, __mmask16 edge)
+{
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++, y += of->ldy) {
+        for (int v = 0; v < vectors; v++) {
+            const __m512 w = load(of->around.top->w + of->around.column, v, vectors, edge);
+            const __mmask16 open =
+                _mm512_cmp_ps_mask(sum->of[i][v], _mm512_setzero_ps(), _CMP_GT_OQ);
+            store(y, v, vectors, edge, _mm512_maskz_mov_ps(open, w));
+        }
+    }
+}
+
+MTF_LANES_INLINE void tile(const panel *of, size_t first, const int rows, const int vectors,
+                           const tiling way)
+{
+    const size_t row = way == TURNED ? 1 : of->ldx, step = way == TURNED ? of->ldx : 1;
     const float *x = of->x + first * row, *w = of->w;
     float *y = of->y + first * of->ldy;
     const __mmask16 edge = mtf_lanes_first(of->columns - (size_t)(vectors - 1) * LANES);
@@ -151,10 +224,20 @@ MTF_LANES_INLINE void tile(const panel *of, size_t first, const int rows, const 
                 sum.of[i][v] = _mm512_fmadd_ps(left, right[v], sum.of[i][v]);
         }
     }
-    if (!turned) end(&sum, of, first, rows, vectors, edge);
+    if (way != TURNED) end(&sum, of, first, rows, vectors, edge);
+    if (way == TOPPED && of->around.top->leaves == MTF_TOP_SLOPE)
+        store_slope(y, of, &sum, rows, vectors, edge);
+    if (way != TOPPED || of->around.top->leaves == MTF_TOP_UNITS) {
 #pragma GCC unroll 16
-    for (int i = 0; i < rows; i++, y += of->ldy) {
-        for (int v = 0; v < vectors; v++) store(y, v, vectors, edge, sum.of[i][v]);
+        for (int i = 0; i < rows; i++, y += of->ldy) {
+            for (int v = 0; v < vectors; v++) store(y, v, vectors, edge, sum.of[i][v]);
+        }
+    }
+    if (way == TOPPED) {
+        __m512 products[LANES];
+        const around *all = &of->around;
+        multiply_head(products, &sum, all->top->w + all->column, rows, vectors, edge);
+        add_to_q(all->top->q + first, products, (size_t)rows, all);
     }
 }
 
@@ -165,30 +248,52 @@ static inline void fetch(mtf_ahead *ahead)
         __builtin_prefetch(ahead->at, 0, 2);
 }
 
-MTF_LANES_INLINE void tiles(const panel *of, const int vectors, const bool turned)
+MTF_LANES_INLINE void tiles(const panel *of, const int vectors, const tiling way)
 {
     size_t at = 0;
     for (; at + TILE_ROWS <= of->rows; at += TILE_ROWS) {
         fetch(of->around.ahead);
-        tile(of, at, TILE_ROWS, vectors, turned);
+        tile(of, at, TILE_ROWS, vectors, way);
     }
-    if (at + 8 <= of->rows) tile(of, at, 8, vectors, turned), at += 8;
-    if (at + 4 <= of->rows) tile(of, at, 4, vectors, turned), at += 4;
-    if (at + 2 <= of->rows) tile(of, at, 2, vectors, turned), at += 2;
-    if (at < of->rows) tile(of, at, 1, vectors, turned);
+    if (at + 8 <= of->rows) tile(of, at, 8, vectors, way), at += 8;
+    if (at + 4 <= of->rows) tile(of, at, 4, vectors, way), at += 4;
+    if (at + 2 <= of->rows) tile(of, at, 2, vectors, way), at += 2;
+    if (at < of->rows) tile(of, at, 1, vectors, way);
 }
 
-AVX512 static void multiply(const panel *of, bool turned)
+/* Functions of their own: one for all would share its registers among their loops. */
+AVX512 __attribute__((noinline)) static void multiply_plain(const panel *of)
 {
-    const bool narrow = of->columns <= LANES;
-    if (turned && narrow)
-        tiles(of, 1, true);
-    else if (turned)
-        tiles(of, 2, true);
-    else if (narrow)
-        tiles(of, 1, false);
+    if (of->columns <= LANES)
+        tiles(of, 1, PLAIN);
     else
-        tiles(of, 2, false);
+        tiles(of, 2, PLAIN);
+}
+
+AVX512 __attribute__((noinline)) static void multiply_turned(const panel *of)
+{
+    if (of->columns <= LANES)
+        tiles(of, 1, TURNED);
+    else
+        tiles(of, 2, TURNED);
+}
+
+AVX512 __attribute__((noinline)) static void multiply_topped(const panel *of)
+{
+    if (of->columns <= LANES)
+        tiles(of, 1, TOPPED);
+    else
+        tiles(of, 2, TOPPED);
+}
+
+static void multiply(const panel *of, bool turned)
+{
+    if (turned)
+        multiply_turned(of);
+    else if (of->around.top != NULL)
+        multiply_topped(of);
+    else
+        multiply_plain(of);
 }
 
 /* w (k, columns) to whole vectors. */
@@ -256,6 +361,8 @@ static around part_of(const around *all, size_t j, bool begins, bool ends)
                     .relu = ends && all->relu,
                     .gate = ends && all->gate ? all->gate + j : NULL,
                     .sums = ends && all->sums ? all->sums + j : NULL,
+                    .top = ends ? all->top : NULL,
+                    .column = j,
                     .ahead = all->ahead};
 }
 
@@ -307,6 +414,13 @@ static void layer(float *y, const float *x, size_t ldx, const float *w, size_t l
             &(around){.bias = bias, .relu = true, .ahead = ahead});
 }
 
+static void top(const mtf_top *top, float *y, const float *x, size_t ldx, const float *w,
+                size_t ldw, const float *bias, size_t m, size_t n, size_t k, mtf_ahead *ahead)
+{
+    product(y, n, &(operand){x, ldx, false}, &(operand){w, ldw, true}, m, n, k,
+            &(around){.bias = bias, .relu = true, .top = top, .ahead = ahead});
+}
+
 static void back(float *dx, float *sums, const float *dy, const float *w, const float *x, size_t m,
                  size_t n, size_t k, mtf_ahead *ahead)
 {
@@ -317,7 +431,7 @@ static void back(float *dx, float *sums, const float *dy, const float *w, const 
 
 const mtf_gemm *mtf_gemm_avx512(void)
 {
-    static const mtf_gemm gemm = {product_nt, product_nn, product_tn, layer, back};
+    static const mtf_gemm gemm = {product_nt, product_nn, product_tn, layer, top, back};
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx512f") ? &gemm : NULL;
 }

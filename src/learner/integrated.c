@@ -259,9 +259,9 @@ static void value_item(void *arg, uint32_t item, uint32_t worker)
 {
     const mtf_algorithm *algorithm = arg;
     const size_t rows = algorithm->value_rows * algorithm->items;
-    mtf_mlp_forward(&algorithm->critic_mlp, algorithm->critics[item].weights, rows,
-                    algorithm->x_data, algorithm->ldx, &algorithm->workers[worker].space,
-                    algorithm->q_policy + item * rows, 1);
+    mtf_mlp_value(&algorithm->critic_mlp, algorithm->critics[item].weights, rows, algorithm->x_data,
+                  algorithm->ldx, &algorithm->workers[worker].space,
+                  algorithm->q_policy + item * rows);
 }
 
 /* The value of the whole reward of row b of q_policy, in reward units. */

@@ -164,7 +164,7 @@ void mtf_critic_gradient(mtf_algorithm *algorithm, uint32_t critic, uint32_t wor
     const float *reward = algorithm->reward + critic / algorithm->config.critics * rows;
     const terms of = {reward, algorithm->keep, algorithm->literal, batch->weight};
     own->ahead = (mtf_ahead){net->weights, net->weights + mlp->size};
-    mtf_mlp_forward(mlp, net->target, count, algorithm->x_next, ldx, &own->space, own->dq, 1);
+    mtf_mlp_value(mlp, net->target, count, algorithm->x_next, ldx, &own->space, own->dq);
     bootstrap(own->dq, algorithm->discount, algorithm->shift, count);
     fold(algorithm, algorithm->there_next, own->dq);
     own->ahead = (mtf_ahead){net->m, net->v + mlp->size}; /* one behind the other */
@@ -215,8 +215,7 @@ void mtf_critic_policy(mtf_algorithm *algorithm, uint32_t critic, uint32_t worke
         const float *target = algorithm->critics[next].target;
         own->ahead = (mtf_ahead){target, target + mlp->size};
     }
-    mtf_mlp_forward(mlp, weights, count, algorithm->x_policy, algorithm->ldx, &own->space, q, 1);
-    mtf_mlp_slope(mlp, weights, count, &own->space, algorithm->states, actions,
-                  algorithm->slope + critic * count * actions);
+    mtf_mlp_slope(mlp, weights, count, algorithm->x_policy, algorithm->ldx, &own->space, q,
+                  algorithm->states, actions, algorithm->slope + critic * count * actions);
     algorithm->results[critic].q_abs_max = largest_value(algorithm, q, own->q);
 }

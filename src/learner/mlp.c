@@ -34,21 +34,47 @@ void mtf_mlp_init(const mtf_mlp *mlp, float *block, mtf_rng *rng, double last_sc
     }
 }
 
+static void first_layer(const mtf_mlp *mlp, const float *block, size_t rows, const float *x,
+                        size_t ldx, const mtf_mlp_space *space)
+{
+    mtf_gemm_layer(mlp->gemm, space->h1, x, ldx, mtf_mlp_in(mlp, block, MTF_MLP_w1), mlp->inputs,
+                   mtf_mlp_in(mlp, block, MTF_MLP_b1), rows, mlp->hidden, mlp->inputs,
+                   space->ahead);
+}
+
+/* With one output, y; `leaves` of the second layer in h2. */
+static void forward_one(const mtf_mlp *mlp, const float *block, size_t rows, const float *x,
+                        size_t ldx, const mtf_mlp_space *space, float *y, mtf_top_leaves leaves)
+{
+    const size_t h = mlp->hidden;
+    const mtf_top top = {y, mtf_mlp_in(mlp, block, MTF_MLP_w3), *mtf_mlp_in(mlp, block, MTF_MLP_b3),
+                         leaves};
+    MTF_ASSERT(mlp->outputs == 1);
+    first_layer(mlp, block, rows, x, ldx, space);
+    mtf_gemm_top(mlp->gemm, &top, space->h2, space->h1, h, mtf_mlp_in(mlp, block, MTF_MLP_w2), h,
+                 mtf_mlp_in(mlp, block, MTF_MLP_b2), rows, h, h, space->ahead);
+}
+
+void mtf_mlp_value(const mtf_mlp *mlp, const float *block, size_t rows, const float *x, size_t ldx,
+                   const mtf_mlp_space *space, float *y)
+{
+    forward_one(mlp, block, rows, x, ldx, space, y, MTF_TOP_NOTHING);
+}
+
 void mtf_mlp_forward(const mtf_mlp *mlp, const float *block, size_t rows, const float *x,
                      size_t ldx, const mtf_mlp_space *space, float *y, size_t ldy)
 {
     const size_t h = mlp->hidden;
-    const float *w3 = mtf_mlp_in(mlp, block, MTF_MLP_w3), *b3 = mtf_mlp_in(mlp, block, MTF_MLP_b3);
-    mtf_gemm_layer(mlp->gemm, space->h1, x, ldx, mtf_mlp_in(mlp, block, MTF_MLP_w1), mlp->inputs,
-                   mtf_mlp_in(mlp, block, MTF_MLP_b1), rows, h, mlp->inputs, space->ahead);
-    mtf_gemm_layer(mlp->gemm, space->h2, space->h1, h, mtf_mlp_in(mlp, block, MTF_MLP_w2), h,
-                   mtf_mlp_in(mlp, block, MTF_MLP_b2), rows, h, h, space->ahead);
     if (mlp->outputs == 1 && ldy == 1) {
-        mtf_head(y, space->h2, w3, b3[0], rows, h);
+        forward_one(mlp, block, rows, x, ldx, space, y, MTF_TOP_UNITS);
         return;
     }
-    mlp->gemm->nt(y, ldy, space->h2, h, w3, h, rows, mlp->outputs, h);
-    mtf_bias_add(y, ldy, b3, rows, mlp->outputs);
+    first_layer(mlp, block, rows, x, ldx, space);
+    mtf_gemm_layer(mlp->gemm, space->h2, space->h1, h, mtf_mlp_in(mlp, block, MTF_MLP_w2), h,
+                   mtf_mlp_in(mlp, block, MTF_MLP_b2), rows, h, h, space->ahead);
+    mlp->gemm->nt(y, ldy, space->h2, h, mtf_mlp_in(mlp, block, MTF_MLP_w3), h, rows, mlp->outputs,
+                  h);
+    mtf_bias_add(y, ldy, mtf_mlp_in(mlp, block, MTF_MLP_b3), rows, mlp->outputs);
 }
 
 void mtf_mlp_backward(const mtf_mlp *mlp, const float *block, size_t rows, const float *x,
@@ -82,12 +108,11 @@ void mtf_mlp_backward_inputs(const mtf_mlp *mlp, const float *block, size_t rows
                   mlp->inputs, rows, count, mlp->hidden);
 }
 
-void mtf_mlp_slope(const mtf_mlp *mlp, const float *block, size_t rows, const mtf_mlp_space *space,
-                   size_t first, size_t count, float *slope)
+void mtf_mlp_slope(const mtf_mlp *mlp, const float *block, size_t rows, const float *x, size_t ldx,
+                   const mtf_mlp_space *space, float *y, size_t first, size_t count, float *slope)
 {
     const size_t h = mlp->hidden;
-    MTF_ASSERT(mlp->outputs == 1 && first + count <= mlp->inputs);
-    mtf_head_slope(space->h2, mtf_mlp_in(mlp, block, MTF_MLP_w3), rows, h);
+    forward_one(mlp, block, rows, x, ldx, space, y, MTF_TOP_SLOPE);
     mtf_gemm_back(mlp->gemm, space->d1, NULL, space->h2, mtf_mlp_in(mlp, block, MTF_MLP_w2),
                   space->h1, rows, h, h, space->ahead);
     mtf_mlp_backward_inputs(mlp, block, rows, space, first, count, slope);

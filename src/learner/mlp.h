@@ -53,7 +53,7 @@ void mtf_mlp_init(const mtf_mlp *mlp, float *block, mtf_rng *rng, double last_sc
 
 /** The scratch of one pass over up to `rows` rows; borrowed. */
 typedef struct mtf_mlp_space {
-    float *h1, *h2; /* (rows,hidden) activations, out of forward and into backward or slope */
+    float *h1, *h2; /* (rows,hidden) activations, out of forward and into backward */
     float *d1,
         *d2; /* (rows,hidden) their gradients; with one output h2 becomes its own, d2 unused */
     mtf_ahead *ahead; /* what to fetch meanwhile; or NULL */
@@ -62,15 +62,20 @@ typedef struct mtf_mlp_space {
 /** y (rows,outputs) from x (rows,inputs); fills space->h1, h2. */
 void mtf_mlp_forward(const mtf_mlp *mlp, const float *block, size_t rows, const float *x,
                      size_t ldx, const mtf_mlp_space *space, float *y, size_t ldy);
+/** The same of one output, y (rows,), for those who want nothing else: space->h1 and h2 are
+ * scratch.
+ */
+void mtf_mlp_value(const mtf_mlp *mlp, const float *block, size_t rows, const float *x, size_t ldx,
+                   const mtf_mlp_space *space, float *y);
 /** gradient (a block) from dy (rows,outputs), dense, after forward on the same x. */
 void mtf_mlp_backward(const mtf_mlp *mlp, const float *block, size_t rows, const float *x,
                       size_t ldx, const mtf_mlp_space *space, const float *dy, float *gradient);
 /** dx (rows,count) over inputs first .. first+count, after backward. */
 void mtf_mlp_backward_inputs(const mtf_mlp *mlp, const float *block, size_t rows,
                              const mtf_mlp_space *space, size_t first, size_t count, float *dx);
-/** For one output: slope (rows,count) = dy/dx over inputs first .. first+count, after forward.
- *  No weight gradients: the actor's way through a critic. */
-void mtf_mlp_slope(const mtf_mlp *mlp, const float *block, size_t rows, const mtf_mlp_space *space,
-                   size_t first, size_t count, float *slope);
+/** For one output: y (rows,) from x, and slope (rows,count) = dy/dx over inputs first ..
+ *  first+count. No weight gradients: the actor's way through a critic. */
+void mtf_mlp_slope(const mtf_mlp *mlp, const float *block, size_t rows, const float *x, size_t ldx,
+                   const mtf_mlp_space *space, float *y, size_t first, size_t count, float *slope);
 
 #endif

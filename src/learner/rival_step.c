@@ -138,10 +138,11 @@ static void judge_item(void *arg, uint32_t item, uint32_t worker)
     const mtf_rival_net *net = &rival->nets[item];
     const size_t rows = rival->batch->rows, states = rival->config.state_dim;
     (void)worker;
-    mtf_rival_forward(rival, item, false, rows, rival->x_policy, rival->ldx, rival->q[item]);
     if (item < call->slopes)
-        mtf_mlp_slope(&net->mlp, net->net.weights, rows, &net->space, states,
-                      rival->config.action_dim, rival->slope[item]);
+        mtf_mlp_slope(&net->mlp, net->net.weights, rows, rival->x_policy, rival->ldx, &net->space,
+                      rival->q[item], states, rival->config.action_dim, rival->slope[item]);
+    else
+        mtf_rival_forward(rival, item, false, rows, rival->x_policy, rival->ldx, rival->q[item]);
 }
 
 void mtf_rival_judge(mtf_algorithm *rival, uint32_t slopes)

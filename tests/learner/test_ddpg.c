@@ -76,8 +76,9 @@ static void plain_step(plain_ddpg *plain, const mtf_algorithm_config *config,
     plain_update(critic, config->critic_lr * decay, config->critic_clip, t);
     /* The actor ascends mean Q(s, mu(s)) of the new critic. */
     mu_of(plain, actor->weights, batch->s);
-    q_of(plain, critic->weights, batch->s, plain->mu, plain->q);
-    mtf_mlp_slope(&critic->mlp, critic->weights, B, &space, S, A, plain->slope);
+    fill_x(plain, batch->s, plain->mu);
+    mtf_mlp_slope(&critic->mlp, critic->weights, B, plain->x, S + A, &space, plain->q, S, A,
+                  plain->slope);
     for (size_t i = 0; i < B * A; i++)
         plain->da[i] = -plain->slope[i] / B * (1.0f - plain->mu[i] * plain->mu[i]);
     mu_of(plain, actor->weights, batch->s); /* its activations again */

@@ -141,6 +141,46 @@ static void check_layer(const guarded *space, const mtf_gemm *gemm, size_t m, si
     }
 }
 
+/* After check_layer, whose y it must be that the head stands on. */
+static void check_top(const guarded *space, const mtf_gemm *gemm, size_t m, size_t n, size_t k)
+{
+    const size_t ldx = k + m % 3, ldw = k + n % 4;
+    const float *x = guarded_matrix(&space[0], m, k, ldx);
+    const float *w = guarded_matrix(&space[1], n, k, ldw);
+    const float *bias = guarded_matrix(&space[3], 1, n, n);
+    const float *head = guarded_matrix(&space[4], 1, n, n);
+    float *y = guarded_matrix(&space[2], m, n, n), *q = guarded_matrix(&space[5], 1, m, m);
+    float *units = malloc(m * n * sizeof *units), *first_q = malloc(m * sizeof *q);
+    assert_true(units != NULL && first_q != NULL);
+    memcpy(units, y, m * n * sizeof *units);
+    for (int leaves = MTF_TOP_UNITS; leaves <= MTF_TOP_NOTHING; leaves++) {
+        const mtf_top top = {q, head, -0.75f, (mtf_top_leaves)leaves};
+        q[-1] = y[-1] = 7;
+        mtf_gemm_top(gemm, &top, y, x, ldx, w, ldw, bias, m, n, k, NULL);
+        assert_true(q[-1] == 7 && y[-1] == 7);
+        if (leaves == MTF_TOP_UNITS) {
+            assert_memory_equal(y, units, m * n * sizeof *y);
+            memcpy(first_q, q, m * sizeof *q);
+        }
+        assert_memory_equal(q, first_q, m * sizeof *q); /* whatever is left */
+        for (size_t i = 0; i < m; i++) {
+            double sum = -0.75, size = 0.75;
+            for (size_t j = 0; j < n; j++) {
+                const float unit = units[i * n + j];
+                sum += (double)unit * (double)head[j];
+                size += fabs((double)unit * (double)head[j]);
+                if (leaves == MTF_TOP_SLOPE) assert_true(y[i * n + j] == (unit > 0 ? head[j] : 0));
+            }
+            mtf_assert_close((double)q[i], sum, 0, 1e-6 * size);
+        }
+    }
+    /* A row's value does not depend on the rows around it. */
+    const mtf_top last = {q, head, -0.75f, MTF_TOP_NOTHING};
+    mtf_gemm_top(gemm, &last, y, x + (m - 1) * ldx, ldx, w, ldw, bias, 1, n, k, NULL);
+    assert_true(q[0] == first_q[m - 1]);
+    free(units), free(first_q);
+}
+
 static void check_back(const guarded *space, const mtf_gemm *gemm, size_t m, size_t n, size_t k)
 {
     const float *dy = guarded_matrix(&space[0], m, k, k);
@@ -167,20 +207,22 @@ static void our_layers_start_at_the_bias_and_end_with_relu_its_slope_and_sums(vo
     const mtf_gemm *gemm = mtf_gemm_avx512();
     if (gemm == NULL) skip();
     mtf_rng rng = mtf_rng_of(mtf_test_seed(93), 0);
-    guarded space[5];
-    for (int i = 0; i < 5; i++) space[i] = guarded_open(&rng, 150 * 530);
+    guarded space[6];
+    for (int i = 0; i < 6; i++) space[i] = guarded_open(&rng, 150 * 530);
     for (size_t m = 1; m <= 40; m++) {
         for (size_t n = 1; n <= 40; n++) {
             check_layer(space, gemm, m, n, 1 + (23 * m + 29 * n) % 40);
+            check_top(space, gemm, m, n, 1 + (23 * m + 29 * n) % 40);
             check_back(space, gemm, m, n, 1 + (29 * m + 23 * n) % 40);
         }
     }
     static const size_t sizes[][3] = {{131, 64, 74}, {140, 70, 256}, {29, 33, 257}, {15, 5, 513}};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         check_layer(space, gemm, sizes[i][0], sizes[i][1], sizes[i][2]);
+        check_top(space, gemm, sizes[i][0], sizes[i][1], sizes[i][2]);
         check_back(space, gemm, sizes[i][0], sizes[i][1], sizes[i][2]);
     }
-    for (int i = 0; i < 5; i++) guarded_close(&space[i]);
+    for (int i = 0; i < 6; i++) guarded_close(&space[i]);
 }
 
 /* By and by: not all at once, no further than told, and with the same results. */
@@ -217,13 +259,22 @@ static void layers_of_the_others_are_products_and_kernels(void **state)
     mtf_rng rng = mtf_rng_of(mtf_test_seed(94), 0);
     float *x = random_floats(&rng, M * K), *w = random_floats(&rng, N * K);
     float *bias = random_floats(&rng, N), *of = random_floats(&rng, M * N);
-    float y[M * N], expected[M * N], sums[N], expected_sums[N];
+    float y[M * N], expected[M * N], sums[N], expected_sums[N], q[M], expected_q[M];
+    const mtf_top tops[] = {{q, of, 0.5f, MTF_TOP_UNITS}, {q, of, 0.5f, MTF_TOP_SLOPE}};
     const mtf_gemm *const gemms[] = {&mtf_gemm_openblas, mtf_gemm_bf16()};
     for (size_t g = 0; g < 2 && gemms[g] != NULL; g++) {
         mtf_gemm_layer(gemms[g], y, x, K, w, K, bias, M, N, K, NULL);
         gemms[g]->nt(expected, N, x, K, w, K, M, N, K);
         mtf_bias_relu(expected, bias, M, N);
         assert_memory_equal(y, expected, sizeof y);
+        mtf_head(expected_q, expected, of, 0.5f, M, N);
+        for (int t = 0; t < 2; t++) {
+            memset(q, 1, sizeof q);
+            mtf_gemm_top(gemms[g], &tops[t], y, x, K, w, K, bias, M, N, K, NULL);
+            assert_memory_equal(q, expected_q, sizeof q);
+            if (t > 0) mtf_head_slope(expected, of, M, N);
+            assert_memory_equal(y, expected, sizeof y);
+        }
         mtf_gemm_back(gemms[g], y, sums, x, w, of, M, N, K, NULL);
         gemms[g]->nn(expected, N, x, K, w, N, M, N, K);
         mtf_relu_backward(expected, expected_sums, of, M, N);
@@ -316,6 +367,9 @@ static void check_nothing_and_broken(const mtf_gemm *gemm)
     assert_true(isnan(y[0]) && isinf(y[1]));
     mtf_gemm_layer(gemm, y, x, 1, w, 1, w, 2, 1, 1, NULL);
     assert_true(isnan(y[0]) && isinf(y[1]));
+    float q[2];
+    mtf_gemm_top(gemm, &(mtf_top){q, w, 0, MTF_TOP_SLOPE}, y, x, 1, w, 1, w, 2, 1, 1, NULL);
+    assert_true(isnan(q[0]) && isinf(q[1]) && y[0] == 0 && y[1] == 1);
 }
 
 static void nothing_to_add_gives_zeros_and_broken_numbers_get_through(void **state)

@@ -123,13 +123,13 @@ static void unless_told_otherwise_it_multiplies_in_float32(void **state)
     mlp_fixture *f = setup(&rng, 1);
     const mtf_mlp *mlp = &f->mlp;
     float h1[ROWS * HIDDEN], h2[ROWS * HIDDEN], y[ROWS];
+    const mtf_top top = {y, mtf_mlp_at(mlp, f->block, MTF_MLP_w3),
+                         *mtf_mlp_at(mlp, f->block, MTF_MLP_b3), MTF_TOP_UNITS};
     const mtf_gemm *gemm = mtf_gemm_float32();
     mtf_gemm_layer(gemm, h1, f->x, LDX, mtf_mlp_at(mlp, f->block, MTF_MLP_w1), INPUTS,
                    mtf_mlp_at(mlp, f->block, MTF_MLP_b1), ROWS, HIDDEN, INPUTS, NULL);
-    mtf_gemm_layer(gemm, h2, h1, HIDDEN, mtf_mlp_at(mlp, f->block, MTF_MLP_w2), HIDDEN,
-                   mtf_mlp_at(mlp, f->block, MTF_MLP_b2), ROWS, HIDDEN, HIDDEN, NULL);
-    mtf_head(y, h2, mtf_mlp_at(mlp, f->block, MTF_MLP_w3), *mtf_mlp_at(mlp, f->block, MTF_MLP_b3),
-             ROWS, HIDDEN);
+    mtf_gemm_top(gemm, &top, h2, h1, HIDDEN, mtf_mlp_at(mlp, f->block, MTF_MLP_w2), HIDDEN,
+                 mtf_mlp_at(mlp, f->block, MTF_MLP_b2), ROWS, HIDDEN, HIDDEN, NULL);
     assert_memory_equal(f->y, y, sizeof y); /* bit for bit */
     teardown(f);
 }
@@ -170,10 +170,13 @@ static void slope_equals_central_differences_of_the_inputs(void **state)
     mtf_rng rng = mtf_rng_of(mtf_test_seed(9), 0);
     mlp_fixture *f = setup(&rng, 1);
     double *plain = calloc(plain_count(&f->mlp), sizeof *plain);
-    float slope[ROWS * COUNT];
+    float slope[ROWS * COUNT], y[ROWS];
     assert_non_null(plain);
     plain_from(&f->mlp, f->block, plain);
-    mtf_mlp_slope(&f->mlp, f->block, ROWS, &f->space, FIRST, COUNT, slope);
+    mtf_mlp_value(&f->mlp, f->block, ROWS, f->x, LDX, &f->space, y);
+    assert_memory_equal(y, f->y, sizeof y);
+    mtf_mlp_slope(&f->mlp, f->block, ROWS, f->x, LDX, &f->space, y, FIRST, COUNT, slope);
+    assert_memory_equal(y, f->y, sizeof y);
     for (size_t b = 0; b < ROWS; b++) {
         for (size_t k = 0; k < COUNT; k++) {
             double x[INPUTS], more, less;
