@@ -255,7 +255,10 @@ MTF_LANES_INLINE void tiles(const panel *of, const int vectors, const tiling way
         fetch(of->around.ahead);
         tile(of, at, TILE_ROWS, vectors, way);
     }
+    if (at + 12 <= of->rows) tile(of, at, 12, vectors, way), at += 12;
+    if (at + 10 <= of->rows) tile(of, at, 10, vectors, way), at += 10;
     if (at + 8 <= of->rows) tile(of, at, 8, vectors, way), at += 8;
+    if (at + 6 <= of->rows) tile(of, at, 6, vectors, way), at += 6;
     if (at + 4 <= of->rows) tile(of, at, 4, vectors, way), at += 4;
     if (at + 2 <= of->rows) tile(of, at, 2, vectors, way), at += 2;
     if (at < of->rows) tile(of, at, 1, vectors, way);
@@ -389,22 +392,59 @@ static void product(float *y, size_t ldy, const operand *x, const operand *w, si
     }
 }
 
+/* y (rows, columns), up to 16 of either, from y' with rows 32 apart. */
+AVX512 static void turn_out(float *y, size_t ldy, const float *turned, size_t rows, size_t columns)
+{
+    __m512i row[LANES];
+    for (size_t i = 0; i < LANES; i++) row[i] = _mm512_load_si512(turned + i * TILE_COLUMNS);
+    mtf_lanes_turn(row);
+    for (size_t i = 0; i < rows; i++, y += ldy)
+        _mm512_mask_storeu_epi32(y, mtf_lanes_first(columns), row[i]);
+}
+
+/* y (m, n), n up to a tile's rows, from y' (n, m) = w' x': so few columns would leave lanes of
+ * vectors empty. Each element is the same chain. */
+static void product_swapped(float *y, size_t ldy, const operand *x, const operand *w, size_t m,
+                            size_t n, size_t k)
+{
+    const operand left = {w->x, w->ld, !w->turned};
+    for (size_t at = 0; at < m; at += TILE_COLUMNS) {
+        _Alignas(64) float turned[LANES * TILE_COLUMNS];
+        const operand right = {x->x + (x->turned ? at : at * x->ld), x->ld, !x->turned};
+        const size_t some = at_most(m - at, TILE_COLUMNS);
+        product(turned, TILE_COLUMNS, &left, &right, n, some, k, &(around){0});
+        for (size_t i = 0; i < some; i += LANES)
+            turn_out(y + (at + i) * ldy, ldy, turned + i, at_most(some - i, LANES), n);
+    }
+}
+
+static void product_alone(float *y, size_t ldy, const operand *x, const operand *w, size_t m,
+                          size_t n, size_t k)
+{
+    const size_t last = n % TILE_COLUMNS, few = last <= TILE_ROWS && last < m ? last : 0;
+    const size_t whole = n - few;
+    product(y, ldy, x, w, m, whole, k, &(around){0});
+    if (few == 0) return;
+    const operand rest = {w->x + (w->turned ? whole * w->ld : whole), w->ld, w->turned};
+    product_swapped(y + whole, ldy, x, &rest, m, few, k);
+}
+
 static void product_nt(float *y, size_t ldy, const float *x, size_t ldx, const float *w, size_t ldw,
                        size_t m, size_t n, size_t k)
 {
-    product(y, ldy, &(operand){x, ldx, false}, &(operand){w, ldw, true}, m, n, k, &(around){0});
+    product_alone(y, ldy, &(operand){x, ldx, false}, &(operand){w, ldw, true}, m, n, k);
 }
 
 static void product_nn(float *y, size_t ldy, const float *x, size_t ldx, const float *w, size_t ldw,
                        size_t m, size_t n, size_t k)
 {
-    product(y, ldy, &(operand){x, ldx, false}, &(operand){w, ldw, false}, m, n, k, &(around){0});
+    product_alone(y, ldy, &(operand){x, ldx, false}, &(operand){w, ldw, false}, m, n, k);
 }
 
 static void product_tn(float *y, size_t ldy, const float *x, size_t ldx, const float *w, size_t ldw,
                        size_t m, size_t n, size_t k)
 {
-    product(y, ldy, &(operand){x, ldx, true}, &(operand){w, ldw, false}, m, n, k, &(around){0});
+    product_alone(y, ldy, &(operand){x, ldx, true}, &(operand){w, ldw, false}, m, n, k);
 }
 
 static void layer(float *y, const float *x, size_t ldx, const float *w, size_t ldw,
