@@ -59,10 +59,9 @@ static void carve_all(mtf_algorithm *algorithm, mtf_carver *from)
     const size_t rows = (size_t)algorithm->config.batch * algorithm->items;
     const size_t actions = algorithm->actions;
     float **const inputs[] = {&algorithm->x_data, &algorithm->x_next, &algorithm->x_policy};
-    float **const columns[] = {
-        &algorithm->there,    &algorithm->there_next, &algorithm->keep,
-        &algorithm->discount, &algorithm->shift,      &algorithm->phi,
-        &algorithm->literal,  &algorithm->penalty,    &algorithm->coefficient};
+    float **const columns[] = {&algorithm->there,    &algorithm->there_next, &algorithm->keep,
+                               &algorithm->discount, &algorithm->shift,      &algorithm->phi,
+                               &algorithm->literal,  &algorithm->penalty};
     float **const grouped[] = {&algorithm->reward, &algorithm->q_mean, &algorithm->q_std};
     mtf_carve_net(from, algorithm->actor_mlp.size, &algorithm->actor);
     for (size_t i = 0; i < m; i++) {
@@ -80,6 +79,7 @@ static void carve_all(mtf_algorithm *algorithm, mtf_carver *from)
     mtf_carve_space(from, rows, &algorithm->actor_mlp, &algorithm->actor_space);
     algorithm->q_policy = mtf_carve(from, m * rows);
     algorithm->slope = mtf_carve(from, m * rows * actions);
+    algorithm->coefficient = mtf_carve(from, m * rows);
     algorithm->penalty_slope = mtf_carve(from, rows * actions);
     algorithm->d_action = mtf_carve(from, rows * actions);
     algorithm->actor_gradients =

@@ -92,7 +92,7 @@ struct mtf_algorithm {
     float *q_mean, *q_std;             /* (q,B l) over the critics of a group */
     float *penalty, *penalty_slope;    /* (B l,), (B l,A) formula 5 */
     uint32_t *outside, *open; /* (B l,) action dimensions outside the box, of non-zero width */
-    float *coefficient;       /* (B l,) scratch of an actor chunk */
+    float *coefficient;       /* (q m,B l) of each critic's slope in the actor's */
     float *d_action;          /* (B l,A) */
     float *actor_gradients;   /* (chunks, actor block); the sum ends in the first */
     double actor_norm;

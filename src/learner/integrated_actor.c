@@ -66,7 +66,6 @@ static void action_gradient(mtf_algorithm *algorithm, size_t first, size_t count
     const size_t all = item_count(algorithm), actions = algorithm->actions;
     const float share = 1.0f / (float)config->critics, lambda = (float)config->lambda;
     const float eta = (float)config->eta, pull = 1.0f / (float)algorithm->items;
-    float *c = algorithm->coefficient + first;
     float *out = algorithm->d_action + first * actions;
     const float *bent = algorithm->penalty_slope + first * actions;
     for (size_t k = 0; k < count * actions; k++) out[k] = eta * bent[k];
@@ -74,13 +73,14 @@ static void action_gradient(mtf_algorithm *algorithm, size_t first, size_t count
         const uint32_t group = i / config->critics;
         const float part = (float)mtf_group_share(algorithm, group);
         const float *q = algorithm->q_policy + i * all + first;
-        const float *slope = algorithm->slope + (i * all + first) * actions;
         const float *mean = algorithm->q_mean + group * all + first;
         const float *std = algorithm->q_std + group * all + first;
+        float *c = algorithm->coefficient + i * all + first;
         for (size_t k = 0; k < count; k++)
             c[k] = part * share * (lambda * (q[k] - mean[k]) / std[k] - pull);
-        mtf_add_rows(out, c, slope, count, actions);
     }
+    mtf_add_rows(out, algorithm->coefficient + first, algorithm->slope + first * actions, count,
+                 actions, algorithm->critic_count, all);
     for (size_t k = 0; k < count; k++) {
         const size_t b = (first + k) / algorithm->items;
         const float weight = algorithm->batch->weight[b] * algorithm->there[first + k];

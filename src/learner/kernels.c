@@ -1,6 +1,7 @@
 #include "learner/kernels.h"
 
 #include "learner/clones.h"
+#include "learner/kernels_avx512.h"
 
 #include <cblas.h>
 #include <math.h>
@@ -76,9 +77,9 @@ MTF_CLONES void mtf_head(float *restrict q, const float *restrict y, const float
     }
 }
 
-MTF_CLONES float mtf_head_backward(float *restrict y, float *restrict dw, float *restrict dbias,
-                                   const float *restrict dq, const float *restrict w, size_t rows,
-                                   size_t cols)
+MTF_CLONES float mtf_plain_head_backward(float *restrict y, float *restrict dw,
+                                         float *restrict dbias, const float *restrict dq,
+                                         const float *restrict w, size_t rows, size_t cols)
 {
     float dc = 0.0f;
     memset(dw, 0, cols * sizeof *dw);
@@ -95,6 +96,13 @@ MTF_CLONES float mtf_head_backward(float *restrict y, float *restrict dw, float 
         dc += slope;
     }
     return dc;
+}
+
+float mtf_head_backward(float *y, float *dw, float *dbias, const float *dq, const float *w,
+                        size_t rows, size_t cols)
+{
+    return (mtf_avx512_able() ? mtf_avx512_head_backward
+                              : mtf_plain_head_backward)(y, dw, dbias, dq, w, rows, cols);
 }
 
 MTF_CLONES void mtf_head_slope(float *restrict y, const float *restrict w, size_t rows, size_t cols)
@@ -172,12 +180,22 @@ MTF_CLONES double mtf_sum_squares(const float *x, size_t count)
     return total;
 }
 
-MTF_CLONES void mtf_add_rows(float *restrict y, const float *restrict factor,
-                             const float *restrict x, size_t rows, size_t cols)
+MTF_CLONES void mtf_plain_add_rows(float *restrict y, const float *restrict factor,
+                                   const float *restrict x, size_t rows, size_t cols, size_t count,
+                                   size_t apart)
 {
-    for (size_t b = 0; b < rows; b++) {
-        for (size_t j = 0; j < cols; j++) y[b * cols + j] += factor[b] * x[b * cols + j];
+    for (size_t i = 0; i < count; i++, factor += apart, x += apart * cols) {
+        for (size_t b = 0; b < rows; b++) {
+            for (size_t j = 0; j < cols; j++) y[b * cols + j] += factor[b] * x[b * cols + j];
+        }
     }
+}
+
+void mtf_add_rows(float *y, const float *factor, const float *x, size_t rows, size_t cols,
+                  size_t count, size_t apart)
+{
+    (mtf_avx512_able() ? mtf_avx512_add_rows : mtf_plain_add_rows)(y, factor, x, rows, cols, count,
+                                                                   apart);
 }
 
 MTF_CLONES void mtf_add(float *restrict y, const float *restrict x, size_t count)

@@ -44,8 +44,10 @@ void mtf_bias_add(float *y, size_t ldy, const float *bias, size_t rows, size_t c
 /** Sum; sum of squares. */
 double mtf_sum(const float *x, size_t count);
 double mtf_sum_squares(const float *x, size_t count);
-/** y (rows,cols) += factor (rows,) times each row of x (rows,cols). */
-void mtf_add_rows(float *y, const float *factor, const float *x, size_t rows, size_t cols);
+/** y (rows,cols) += factor (rows,) times each row of x (rows,cols), of `count` pairs of a factor
+ * and an x, one after another, each `apart` rows from the one before. */
+void mtf_add_rows(float *y, const float *factor, const float *x, size_t rows, size_t cols,
+                  size_t count, size_t apart);
 /** y += x. */
 void mtf_add(float *y, const float *x, size_t count);
 /** y *= factor. */

@@ -3,6 +3,7 @@
 #include "learner/kernels.h"
 
 #include "core/rng.h"
+#include "learner/kernels_avx512.h"
 #include "support/mtf_test.h"
 
 #include <string.h>
@@ -154,6 +155,58 @@ static void going_back_through_head_and_relu_gives_slopes_and_sums(void **state)
     }
 }
 
+static void rows_are_added_by_their_factors_one_after_another(void **state)
+{
+    (void)state;
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(11), 0);
+    enum { ROWS = 3, COUNT = 4, APART = 5, ALL = (COUNT - 1) * APART + ROWS };
+    float *factor = random_floats(&rng, ALL);
+    for (size_t k = 0; k < SIZE_COUNT; k++) {
+        const size_t cols = sizes[k];
+        float *x = random_floats(&rng, ALL * cols), *y = random_floats(&rng, ROWS * cols);
+        float *before = malloc((ROWS * cols + 1) * sizeof *before);
+        assert_non_null(before);
+        memcpy(before, y, ROWS * cols * sizeof *y);
+        mtf_add_rows(y, factor, x, ROWS, cols, COUNT, APART);
+        for (size_t b = 0; b < ROWS; b++) {
+            for (size_t j = 0; j < cols; j++) {
+                float sum = before[b * cols + j];
+                for (size_t i = 0; i < COUNT; i++)
+                    sum += factor[i * APART + b] * x[(i * APART + b) * cols + j];
+                assert_true(y[b * cols + j] == sum);
+            }
+        }
+        free(x), free(y), free(before);
+    }
+    free(factor);
+}
+
+/* Numbers that are not finite as well. */
+static void every_cpu_gives_the_same_bits(void **state)
+{
+    (void)state;
+    if (!mtf_avx512_able()) skip();
+    mtf_rng rng = mtf_rng_of(mtf_test_seed(12), 0);
+    enum { ROWS = 9, COUNT = 2 };
+    for (size_t cols = 1; cols <= 150; cols++) {
+        float *y = random_floats(&rng, ROWS * cols), *w = random_floats(&rng, cols);
+        float *more = random_floats(&rng, COUNT * ROWS * cols), *dq = random_floats(&rng, ROWS * 2);
+        float *same = malloc(ROWS * cols * sizeof *same), *sums = malloc(4 * cols * sizeof *sums);
+        assert_true(same != NULL && sums != NULL);
+        y[0] = NAN, y[ROWS * cols - 1] = INFINITY;
+        memcpy(same, y, ROWS * cols * sizeof *y);
+        mtf_avx512_add_rows(y, dq, more, ROWS, cols, COUNT, ROWS);
+        mtf_plain_add_rows(same, dq, more, ROWS, cols, COUNT, ROWS);
+        assert_memory_equal(y, same, ROWS * cols * sizeof *y);
+        const float dc = mtf_avx512_head_backward(y, sums, sums + cols, dq, w, ROWS, cols);
+        assert_true(dc == mtf_plain_head_backward(same, sums + 2 * cols, sums + 3 * cols, dq, w,
+                                                  ROWS, cols));
+        assert_memory_equal(y, same, ROWS * cols * sizeof *y);
+        assert_memory_equal(sums, sums + 2 * cols, 2 * cols * sizeof *sums);
+        free(y), free(w), free(more), free(dq), free(same), free(sums);
+    }
+}
+
 static void elementwise_kernels_do_their_arithmetic(void **state)
 {
     (void)state;
@@ -179,11 +232,6 @@ static void elementwise_kernels_do_their_arithmetic(void **state)
         memcpy(z, y, n * sizeof *z);
         mtf_add(z, x, n), mtf_scale(z, 3.0f, n);
         for (size_t i = 0; i < n; i++) assert_true(z[i] == (y[i] + x[i]) * 3.0f);
-        const float factor[1] = {-2.0f};
-        mtf_add_rows(z, factor, x, 1, n);
-        for (size_t i = 0; i < n; i++) {
-            assert_true(z[i] == (y[i] + x[i]) * 3.0f + -2.0f * x[i]);
-        }
         mtf_tanh(x, n, 1, n), mtf_bias_add(x, n, y, 1, n);
         for (size_t i = 0; i < n; i++) assert_true(fabsf(x[i] - y[i]) <= 0.7617f);
         free(x), free(y), free(z);
@@ -228,6 +276,8 @@ int main(void)
         cmocka_unit_test(bias_relu_and_the_head_on_top_do_their_arithmetic),
         cmocka_unit_test(a_nan_passes_the_relu_the_head_and_the_largest),
         cmocka_unit_test(going_back_through_head_and_relu_gives_slopes_and_sums),
+        cmocka_unit_test(rows_are_added_by_their_factors_one_after_another),
+        cmocka_unit_test(every_cpu_gives_the_same_bits),
         cmocka_unit_test(elementwise_kernels_do_their_arithmetic),
         cmocka_unit_test(finiteness_is_seen_at_every_place),
         cmocka_unit_test(denormals_are_flushed_only_in_between),
