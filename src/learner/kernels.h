@@ -36,7 +36,7 @@ void mtf_relu_backward(float *dy, float *dbias, const float *y, size_t rows, siz
 void mtf_relu_mask(float *dy, const float *y, size_t rows, size_t cols);
 /** sums (cols,) = column sums of y (rows,cols). */
 void mtf_column_sums(float *sums, const float *y, size_t rows, size_t cols);
-/** y (rows,cols) = tanh(y). */
+/** y (rows,cols) = tanh(y), within 4e-7 of it, relative. A NaN stays a NaN. */
 void mtf_tanh(float *y, size_t ldy, size_t rows, size_t cols);
 /** y (rows,cols) += bias. */
 void mtf_bias_add(float *y, size_t ldy, const float *bias, size_t rows, size_t cols);

@@ -243,6 +243,37 @@ static void elementwise_kernels_do_their_arithmetic(void **state)
     assert_true(row[1] == 9.0f && row[3] == 9.0f);
 }
 
+static void tanh_is_right_everywhere(void **state)
+{
+    (void)state;
+    enum { COUNT = 20000 };
+    static float x[COUNT], y[COUNT];
+    double worst = 0.0;
+    for (size_t i = 0; i < COUNT; i++) {
+        const double size = pow(10.0, -9.0 + 11.0 * (double)i / COUNT); /* to 100 */
+        x[i] = y[i] = (float)(i % 2 ? size : -size);
+    }
+    mtf_tanh(y, COUNT, 1, COUNT);
+    for (size_t i = 0; i < COUNT; i++)
+        worst = fmax(worst, fabs((double)y[i] / tanh((double)x[i]) - 1.0));
+    assert_true(worst < 4e-7);
+    float row[] = {INFINITY, -INFINITY, 0.0f, -0.0f, NAN};
+    mtf_tanh(row, 5, 1, 5);
+    assert_true(row[0] == 1.0f && row[1] == -1.0f && row[2] == 0.0f && row[3] == 0.0f);
+    assert_true(signbit(row[3]) && isnan(row[4]));
+    for (size_t cols = 1; cols <= 300; cols += 13) { /* wherever a number lies */
+        enum { ROWS = 40 };
+        const size_t ld = cols + 2;
+        float *many = malloc(ROWS * ld * sizeof *many);
+        assert_non_null(many);
+        memcpy(many, x, ROWS * ld * sizeof *many);
+        mtf_tanh(many, ld, ROWS, cols);
+        for (size_t i = 0; i < ROWS * ld; i++)
+            assert_true(many[i] == (i % ld < cols ? y[i] : x[i]));
+        free(many);
+    }
+}
+
 static void finiteness_is_seen_at_every_place(void **state)
 {
     (void)state;
@@ -279,6 +310,7 @@ int main(void)
         cmocka_unit_test(rows_are_added_by_their_factors_one_after_another),
         cmocka_unit_test(every_cpu_gives_the_same_bits),
         cmocka_unit_test(elementwise_kernels_do_their_arithmetic),
+        cmocka_unit_test(tanh_is_right_everywhere),
         cmocka_unit_test(finiteness_is_seen_at_every_place),
         cmocka_unit_test(denormals_are_flushed_only_in_between),
     };
