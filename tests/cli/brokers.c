@@ -14,6 +14,9 @@ static void write_config(brokers *b, const char *more)
                  "kafka:\n"
                  "  bootstrap_servers: \"%s\"\n"
                  "  producer.linger.ms: 1\n"
+                 /* a mock broker lets a static member back in only when its session is over */
+                 "  consumer.session.timeout.ms: 6000\n"
+                 "  consumer.heartbeat.interval.ms: 1000\n"
                  "sessionize.allow_create_time: true\n"
                  "sessionize.commit_interval_ms: 50\n"
                  "sessionize.delivery: at-least-once\n" /* the mock has no real transactions */

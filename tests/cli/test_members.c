@@ -6,10 +6,6 @@
 
 #include "core/clock.h"
 
-/** A mock broker lets a static member back in only when its session has timed out. */
-#define QUICK_MEMBERS                                                                              \
-    "kafka.consumer.session.timeout.ms: 6000\nkafka.consumer.heartbeat.interval.ms: 1000\n"
-
 static void take_none(void *arg, int index, const rd_kafka_message_t *message)
 {
     (void)arg, (void)index, (void)message;
@@ -49,7 +45,7 @@ static void changed_settings_are_refused_until_accepted(void **state)
     brokers b;
     program p;
     mtf_buf event = {0};
-    brokers_open(&b, NULL, QUICK_MEMBERS);
+    brokers_open(&b, NULL, "");
     request_event("request", mtf_clock_wall_ms(), 64, &event);
     brokers_put(&b, "mtf.exploration", "user", mtf_buf_span(&event));
     brokers_put(&b, "mtf.exploration", "user", (mtf_span){(const uint8_t *)"garbage!!!!", 11});

@@ -11,10 +11,6 @@
 static const char *const topics[] = {"mtf.exploration", "mtf.sessions", "mtf.late",
                                      "mtf.dead-letter", "mtf.policy",   "mtf.policy-history"};
 
-/** A static member's place is its own for so long on the mock brokers. */
-#define QUICK_MEMBERS                                                                              \
-    "kafka.consumer.session.timeout.ms: 6000\nkafka.consumer.heartbeat.interval.ms: 1000\n"
-
 static json_t *json_of(program *p)
 {
     json_error_t error;
@@ -94,7 +90,7 @@ static void sessionize(brokers *b)
 {
     program p;
     mtf_buf event = {0};
-    brokers_open(b, NULL, QUICK_MEMBERS);
+    brokers_open(b, NULL, "");
     request_event("request", mtf_clock_wall_ms(), 64, &event);
     brokers_put(b, "mtf.exploration", "user", (mtf_span){(const uint8_t *)"garbage!!!!", 11});
     brokers_put(b, "mtf.exploration", "user", mtf_buf_span(&event));

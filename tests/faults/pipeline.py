@@ -70,6 +70,8 @@ gate:
   gauc_loss_max: 1
   part_z: 100
   bootstrap: 20
+  fqe_steps: 20
+  fqe_refits: 0
 policy:
   name: {prefix}
   state_dim: {rules.state_dim}

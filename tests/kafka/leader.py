@@ -52,7 +52,8 @@ learner:
   hidden: 16
   critics: 4
   batch: 64
-gate: {{min_transitions: 1, z: -10, skill_z: -10, phi_min: 0, outside_max: 1, gauc_loss_max: 1, part_z: 100, bootstrap: 20}}
+gate: {{min_transitions: 1, z: -10, skill_z: -10, phi_min: 0, outside_max: 1, gauc_loss_max: 1, part_z: 100, bootstrap: 20, fqe_steps: 20,
+       fqe_refits: 0}}
 """
 STEPS = 20000
 
