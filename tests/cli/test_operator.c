@@ -152,7 +152,8 @@ static void brokers_that_go_away_are_no_reason_to_restart_it(void **state)
     snprintf(more, sizeof more, "http.port: %d\nhttp.stalled_ms: 1000\n", port);
     brokers_open(&b, NULL, more);
     program_start(&p, b.folder, "sessionize", "-c", b.config, "--set",
-                  "sessionize.commit_interval_ms=2000");
+                  "sessionize.commit_interval_ms=2000", "--set",
+                  "kafka.consumer.session.timeout.ms=45000"); /* longer than they are away */
     until(port, "/readyz", 200, "ok\n");
     brokers_put(&b, "mtf.exploration", "u", (mtf_span){(const uint8_t *)"garbage", 7});
     until(port, "/metrics", 200,
