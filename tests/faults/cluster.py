@@ -25,7 +25,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "kafka"))
-from processes import free_ports  # noqa: E402
+from ports import free_ports  # noqa: E402
 
 BROKERS = (1, 2, 3)
 GROUP_PARTITIONS = 6  # of __consumer_offsets

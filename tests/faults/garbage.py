@@ -17,7 +17,6 @@ import random
 import re
 import resource
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -34,6 +33,7 @@ import oracle
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "kafka"))
 import records  # noqa: E402
 import topics  # noqa: E402
+from ports import free_ports  # noqa: E402
 from processes import Failed, Processes, wait_until  # noqa: E402
 
 BROKER = Path(__file__).resolve().parents[1] / "kafka" / "broker.sh"
@@ -196,12 +196,6 @@ class Watch:
         return max((r for n, r in self.samples if low * count <= n <= high * count), default=0)
 
 
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def sessionize(processes: Processes, config: Path, port: int, count: int) -> tuple:
     """(the watch, seconds from its start until all is committed, the counts of sessionize.end)."""
     processes.start("sessionize", "sessionize", "-c", config)
@@ -250,7 +244,7 @@ def check(what: str, wanted, got):
 
 
 def run(processes: Processes, bootstrap: str, count: int, seed: int) -> dict:
-    folder, port = processes.folder, free_port()
+    folder, port = processes.folder, free_ports(1)[0]
     (folder / "schemas").mkdir()
     (folder / "schemas" / "nothings.avsc").write_text(json.dumps(NOTHINGS))
     config = folder / "mtf.yaml"

@@ -26,14 +26,7 @@ fetch() {
 }
 
 configure() {
-    read -r port control < <(python3 - <<'P'
-import socket
-sockets = [socket.socket() for _ in range(2)]
-for s in sockets:
-    s.bind(("127.0.0.1", 0))
-print(*(s.getsockname()[1] for s in sockets))
-P
-    )
+    read -r port control < <(python3 -B "$here/ports.py" 2)
     cat >"$run/log4j.properties" <<L
 log4j.rootLogger=WARN, out
 log4j.appender.out=org.apache.log4j.ConsoleAppender

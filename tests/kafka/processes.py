@@ -1,7 +1,6 @@
 """What the tests on brokers share: mtf's processes, their outputs kept in a folder; waiting; free ports; a main."""
 
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,16 +23,6 @@ def wait_until(what: str, limit_s: float, reached, each_s: float = 0.1):
         if time.monotonic() > deadline:
             raise Failed(f"{what}: not within {limit_s} s")
         time.sleep(each_s)
-
-
-def free_ports(count: int) -> list:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def main(usage: str, run) -> int:

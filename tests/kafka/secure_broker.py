@@ -7,7 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from processes import free_ports
+from ports import free_ports
 
 HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("MTF_TEST_KAFKA_CACHE", HERE / "../../build/kafka-3.9.2"))

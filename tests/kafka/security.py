@@ -26,7 +26,8 @@ from confluent_kafka.admin import ResourcePatternType, ResourceType
 
 import records
 import topics
-from processes import Failed, Processes, free_ports, main, wait_until
+from ports import free_ports
+from processes import Failed, Processes, main, wait_until
 from secure_broker import SecureBroker
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "security.md"
