@@ -218,7 +218,7 @@ static mtf_status run(supply *s, uint64_t warm, mtf_err *err)
     mtf_settings settings = {0};
     mtf_decoder *decoder = NULL;
     mtf_sessionize *stage = NULL;
-    const mtf_decoder_config codec = {.dims = {STATE, ACTION}};
+    const mtf_decoder_config codec = {.dims = {.state = STATE, .action = ACTION}};
     mtf_status status = mtf_settings_init(&settings, err);
     if (!status) status = mtf_decoder_open(&codec, &decoder, err);
     mtf_sessionize_config config = mtf_sessionize_config_of(&settings);

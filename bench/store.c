@@ -343,7 +343,7 @@ static mtf_status run(const char *folder, int64_t rows, uint64_t users, mtf_err 
     mtf_status status = mtf_settings_init(&settings, err);
     if (!status) status = mtf_settings_set(&settings, "store.path", folder, "bench", err);
     if (!status) status = mtf_settings_set(&settings, "store.retention_days", "3650", "bench", err);
-    const mtf_decoder_config codec = {.dims = {STATE, ACTION}};
+    const mtf_decoder_config codec = {.dims = {.state = STATE, .action = ACTION}};
     if (!status) status = mtf_decoder_open(&codec, &decoder, err);
     if (!status) {
         const mtf_session_decoder sessions = mtf_decoder_sessions(decoder);

@@ -215,7 +215,7 @@ static void check_session(void *arg, int index, const rd_kafka_message_t *messag
     mtf_decoder *decoder = NULL;
     mtf_arena arena = {0};
     mtf_session session;
-    const mtf_decoder_config config = {.dims = {64, 10}};
+    const mtf_decoder_config config = {.dims = {.state = 64, .action = 10}};
     (void)b;
     mtf_assert_ok(mtf_decoder_open(&config, &decoder, &err), &err);
     const mtf_session_decoder sessions = mtf_decoder_sessions(decoder);

@@ -305,7 +305,7 @@ static mtf_event broken(change how, float floats[4], mtf_item item[1], mtf_signa
 static void wrong_requests_are_invalid(void **state)
 {
     (void)state;
-    mtf_decoder *decoder = open_decoder(&(mtf_decoder_config){.dims = {4, 2}});
+    mtf_decoder *decoder = open_decoder(&(mtf_decoder_config){.dims = {.state = 4, .action = 2}});
     for (int how = 0; how <= CHANGES; how++) {
         float floats[4];
         mtf_item item[1];
