@@ -211,7 +211,8 @@ static void too_little_data_is_said(void **state)
                   0, "\"sessions\":2");
     program_check(folder, ARGS("evaluate", "--policy", other, few), 65,
                   "with --users all every user counts");
-    program_check(folder, ARGS("evaluate", "--policy", other, "--users", "all", few), 65,
+    program_check(folder,
+                  ARGS("evaluate", "--policy", other, "--users", "all", "--steps", "20", few), 65,
                   "fitted Q evaluation: no explored row");
     program_check(folder,
                   ARGS("evaluate", "--policy", other, "--users", "all", "--steps", "0", few), 0,
